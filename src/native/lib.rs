@@ -1,0 +1,1 @@
+//! Native face of Coracle: files, threads, sockets.

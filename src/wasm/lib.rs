@@ -1,0 +1,1 @@
+//! WebAssembly face of Coracle: JavaScript in, JavaScript out.
