@@ -160,13 +160,13 @@ impl ColumnsBuilder {
             if !self.fields.contains_key(name) {
                 self.fields.insert(name.clone(), Field::default());
             }
-            if let Some(field) = self.fields.get_mut(name) {
-                if !field.add(document, value, &self.params) {
-                    return Err(BuildError::NotFinite {
-                        document,
-                        field: name.clone(),
-                    });
-                }
+            if let Some(field) = self.fields.get_mut(name)
+                && !field.add(document, value, &self.params)
+            {
+                return Err(BuildError::NotFinite {
+                    document,
+                    field: name.clone(),
+                });
             }
         }
         Ok(())
@@ -226,10 +226,10 @@ impl Field {
         if self.left_out.is_some() {
             return true;
         }
-        if let Scalar::Text(text) = &scalar {
-            if !self.postings.contains_key(&scalar) {
-                self.dictionary_bytes += text.len() + 1;
-            }
+        if let Scalar::Text(text) = &scalar
+            && !self.postings.contains_key(&scalar)
+        {
+            self.dictionary_bytes += text.len() + 1;
         }
         let documents = self.postings.entry(scalar).or_default();
         if documents.last() != Some(&document) {

@@ -187,7 +187,8 @@ impl Column {
         out.into_bytes()
     }
 
-    /// Reads the column of an index of `documents` documents.
+    /// Reads the column of an index of `documents` documents, a number that the caller has bounded:
+    /// eight bytes are allocated for each.
     ///
     /// # Errors
     /// [`FormatError`]; the result upholds all invariants of a built column.
