@@ -174,10 +174,9 @@ pub struct Root {
     pub analyzer: u32,
     /// First chunk of every document and places of passages and documents ([`super::Layout`]).
     pub layout: Extent,
-    /// First terms of the dictionary's blocks ([`crate::postings`]), compressed.
+    /// First terms and lengths of the dictionary's blocks
+    /// ([`crate::postings::dictionary::Directory`]), compressed.
     pub term_directory: Vec<u8>,
-    /// Length of each dictionary block; they follow one another from `dictionary_offset`.
-    pub dictionary_lens: Vec<u32>,
     /// Offset of the first dictionary block in the body.
     pub dictionary_offset: u64,
     /// Offset of the first dictionary entry (term row and posting list) in the body.
@@ -221,10 +220,6 @@ impl Root {
         out.varint(self.entries_offset);
         out.varint(self.passages_offset);
         out.varint(self.documents_offset);
-        out.varint(self.dictionary_lens.len() as u64);
-        for &len in &self.dictionary_lens {
-            out.varint(u64::from(len));
-        }
         out.varint(self.columns.len() as u64);
         for (name, extent) in &self.columns {
             out.str(name);
@@ -315,17 +310,6 @@ impl Root {
         let entries_offset = reader.varint_max(body_len, "entries offset")?;
         let passages_offset = reader.varint_max(body_len, "passages offset")?;
         let documents_offset = reader.varint_max(body_len, "documents offset")?;
-        let blocks = reader.count(1, "dictionary blocks")?;
-        let mut dictionary_end = dictionary_offset;
-        let mut dictionary_lens = Vec::with_capacity(blocks);
-        for _ in 0..blocks {
-            let len = reader.varint_u32("dictionary block length")?;
-            dictionary_end += u64::from(len);
-            dictionary_lens.push(len);
-            if dictionary_end > body_len || (len as usize) < super::block::CHECK_LEN {
-                return Err(reader.error("dictionary block length", Problem::Inconsistent));
-            }
-        }
         let column_count = reader.count(3, "columns")?;
         let mut columns = Vec::with_capacity(column_count);
         for _ in 0..column_count {
@@ -349,7 +333,6 @@ impl Root {
             analyzer,
             layout,
             term_directory,
-            dictionary_lens,
             dictionary_offset,
             entries_offset,
             passages_offset,
@@ -381,13 +364,6 @@ impl Root {
         starts.sort_unstable();
         let at = starts.partition_point(|&(start, _)| start <= offset);
         at.checked_sub(1).and_then(|at| starts.get(at)).map_or("body", |&(_, name)| name)
-    }
-
-    /// Extent of dictionary block `block`, or `None` past the end.
-    pub fn dictionary_block(&self, block: usize) -> Option<Extent> {
-        let len = *self.dictionary_lens.get(block)?;
-        let before: u64 = self.dictionary_lens[..block].iter().map(|&len| u64::from(len)).sum();
-        Some(Extent { offset: self.dictionary_offset + before, len })
     }
 }
 
