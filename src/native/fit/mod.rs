@@ -1,0 +1,3 @@
+//! Fits the query table.
+pub mod bags;
+pub mod ridge;
