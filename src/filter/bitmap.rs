@@ -62,6 +62,23 @@ impl Bitmap {
             .is_some_and(|word| word >> (at % 64) & 1 == 1)
     }
 
+    /// The bits: member `i` is bit `i % 64` of word `i / 64`; bits past the end are 0.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Builds a set out of its bits, in the layout of [`Bitmap::words`]; bits past the end are
+    /// dropped.
+    pub fn from_words(len: u32, mut words: Vec<u64>) -> Self {
+        words.resize((len as usize).div_ceil(64), 0);
+        if len % 64 != 0
+            && let Some(last) = words.last_mut()
+        {
+            *last &= (1 << (len % 64)) - 1;
+        }
+        Self { words, len }
+    }
+
     /// How many ordinals are in the set.
     pub fn count(&self) -> u32 {
         self.words.iter().map(|word| word.count_ones()).sum()

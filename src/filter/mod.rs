@@ -311,6 +311,18 @@ impl Columns {
         Ok(())
     }
 
+    /// Whether the column of `field` has been loaded.
+    ///
+    /// # Errors
+    /// [`FilterError::UnknownField`].
+    pub fn is_loaded(&self, field: &str) -> Result<bool, FilterError> {
+        match self.column(field) {
+            Ok(_) => Ok(true),
+            Err(FilterError::NotLoaded { .. }) => Ok(false),
+            Err(unknown) => Err(unknown),
+        }
+    }
+
     /// The column of `field`.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ use crate::text::AnalyzerId;
 use crate::vector::Query;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::cmp::Reverse;
@@ -62,8 +62,8 @@ pub struct Engine<S> {
     store: Store<S>,
     analyzer: Analyzer,
     directory: Directory,
-    layout: RefCell<Option<Arc<Layout>>>,
-    resident: RefCell<Option<Arc<Resident>>>,
+    layout: RefCell<Option<Rc<Layout>>>,
+    resident: RefCell<Option<Rc<Resident>>>,
     columns: RefCell<Columns>,
 }
 
@@ -135,11 +135,6 @@ impl<S: Source> Engine<S> {
         {
             return Err(SearchError::NoVectors);
         }
-        let row_dim = match (vectors, &options.embedding) {
-            (Some(vectors), None) if vectors.term_rows => Some(vectors.dim as usize),
-            _ => None,
-        };
-
         // Dictionary, and what stays in memory from the first search on.
         let terms = self.analyzer.query_terms(query);
         let mut lookup = Lookup::new(&terms, options.prefix);
@@ -188,7 +183,7 @@ impl<S: Source> Engine<S> {
 
         // Two rankings.
         let depth_each = CANDIDATES.max(4 * depth);
-        let mut matches = Bitmap::new(root.counts.chunks);
+        let mut matches = alloc::vec![0u64; (root.counts.chunks as usize).div_ceil(64)];
         let clauses = lookup.clauses(&entries, row_dim_of(root)).map_err(|(at, bad)| self.damaged(at, bad))?;
         let by_words = match options.mode {
             Mode::Vector => Vec::new(),
@@ -199,10 +194,9 @@ impl<S: Source> Engine<S> {
                     root.counts.chunks,
                     depth_each,
                     words,
-                    Some(matches.words_mut()),
+                    &mut matches,
                 )
                 .map_err(|bad| self.damaged_entries(bad))?
-                .hits
             }
         };
         let by_meaning = match dense {
@@ -254,6 +248,7 @@ impl<S: Source> Engine<S> {
             }
             rank(&mut ranked, mode, options.fusion);
         }
+        let mut matches = Bitmap::from_words(root.counts.chunks, matches);
         for candidate in &ranked {
             matches.set(candidate.chunk);
         }
@@ -335,14 +330,14 @@ impl<S: Source> Engine<S> {
             let layout = inflate(block, "layout")
                 .and_then(|bytes| Layout::parse(&bytes, root))
                 .map_err(|bad| self.damaged(root.layout, bad))?;
-            *self.layout.borrow_mut() = Some(Arc::new(layout));
+            *self.layout.borrow_mut() = Some(Rc::new(layout));
         }
         if vectors && self.resident.borrow().is_none()
             && let Some(sections) = &root.vectors
         {
             let resident = Resident::load(root, sections, wave)
                 .map_err(|bad| self.damaged(sections.quantizer, bad))?;
-            *self.resident.borrow_mut() = Some(Arc::new(resident));
+            *self.resident.borrow_mut() = Some(Rc::new(resident));
         }
         for field in fields {
             if let Some(extent) = self.column(field)
@@ -356,7 +351,7 @@ impl<S: Source> Engine<S> {
         Ok(())
     }
 
-    fn layout(&self) -> Result<Arc<Layout>, SearchError> {
+    fn layout(&self) -> Result<Rc<Layout>, SearchError> {
         // Loaded by the first wave of every search.
         self.layout.borrow().clone().ok_or_else(|| {
             let what = "layout";
@@ -407,7 +402,7 @@ impl<S: Source> Engine<S> {
         let columns = self.columns.borrow();
         let mut facets = Vec::with_capacity(options.facets.len());
         for field in &options.facets {
-            let counts = columns.column(field)?.facet_counts(documents, MAX_LIMIT);
+            let counts = columns.column(field)?.facet_counts(documents.iter(), MAX_LIMIT);
             facets.push((field.clone(), counts));
         }
         Ok(facets)
