@@ -1,1 +1,10 @@
 //! Native face of Coracle: files, threads, sockets.
+
+pub mod report;
+
+pub mod ingest;
+
+pub mod error;
+
+pub mod cli;
+pub mod config;
