@@ -269,6 +269,54 @@ impl BlockTable {
     }
 }
 
+/// Gathers records into blocks of about equal size.
+#[derive(Debug)]
+pub struct RecordBlocks {
+    limit: usize,
+    blocks: Vec<(u32, Vec<u8>)>,
+    current: Writer,
+    records: u32,
+}
+
+impl RecordBlocks {
+    /// Blocks of passages.
+    pub fn passages() -> Self {
+        Self::new(PASSAGE_BLOCK_BYTES)
+    }
+
+    /// Blocks of documents.
+    pub fn documents() -> Self {
+        Self::new(DOCUMENT_BLOCK_BYTES)
+    }
+
+    fn new(limit: usize) -> Self {
+        Self { limit, blocks: Vec::new(), current: Writer::new(), records: 0 }
+    }
+
+    /// The writer for the next record.
+    pub fn next(&mut self) -> &mut Writer {
+        if self.current.len() >= self.limit {
+            self.close();
+        }
+        self.records += 1;
+        &mut self.current
+    }
+
+    fn close(&mut self) {
+        if self.records > 0 {
+            let block = core::mem::take(&mut self.current).into_bytes();
+            self.blocks.push((self.records, block));
+            self.records = 0;
+        }
+    }
+
+    /// Number of records and bytes of each block, not yet compressed.
+    pub fn finish(mut self) -> Vec<(u32, Vec<u8>)> {
+        self.close();
+        self.blocks
+    }
+}
+
 /// Which chunks belong to which document, and where passages and documents are stored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layout {
@@ -283,6 +331,20 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The layout of no documents.
+    pub fn new() -> Self {
+        Self { first_chunks: alloc::vec![0], ..Self::default() }
+    }
+
+    /// Adds the next document.
+    pub fn push(&mut self, document: &Document) {
+        let first = self.first_chunks.last().copied().unwrap_or(0);
+        if document.weight != 1.0 {
+            self.weights.push((self.first_chunks.len() as u32 - 1, document.weight));
+        }
+        self.first_chunks.push(first + document.chunks.len() as u32);
+    }
+
     /// The document of a chunk; chunk ids outside the index belong to none.
     pub fn document_of(&self, chunk: ChunkId) -> Option<DocumentId> {
         if chunk >= self.first_chunks.last().copied().unwrap_or(0) {

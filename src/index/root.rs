@@ -343,8 +343,8 @@ impl Root {
         })
     }
 
-    /// Name of the section that holds the byte at `offset` of the body.
-    pub fn section(&self, offset: u64) -> &'static str {
+    /// Where each section begins in the body, in order.
+    pub fn sections(&self) -> Vec<(u64, &'static str)> {
         let mut starts = alloc::vec![
             (self.layout.offset, "layout"),
             (self.dictionary_offset, "dictionary"),
@@ -362,6 +362,12 @@ impl Root {
             starts.extend(vectors.graph.map(|graph| (graph.offset, "graph")));
         }
         starts.sort_unstable();
+        starts
+    }
+
+    /// Name of the section that holds the byte at `offset` of the body.
+    pub fn section(&self, offset: u64) -> &'static str {
+        let starts = self.sections();
         let at = starts.partition_point(|&(start, _)| start <= offset);
         at.checked_sub(1).and_then(|at| starts.get(at)).map_or("body", |&(_, name)| name)
     }

@@ -1,3 +1,11 @@
 //! Native face of Coracle: files, threads, sockets.
 
 pub mod fit;
+pub mod report;
+
+pub mod ingest;
+
+pub mod error;
+
+pub mod cli;
+pub mod config;

@@ -1,0 +1,1 @@
+//! Failures of a command → message and exit code.
