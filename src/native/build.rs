@@ -10,7 +10,6 @@
 //! Work is spread over rayon's threads; results are gathered in order, so that the bytes of an index
 //! depend on its inputs and parameters only.
 
-use crate::fit::TermRows;
 use crate::publish::PublishError;
 use crate::publish::Staging;
 use crate::report::Reporter;
@@ -91,6 +90,23 @@ pub struct Embeddings {
     pub rows: Vec<f32>,
     /// Rows of terms, so that queries embed without the model.
     pub term_rows: Option<TermRows>,
+}
+
+/// Vectors of words: a query's embedding is the sum of its words' rows.
+#[derive(Debug, Default)]
+pub struct TermRows {
+    /// Components of a row.
+    pub dim: usize,
+    /// Keys that no chunk has ([`coracle::embed::piece`]), ascending; all sort before terms.
+    pub extra: Vec<String>,
+    /// Rows of the extra keys, then of the dictionary's terms, in order.
+    pub rows: Vec<f32>,
+}
+
+impl TermRows {
+    fn row(&self, at: usize) -> &[f32] {
+        &self.rows[at * self.dim..][..self.dim]
+    }
 }
 
 /// Why an index could not be written.
@@ -413,7 +429,7 @@ fn vectors(
         let stage = reporter.stage("graph", chunks.len() as u64);
         let params = GraphParams { seed: SEED, ..GraphParams::default() };
         let mut done = 0;
-        let graph = graph::build(&int8, quantizer.code_dim(), &params, &Threads, &mut |inserted| {
+        let graph = graph::build(&int8, quantizer.code_dim(), &params, &Threads, &mut |inserted, _| {
             stage.advance((inserted - done) as u64);
             done = inserted;
         })?;

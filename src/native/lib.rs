@@ -9,3 +9,9 @@ pub mod error;
 
 pub mod cli;
 pub mod config;
+
+pub mod publish;
+
+pub mod build;
+
+pub mod source;
