@@ -10,8 +10,10 @@ pub mod error;
 pub mod cli;
 pub mod config;
 
+pub mod source;
+
 pub mod publish;
 
-pub mod build;
+pub mod indexer;
 
-pub mod source;
+pub mod budget;

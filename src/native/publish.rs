@@ -9,11 +9,15 @@ use coracle::index::ROOT_FILE;
 use coracle::index::Root;
 use coracle::index::Sink;
 use coracle::store::BUNDLE_MAGIC;
+use coracle::store::Source;
+use coracle::store::SourceError;
+use std::collections::HashMap;
 use std::fs;
 use std::fs::File;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
+use std::ops::Range;
 use std::path::Path;
 use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3;
@@ -188,6 +192,13 @@ impl Staging {
         Ok((names.len() + 1, total))
     }
 
+    /// A source that reads the index before it is published.
+    pub fn preview(&self, root: &Root) -> Preview {
+        let names = (0..self.parts.len()).filter_map(|part| root.files.name(part));
+        let paths = self.parts.iter().map(|(_, path)| path.clone());
+        Preview { root: root.to_bytes(), parts: names.zip(paths).collect() }
+    }
+
     fn write_bundle(&self, staged: &Path, root: &[u8]) -> io::Result<()> {
         let mut file = BufWriter::new(File::create(staged)?);
         file.write_all(&coracle::store::bundle(root, &[]))?;
@@ -195,6 +206,22 @@ impl Staging {
             io::copy(&mut File::open(path)?, &mut file)?;
         }
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+    }
+}
+
+/// An index that is written but not published.
+#[derive(Debug)]
+pub struct Preview {
+    root: Vec<u8>,
+    parts: HashMap<String, PathBuf>,
+}
+
+impl Source for Preview {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        match self.parts.get(file) {
+            Some(path) => crate::source::read_path(file, path, range),
+            None => Ok(self.root.clone()),
+        }
     }
 }
 

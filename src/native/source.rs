@@ -76,16 +76,26 @@ impl Source for Location {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(file);
-                read_file(&path, range.clone()).map_err(|error| {
-                    let name = if file == ROOT_FILE { path.display().to_string() } else { file.to_string() };
-                    let error = problem(&name, range, &error);
-                    if file == ROOT_FILE { SourceError { file: name, ..error } } else { error }
-                })
+                // The root is the first file read: its whole path says which index is meant.
+                let name = if file == ROOT_FILE { path.display().to_string() } else { file.into() };
+                read_path(&name, &path, range)
             }
             Self::Bundle(bundle) => bundle.read(file, range).await,
             Self::Http { base, agent } => read_http(agent, base, file, range),
         }
     }
+}
+
+/// The bytes of `range` of the file at `path`, which errors call `name`.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn read_path(
+    name: &str,
+    path: &Path,
+    range: Option<Range<u64>>,
+) -> Result<Vec<u8>, SourceError> {
+    read_file(path, range.clone()).map_err(|error| problem(name, range, &error))
 }
 
 fn read_file(path: &Path, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {

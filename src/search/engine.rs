@@ -1,5 +1,6 @@
 //! An opened index and the search pipeline.
 
+use super::Excerpt;
 use super::Explain;
 use super::Fusion;
 use super::Group;
@@ -425,7 +426,7 @@ impl<S: Source> Engine<S> {
         let mut hits = Vec::with_capacity(ranked.len());
         for (candidate, (passage, document)) in ranked.into_iter().zip(records) {
             let explain = options.explain.then(|| explain(&candidate, best, lookup));
-            let excerpt = self.analyzer.excerpt(&passage.text, &terms, EXCERPT_CHARS);
+            let excerpt = self.excerpt(&passage.text, &terms);
             hits.push(Hit {
                 id: document.id,
                 chunk: candidate.chunk,
@@ -440,6 +441,24 @@ impl<S: Source> Engine<S> {
             });
         }
         Ok(hits)
+    }
+
+    fn excerpt(&self, text: &str, terms: &[(&str, f32)]) -> Excerpt {
+        const ELLIPSIS: &str = "…";
+        let window = self.analyzer.excerpt(text, terms, EXCERPT_CHARS);
+        let mut out = String::new();
+        if window.cut_before {
+            out.push_str(ELLIPSIS);
+        }
+        let shift = out.len();
+        let start = window.range.start;
+        out.push_str(text.get(window.range).unwrap_or_default());
+        if window.cut_after {
+            out.push_str(ELLIPSIS);
+        }
+        let marks = window.highlights.into_iter();
+        let marks = marks.map(|mark| mark.start - start + shift..mark.end - start + shift).collect();
+        Excerpt { text: out, marks }
     }
 
     /// Passages and documents of these chunks, read in one wave.

@@ -34,12 +34,12 @@ use crate::filter::Filter;
 use crate::filter::FilterError;
 use crate::store::ReadStats;
 use crate::store::StoreError;
-use crate::text::Excerpt;
 use crate::vector::VectorError;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 /// The longest query that is read; what follows is ignored.
 pub const MAX_QUERY_BYTES: usize = 1024;
@@ -134,6 +134,15 @@ pub struct Hit {
     pub excerpt: Excerpt,
     /// How the score came about, where it was asked for.
     pub explain: Option<Explain>,
+}
+
+/// A piece of a chunk's text with the matching words marked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The piece, with `…` where it is cut.
+    pub text: String,
+    /// Byte ranges of matching words in `text`, ascending and disjoint.
+    pub marks: Vec<Range<usize>>,
 }
 
 /// How a hit's score came about.

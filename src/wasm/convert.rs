@@ -2,6 +2,7 @@
 
 use coracle::document::Value;
 use coracle::filter::Filter;
+use coracle::search::Excerpt;
 use coracle::search::Explain;
 use coracle::search::Fusion;
 use coracle::search::Group;
@@ -10,7 +11,6 @@ use coracle::search::Mode;
 use coracle::search::SearchOptions;
 use coracle::search::SearchResult;
 use coracle::store::ReadStats;
-use coracle::text::Excerpt;
 use serde::Deserialize;
 use serde::Serialize;
 use std::collections::BTreeMap;
