@@ -4,6 +4,11 @@
 //! Set `CORACLE_DATA` to the folder that holds `docs-100k`; without it these tests say so and pass.
 
 #![cfg(not(target_arch = "wasm32"))]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "measured figures are shown"
+)]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -82,7 +87,10 @@ impl Collection {
         let mut hits = 0;
         for (query, truth) in self.queries.iter().zip(&self.truth) {
             let query = Query::new(&self.quantizer, query).expect("query");
-            hits += search(&query).iter().filter(|found| truth.contains(&found.id)).count();
+            hits += search(&query)
+                .iter()
+                .filter(|found| truth.contains(&found.id))
+                .count();
         }
         hits as f64 / (K * self.queries.len()) as f64
     }
@@ -93,7 +101,11 @@ fn numpy_rows(path: PathBuf, width: usize) -> Vec<u8> {
     let mut bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let header = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     bytes.drain(..header);
-    assert!(bytes.len().is_multiple_of(width * DIM), "{}", path.display());
+    assert!(
+        bytes.len().is_multiple_of(width * DIM),
+        "{}",
+        path.display()
+    );
     bytes
 }
 
@@ -136,23 +148,38 @@ fn load() -> Option<Collection> {
                     *lane += x * y;
                 }
             }
-            top.push(Candidate { id: id as u32, score: lanes.iter().sum() });
+            top.push(Candidate {
+                id: id as u32,
+                score: lanes.iter().sum(),
+            });
         }
-        top.into_sorted().iter().map(|candidate| candidate.id).collect()
+        top.into_sorted()
+            .iter()
+            .map(|candidate| candidate.id)
+            .collect()
     });
 
     let quantizer = Quantizer::train(Metric::Cosine, DIM, 1, &rows).expect("training");
-    let codes: Vec<RowCode> =
-        Threads(2).map(rows.len(), |row| quantizer.encode_row(rows[row]).expect("row"));
+    let codes: Vec<RowCode> = Threads(2).map(rows.len(), |row| {
+        quantizer.encode_row(rows[row]).expect("row")
+    });
     let mut blocks = BinaryWriter::new(quantizer.code_dim());
     codes.iter().for_each(|code| blocks.push(code));
     let int8 = codes.into_iter().flat_map(|code| code.int8).collect();
-    Some(Collection { quantizer, queries, truth, blocks: blocks.into_bytes(), int8 })
+    Some(Collection {
+        quantizer,
+        queries,
+        truth,
+        blocks: blocks.into_bytes(),
+        int8,
+    })
 }
 
 #[test]
 fn scan_with_50_candidates_and_int8_rescoring_keeps_recall() {
-    let Some(collection) = collection() else { return };
+    let Some(collection) = collection() else {
+        return;
+    };
     let codes = collection.binary();
     for candidates in [10, 20, 50, 100] {
         let held = collection.recall(|query| codes.scan(query, None, candidates));
@@ -167,9 +194,12 @@ fn scan_with_50_candidates_and_int8_rescoring_keeps_recall() {
 
 #[test]
 fn int8_scores_alone_keep_recall() {
-    let Some(collection) = collection() else { return };
-    let everything: Vec<Candidate> =
-        (0..ROWS as u32).map(|id| Candidate { id, score: 0.0 }).collect();
+    let Some(collection) = collection() else {
+        return;
+    };
+    let everything: Vec<Candidate> = (0..ROWS as u32)
+        .map(|id| Candidate { id, score: 0.0 })
+        .collect();
     let recall = collection.recall(|query| collection.rescored(query, &everything));
     println!("int8 scores: recall@10 {recall:.4}");
     assert!(recall >= 0.985, "recall@10 {recall}");
@@ -177,24 +207,39 @@ fn int8_scores_alone_keep_recall() {
 
 #[test]
 fn graph_keeps_recall_and_is_the_same_for_any_number_of_threads() {
-    let Some(collection) = collection() else { return };
+    let Some(collection) = collection() else {
+        return;
+    };
     let bytes = [1, 2].map(|threads| {
         let start = Instant::now();
         let dim = collection.quantizer.code_dim();
         let params = GraphParams::default();
         let mut last = 0;
-        let graph = build(&collection.int8, dim, &params, &Threads(threads), &mut |done, all| {
-            assert!(last < done && done <= all);
-            last = done;
-        })
+        let graph = build(
+            &collection.int8,
+            dim,
+            &params,
+            &Threads(threads),
+            &mut |done, all| {
+                assert!(last < done && done <= all);
+                last = done;
+            },
+        )
         .expect("graph");
         assert_eq!(last, ROWS);
         let mut writer = Writer::new();
         graph.write(&mut writer);
-        println!("graph: {threads} threads, {:.2?}, {} bytes", start.elapsed(), writer.len());
+        println!(
+            "graph: {threads} threads, {:.2?}, {} bytes",
+            start.elapsed(),
+            writer.len()
+        );
         writer.into_bytes()
     });
-    assert!(bytes[0] == bytes[1], "the bytes depend on the number of threads");
+    assert!(
+        bytes[0] == bytes[1],
+        "the bytes depend on the number of threads"
+    );
 
     let start = Instant::now();
     let graph = Graph::parse(&bytes[0], ROWS).expect("graph");
@@ -224,13 +269,20 @@ fn graph_keeps_recall_and_is_the_same_for_any_number_of_threads() {
 
 #[test]
 fn graph_search_with_a_filter_finds_what_the_filtered_scan_finds() {
-    let Some(collection) = collection() else { return };
+    let Some(collection) = collection() else {
+        return;
+    };
     let codes = collection.binary();
     let rows = BinaryRows::new(&codes);
     let dim = collection.quantizer.code_dim();
-    let graph =
-        build(&collection.int8, dim, &GraphParams::default(), &Threads(2), &mut |_, _| {})
-            .expect("graph");
+    let graph = build(
+        &collection.int8,
+        dim,
+        &GraphParams::default(),
+        &Threads(2),
+        &mut |_, _| {},
+    )
+    .expect("graph");
     let mut scratch = SearchScratch::new();
     for one_in in [2u64, 10, 50] {
         let mut allowed = vec![0u64; ROWS.div_ceil(64)];
@@ -244,7 +296,11 @@ fn graph_search_with_a_filter_finds_what_the_filtered_scan_finds() {
             let query = Query::new(&collection.quantizer, query).expect("query");
             let walked = graph.search(&rows, &query, 64, Some(&allowed), &mut scratch);
             let scanned = codes.scan(&query, Some(&allowed), K);
-            assert!(walked.iter().all(|c| allowed[c.id as usize / 64] >> (c.id % 64) & 1 == 1));
+            assert!(
+                walked
+                    .iter()
+                    .all(|c| allowed[c.id as usize / 64] >> (c.id % 64) & 1 == 1)
+            );
             same += scanned.iter().filter(|c| walked.contains(c)).count();
         }
         let share = same as f64 / (K * QUERIES) as f64;

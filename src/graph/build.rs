@@ -10,6 +10,8 @@
 //! 1. every node of the batch searches the graph and selects its links;
 //! 2. the reverse links are sorted by target, and every target selects its links anew.
 //!
+//! Of equal rows only one is inserted, see `copies.rs`.
+//!
 //! Nodes of one batch do not see each other, so batches are a quarter of the graph at first and never
 //! more than 1/64 of all nodes.
 
@@ -19,6 +21,7 @@ use super::Graph;
 use super::GraphError;
 use super::GraphParams;
 use super::MAX_LEVELS;
+use super::copies::Copies;
 use super::level::Level;
 use super::select::select;
 use super::walk::Links;
@@ -56,29 +59,45 @@ pub fn build(
     executor: &impl Executor,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Graph, GraphError> {
-    let &GraphParams { m, m0, ef_construction, seed } = params;
-    if !(2..128).contains(&m) || !(m..256).contains(&m0) || ef_construction == 0 {
+    let &GraphParams {
+        m,
+        m0,
+        ef_construction,
+        seed,
+    } = params;
+    if !(2..128).contains(&m) || !(m..255).contains(&m0) || ef_construction == 0 {
         return Err(GraphError::BadParams(*params));
     }
     if !(1..=MAX_DIM).contains(&code_dim) || !codes.len().is_multiple_of(code_dim) {
-        return Err(GraphError::PartialRow { len: codes.len(), code_dim });
+        return Err(GraphError::PartialRow {
+            len: codes.len(),
+            code_dim,
+        });
     }
     let len = codes.len() / code_dim;
     let too_many = GraphError::TooManyRows { rows: len };
     if u32::try_from(len).is_err() {
         return Err(too_many);
     }
-    let (order, level_lens) = insertion_order(len, m, seed);
+    let copies = Copies::find(codes, code_dim);
+    let (order, level_lens) = insertion_order(copies.originals(), m, seed);
     let rows = Rows::new(codes, code_dim, order);
+    let len = rows.order.len();
     let levels = level_lens
         .iter()
         .enumerate()
         .map(|(height, &len)| OpenLevel::new(len, if height == 0 { m0 } else { m }))
         .collect();
-    let mut builder = Builder { rows, levels, ef_construction };
+    let mut builder = Builder {
+        rows,
+        levels,
+        ef_construction,
+    };
     let mut inserted = len.min(1);
     while inserted < len {
-        let batch = (inserted / 4).clamp(1, len.div_ceil(BATCHES)).min(len - inserted);
+        let batch = (inserted / 4)
+            .clamp(1, len.div_ceil(BATCHES))
+            .min(len - inserted);
         builder.insert(inserted..inserted + batch, executor);
         inserted += batch;
         progress(inserted, len);
@@ -86,13 +105,14 @@ pub fn build(
     if let Some(level) = builder.levels.first_mut() {
         level.connect();
     }
-    builder.finish().ok_or(too_many)
+    builder.finish(&copies).ok_or(too_many)
 }
 
-/// Row ids by rank, and the number of nodes of each level from 0 up.
-fn insertion_order(len: usize, m: usize, seed: u64) -> (Vec<u32>, Vec<usize>) {
+/// The ids by rank, and the number of nodes of each level from 0 up.
+fn insertion_order(ids: Vec<u32>, m: usize, seed: u64) -> (Vec<u32>, Vec<usize>) {
     let mut random = SplitMix64::new(seed);
-    let mut keys: Vec<(usize, u64, u32)> = (0..len as u32)
+    let mut keys: Vec<(usize, u64, u32)> = ids
+        .into_iter()
         .map(|id| {
             // Level l or more with probability m^-l, which is the paper's floor(-ln(u) / ln(m)).
             let mut level = 0;
@@ -125,7 +145,13 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(codes: &'a [i8], code_dim: usize, order: Vec<u32>) -> Self {
-        let mut rows = Self { codes, code_dim, order, norms: Vec::new(), kernels: kernels() };
+        let mut rows = Self {
+            codes,
+            code_dim,
+            order,
+            norms: Vec::new(),
+            kernels: kernels(),
+        };
         let norm = |rank| (rows.kernels.dot_i8)(rows.row(rank), rows.row(rank));
         rows.norms = (0..rows.order.len() as u32).map(norm).collect();
         rows
@@ -156,7 +182,11 @@ struct OpenLevel {
 
 impl OpenLevel {
     fn new(len: usize, max: usize) -> Self {
-        Self { max, counts: alloc::vec![0; len], links: alloc::vec![0; len * max] }
+        Self {
+            max,
+            counts: alloc::vec![0; len],
+            links: alloc::vec![0; len * max],
+        }
     }
 
     fn of(&self, node: u32) -> &[u32] {
@@ -187,7 +217,9 @@ impl OpenLevel {
         for orphan in 0..len as u32 {
             if !reached.contains(orphan) {
                 if orphan > 0 {
-                    let Some(from) = self.nearby(orphan, &reached, &mut seen) else { continue };
+                    let Some(from) = self.nearby(orphan, &reached, &mut seen) else {
+                        continue;
+                    };
                     let mut links = self.of(from).to_vec();
                     links.push(orphan);
                     self.set(from, &links);
@@ -198,7 +230,11 @@ impl OpenLevel {
             while let Some(node) = queue.pop() {
                 let start = node as usize * self.max;
                 let end = start + usize::from(self.counts[node as usize]);
-                queue.extend(self.links[start..end].iter().filter(|&&link| reached.insert(link)));
+                queue.extend(
+                    self.links[start..end]
+                        .iter()
+                        .filter(|&&link| reached.insert(link)),
+                );
             }
         }
     }
@@ -254,7 +290,10 @@ impl Builder<'_> {
         let relinked = executor.map(targets.len().div_ceil(CHUNK), |chunk| {
             let start = chunk * CHUNK;
             let targets = &targets[start..targets.len().min(start + CHUNK)];
-            targets.iter().map(|incoming| self.with_reverse_links(incoming)).collect::<Vec<_>>()
+            targets
+                .iter()
+                .map(|incoming| self.with_reverse_links(incoming))
+                .collect::<Vec<_>>()
         });
         for (target, links) in targets.iter().zip(relinked.into_iter().flatten()) {
             let (height, node, _) = target[0];
@@ -291,31 +330,54 @@ impl Builder<'_> {
         if links.len() <= level.max {
             return links;
         }
-        let mut keys: Vec<u64> = links.iter().map(|&link| self.rows.key(node, link)).collect();
+        let mut keys: Vec<u64> = links
+            .iter()
+            .map(|&link| self.rows.key(node, link))
+            .collect();
         keys.sort_unstable_by(|a, b| b.cmp(a));
         select(&keys, level.max, |a, b| self.rows.distance(a, b))
     }
 
-    /// Ranks become row ids, links are sorted and packed; `None` if they exceed 4 GiB.
-    fn finish(self) -> Option<Graph> {
+    /// Ranks become row ids, copies join, links are sorted and packed; `None` if they exceed 4 GiB.
+    fn finish(self, copies: &Copies) -> Option<Graph> {
         let order = &self.rows.order;
-        let len = order.len();
-        let links_of = |level: &OpenLevel, rank: u32| {
-            let mut links: Vec<u32> =
-                level.of(rank).iter().map(|&link| order[link as usize]).collect();
-            links.sort_unstable();
-            links
+        let mut ranks = alloc::vec![None; copies.len()];
+        for (&id, rank) in order.iter().zip(0u32..) {
+            ranks[id as usize] = Some(rank);
+        }
+        let links_of = |level: &OpenLevel, rank: u32| -> Vec<u32> {
+            level
+                .of(rank)
+                .iter()
+                .map(|&link| order[link as usize])
+                .collect()
         };
         let mut levels = Vec::with_capacity(self.levels.len());
         for (height, level) in self.levels.iter().enumerate() {
-            let mut nodes: Vec<(u32, u32)> =
-                (0..level.counts.len() as u32).map(|rank| (order[rank as usize], rank)).collect();
-            nodes.sort_unstable();
-            let ids = (height > 0).then(|| nodes.iter().map(|node| node.0).collect());
-            let links = nodes.iter().map(|node| links_of(level, node.1));
-            levels.push(Level::new(len, ids, links)?);
+            let mut ids: Vec<u32> = match height {
+                0 => (0..copies.len() as u32).collect(),
+                _ => order[..level.counts.len()].to_vec(),
+            };
+            ids.sort_unstable();
+            let nodes = ids.iter().map(|&id| {
+                let mut links = match ranks[id as usize] {
+                    Some(rank) => links_of(level, rank),
+                    None => Vec::new(),
+                };
+                if height == 0 {
+                    links.extend(copies.links(id));
+                }
+                links.sort_unstable();
+                links
+            });
+            let packed = Level::new(copies.len(), (height > 0).then_some(&ids), nodes)?;
+            levels.push(packed);
         }
         let entry_point = order.first().copied().unwrap_or(0);
-        Some(Graph { len, entry_point, levels })
+        Some(Graph {
+            len: copies.len(),
+            entry_point,
+            levels,
+        })
     }
 }

@@ -45,7 +45,7 @@ impl Level {
     /// `nodes` yields the links of each node, in the order of `ids`; links ascend.
     pub(super) fn new(
         len: usize,
-        ids: Option<Vec<u32>>,
+        ids: Option<&Vec<u32>>,
         nodes: impl Iterator<Item = Vec<u32>>,
     ) -> Option<Self> {
         let id_bits = id_bits(len);
@@ -56,7 +56,12 @@ impl Level {
         }
         u32::try_from(packed.len()).ok()?;
         packed.resize(packed.len() + PADDING, 0);
-        Some(Self { ids, id_bits, offsets, packed })
+        Some(Self {
+            ids: ids.cloned(),
+            id_bits,
+            offsets,
+            packed,
+        })
     }
 
     fn slot(&self, id: u32) -> Option<usize> {
@@ -128,7 +133,12 @@ impl Level {
         let mut packed = Vec::with_capacity(bytes.len() + PADDING);
         packed.extend_from_slice(bytes);
         packed.resize(bytes.len() + PADDING, 0);
-        let mut level = Self { ids, id_bits: id_bits(len), offsets: Vec::new(), packed };
+        let mut level = Self {
+            ids,
+            id_bits: id_bits(len),
+            offsets: Vec::new(),
+            packed,
+        };
         level.offsets.reserve_exact(nodes);
         let mut at = 0;
         for _ in 0..nodes {
@@ -139,14 +149,21 @@ impl Level {
             };
         }
         if at != bytes.len() {
-            return Err(error(Problem::TrailingBytes { left: (bytes.len() - at) as u64 }));
+            return Err(error(Problem::TrailingBytes {
+                left: (bytes.len() - at) as u64,
+            }));
         }
         let mut links = Vec::new();
         for slot in 0..nodes {
             links.clear();
-            let id = level.ids.as_ref().map_or(Some(slot as u32), |ids| ids.get(slot).copied());
+            let id = level
+                .ids
+                .as_ref()
+                .map_or(Some(slot as u32), |ids| ids.get(slot).copied());
             let sound = level.unpack(slot, &mut links)
-                && links.iter().all(|&link| Some(link) != id && level.contains(link));
+                && links
+                    .iter()
+                    .all(|&link| Some(link) != id && level.contains(link));
             if !sound {
                 return Err(error(Problem::Inconsistent));
             }
@@ -167,16 +184,23 @@ impl Level {
 
     /// Appends the links of a node; `false`, at the first link past `u32`, if the bytes are damaged.
     fn unpack(&self, slot: usize, links: &mut Vec<u32>) -> bool {
-        let Some(&offset) = self.offsets.get(slot) else { return false };
+        let Some(&offset) = self.offsets.get(slot) else {
+            return false;
+        };
         let at = offset as usize;
-        let Some(&[count, width]) = self.packed.get(at..).and_then(|rest| rest.first_chunk()) else {
+        let Some(&[count, width]) = self.packed.get(at..).and_then(|rest| rest.first_chunk())
+        else {
             return false;
         };
         let (count, width) = (usize::from(count), u32::from(width));
-        let Some(string) = self.packed.get(at + 2..) else { return false };
+        let Some(string) = self.packed.get(at + 2..) else {
+            return false;
+        };
         let mut bit = 0usize;
         let mut take = |bits: u32| {
-            let bytes = string.get(bit / 8..).and_then(|rest| rest.first_chunk::<8>());
+            let bytes = string
+                .get(bit / 8..)
+                .and_then(|rest| rest.first_chunk::<8>());
             let word = bytes.map_or(0, |&bytes| u64::from_le_bytes(bytes)) >> (bit % 8);
             bit += bits as usize;
             word & ((1 << bits) - 1)

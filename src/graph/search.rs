@@ -54,8 +54,15 @@ impl Graph {
         allowed: Option<&[u64]>,
         scratch: &mut SearchScratch,
     ) -> Vec<Candidate> {
-        let Some(score) = rows.score(query, self.entry_point) else { return Vec::new() };
-        let mut best = Candidate { id: self.entry_point, score }.key();
+        let Some(score) = rows.score(query, self.entry_point) else {
+            return Vec::new();
+        };
+        let entry = Candidate {
+            id: self.entry_point,
+            score,
+        }
+        .key();
+        let mut best = entry;
         let SearchScratch { walk, candidates } = scratch;
         let mut score = |ids: &[u32], keys: &mut Vec<u64>| {
             candidates.clear();
@@ -66,8 +73,19 @@ impl Graph {
             let found = walk.search(level, self.len, &[best], 1, &mut score, |_| true);
             best = found.into_keys().first().copied().unwrap_or(best);
         }
-        let Some(level) = self.levels.first() else { return Vec::new() };
+        // Every row can be reached from the entry point, so the walk starts there too.
+        let Some(level) = self.levels.first() else {
+            return Vec::new();
+        };
         let accept = |id| is_allowed(allowed, id);
-        walk.search(level, self.len, &[best], ef_search, &mut score, accept).into_sorted()
+        walk.search(
+            level,
+            self.len,
+            &[best, entry],
+            ef_search,
+            &mut score,
+            accept,
+        )
+        .into_sorted()
     }
 }

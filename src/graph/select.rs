@@ -21,7 +21,10 @@ pub(super) fn select(
             break;
         }
         let (candidate, to_node) = (id_of(key), !((key >> 32) as u32));
-        if kept.iter().all(|&neighbour| to_node < distance(candidate, neighbour)) {
+        if kept
+            .iter()
+            .all(|&neighbour| to_node < distance(candidate, neighbour))
+        {
             kept.push(candidate);
         }
     }

@@ -25,11 +25,7 @@ impl<'a> Int8Codes<'a> {
     ///
     /// # Errors
     /// [`FormatError`] if the length is not `rows * code_dim`.
-    pub fn parse(
-        bytes: &'a [u8],
-        rows: usize,
-        quantizer: &Quantizer,
-    ) -> Result<Self, FormatError> {
+    pub fn parse(bytes: &'a [u8], rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
         let code_dim = quantizer.code_dim();
         let mut reader = Reader::new(bytes, "int8 codes");
         let Some(len) = rows.checked_mul(code_dim) else {
@@ -37,7 +33,10 @@ impl<'a> Int8Codes<'a> {
         };
         let codes = reader.take(len, "codes")?;
         reader.end()?;
-        Ok(Self { bytes: bytemuck::cast_slice(codes), code_dim })
+        Ok(Self {
+            bytes: bytemuck::cast_slice(codes),
+            code_dim,
+        })
     }
 
     /// Number of rows.
@@ -89,7 +88,10 @@ pub fn rescore(
     let mut top = TopK::new(k);
     for &Candidate { id, .. } in candidates {
         if let Some(row) = codes.row(id) {
-            top.push(Candidate { id, score: score(query, row) });
+            top.push(Candidate {
+                id,
+                score: score(query, row),
+            });
         }
     }
     top.into_sorted()

@@ -108,7 +108,10 @@ impl VectorError {
     /// The same error, saying in which row it was found.
     #[must_use]
     pub fn at_row(self, row: u64) -> Self {
-        Self { row: Some(row), ..self }
+        Self {
+            row: Some(row),
+            ..self
+        }
     }
 }
 
@@ -133,10 +136,16 @@ impl fmt::Display for VectorError {
                 " has {got} components, the index has {expected}; use the embedder that built it"
             ),
             VectorProblem::NotFinite { component } => {
-                write!(f, ": component {component} is not a finite number; embed this text again")
+                write!(
+                    f,
+                    ": component {component} is not a finite number; embed this text again"
+                )
             }
             VectorProblem::TooLong => {
-                write!(f, ": its norm exceeds {MAX_NORM:e}; scale the embeddings down")
+                write!(
+                    f,
+                    ": its norm exceeds {MAX_NORM:e}; scale the embeddings down"
+                )
             }
             VectorProblem::NoRows => {
                 f.write_str(": there is none to train with; give at least one row")

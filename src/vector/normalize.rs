@@ -43,7 +43,10 @@ pub(super) fn l2_norm(a: &[f32]) -> f64 {
 /// [`VectorProblem::WrongDim`], [`VectorProblem::NotFinite`], [`VectorProblem::TooLong`].
 pub(super) fn checked_norm(vector: &[f32], dim: usize) -> Result<f64, VectorProblem> {
     if vector.len() != dim {
-        return Err(VectorProblem::WrongDim { expected: dim, got: vector.len() });
+        return Err(VectorProblem::WrongDim {
+            expected: dim,
+            got: vector.len(),
+        });
     }
     let norm = l2_norm(vector);
     if norm <= f64::from(MAX_NORM) {

@@ -156,8 +156,15 @@ impl Quantizer {
         };
         let signs = residual.chunks(64).map(sign_word).collect();
         let inverse = 1.0 / self.int8_step;
-        let int8 = residual.iter().map(|r| round(r * inverse).clamp(-127, 127) as i8).collect();
-        Ok(RowCode { signs, factors, int8 })
+        let int8 = residual
+            .iter()
+            .map(|r| round(r * inverse).clamp(-127, 127) as i8)
+            .collect();
+        Ok(RowCode {
+            signs,
+            factors,
+            int8,
+        })
     }
 
     /// Appends the trained parameters: `2 code_dim + 30` bytes or so.
@@ -168,7 +175,12 @@ impl Quantizer {
         });
         writer.varint(self.dim as u64);
         writer.u64(self.rotation.seed());
-        for step in [self.mean_step, self.int8_step, self.rescale_step, self.offset_step] {
+        for step in [
+            self.mean_step,
+            self.int8_step,
+            self.rescale_step,
+            self.offset_step,
+        ] {
             writer.f32(step);
         }
         for code in &self.mean_codes {
@@ -185,7 +197,10 @@ impl Quantizer {
             0 => Metric::Cosine,
             1 => Metric::Dot,
             got => {
-                let problem = Problem::OutOfRange { got: got.into(), max: 1 };
+                let problem = Problem::OutOfRange {
+                    got: got.into(),
+                    max: 1,
+                };
                 return Err(reader.error("metric", problem));
             }
         };
@@ -196,7 +211,9 @@ impl Quantizer {
         let rotation = Rotation::new(reader.u64("rotation seed")?);
         let mut steps = [0.0f32; 4];
         for (step, field) in
-            steps.iter_mut().zip(["mean step", "int8 step", "rescale step", "offset step"])
+            steps
+                .iter_mut()
+                .zip(["mean step", "int8 step", "rescale step", "offset step"])
         {
             *step = reader.f32(field)?;
             if !(0.0..=MAX_NORM * MAX_NORM).contains(step) {
@@ -209,8 +226,12 @@ impl Quantizer {
             return Err(reader.error("int8 step", Problem::Inconsistent));
         }
         let bytes = reader.take(2 * code_dim(dim), "mean")?;
-        let mean_codes: Vec<i16> =
-            bytes.as_chunks::<2>().0.iter().map(|&code| i16::from_le_bytes(code)).collect();
+        let mean_codes: Vec<i16> = bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|&code| i16::from_le_bytes(code))
+            .collect();
         let mean = decode_mean(&mean_codes, mean_step);
         Ok(Self {
             metric,
@@ -298,14 +319,19 @@ impl Trainer {
         if self.rows == 0 {
             return Err(VectorProblem::NoRows.into());
         }
-        let mut mean: Vec<f32> =
-            self.sum.iter().map(|sum| (sum / self.rows as f64) as f32).collect();
+        let mut mean: Vec<f32> = self
+            .sum
+            .iter()
+            .map(|sum| (sum / self.rows as f64) as f32)
+            .collect();
         self.rotation.apply(&mut mean);
         let largest = mean.iter().fold(0.0f32, |max, x| max.max(x.abs()));
         let mean_step = largest / f32::from(i16::MAX);
         let mean_codes: Vec<i16> = mean
             .iter()
-            .map(|&x| steps(x.into(), mean_step).clamp(-i32::from(i16::MAX), i16::MAX.into()) as i16)
+            .map(|&x| {
+                steps(x.into(), mean_step).clamp(-i32::from(i16::MAX), i16::MAX.into()) as i16
+            })
             .collect();
         // The encoder sees the mean that readers will see, so rounding it costs no accuracy.
         let mean = decode_mean(&mean_codes, mean_step);
@@ -337,7 +363,11 @@ fn int8_step(sample: Vec<Vec<f32>>, rotation: &Rotation, mean: &[f32]) -> f32 {
     let at = ((sizes.len() - 1) as f64 * UNCLIPPED) as usize;
     let (_, &mut size, _) = sizes.select_nth_unstable_by(at, f32::total_cmp);
     // Rows that are all equal leave nothing to encode; any step serves them.
-    if size / 127.0 >= f32::MIN_POSITIVE { size / 127.0 } else { 1.0 }
+    if size / 127.0 >= f32::MIN_POSITIVE {
+        size / 127.0
+    } else {
+        1.0
+    }
 }
 
 fn decode_mean(codes: &[i16], step: f32) -> Vec<f32> {
@@ -358,12 +388,19 @@ fn padded(metric: Metric, dim: usize, vector: &[f32]) -> Result<(Vec<f32>, f64),
 }
 
 fn sign_word(residual: &[f32]) -> u64 {
-    residual.iter().enumerate().fold(0, |word, (bit, &r)| word | u64::from(r >= 0.0) << bit)
+    residual
+        .iter()
+        .enumerate()
+        .fold(0, |word, (bit, &r)| word | u64::from(r >= 0.0) << bit)
 }
 
 /// `value` in units of `step`, rounded; 0 if the step is 0.
 fn steps(value: f64, step: f32) -> i32 {
-    if step > 0.0 { round_f64(value / f64::from(step)) } else { 0 }
+    if step > 0.0 {
+        round_f64(value / f64::from(step))
+    } else {
+        0
+    }
 }
 
 /// The nearest integer, halves away from zero, at the ends of `i32` the end.
@@ -373,4 +410,192 @@ pub(super) fn round(value: f32) -> i32 {
 
 fn round_f64(value: f64) -> i32 {
     (value + 0.5f64.copysign(value)) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Quantizer;
+    use super::Trainer;
+    use crate::bytes::Reader;
+    use crate::bytes::Writer;
+    use crate::vector::Metric;
+    use crate::vector::Query;
+    use crate::vector::VectorError;
+    use crate::vector::VectorProblem;
+    use crate::vector::int8;
+    use crate::vector::rotate::SplitMix64;
+    use std::vec;
+    use std::vec::Vec;
+
+    fn rows(count: usize, dim: usize) -> Vec<Vec<f32>> {
+        let mut random = SplitMix64::new(9);
+        let mut row = || {
+            (0..dim)
+                .map(|_| random.below(2000) as f32 / 1000.0 - 0.8)
+                .collect()
+        };
+        (0..count).map(|_| row()).collect()
+    }
+
+    fn problem<T: core::fmt::Debug>(
+        result: Result<T, VectorError>,
+    ) -> (Option<u64>, VectorProblem) {
+        let error = result.expect_err("an error");
+        (error.row, error.problem)
+    }
+
+    #[test]
+    fn bad_rows_are_rejected_by_number() {
+        let mut trainer = Trainer::new(Metric::Cosine, 3, 0).expect("dimension");
+        trainer.push(&[1.0, 2.0, 3.0]).expect("row 0");
+        let wrong = VectorProblem::WrongDim {
+            expected: 3,
+            got: 2,
+        };
+        assert_eq!(problem(trainer.push(&[1.0, 2.0])), (Some(1), wrong));
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let not_finite = VectorProblem::NotFinite { component: 1 };
+            assert_eq!(
+                problem(trainer.push(&[1.0, bad, 2.0])),
+                (Some(1), not_finite)
+            );
+        }
+        assert_eq!(
+            problem(trainer.push(&[f32::MAX; 3])),
+            (Some(1), VectorProblem::TooLong)
+        );
+        trainer.push(&[3.0, 2.0, 1.0]).expect("row 1");
+        let quantizer = trainer.finish().expect("two rows");
+        assert_eq!(problem(quantizer.encode_row(&[0.0; 4])).0, None);
+        assert_eq!(problem(Query::new(&quantizer, &[f32::NAN; 3])).0, None);
+    }
+
+    #[test]
+    fn impossible_dimensions_and_no_rows_are_errors() {
+        for dim in [0, 8193] {
+            let result = Trainer::new(Metric::Dot, dim, 0);
+            assert_eq!(problem(result), (None, VectorProblem::BadDim { dim }));
+        }
+        let none = Quantizer::train(Metric::Dot, 3, 0, Vec::<Vec<f32>>::new());
+        assert_eq!(problem(none), (None, VectorProblem::NoRows));
+    }
+
+    #[test]
+    fn rows_without_spread_encode_and_score_as_they_are() {
+        for row in [
+            vec![0.0; 5],
+            vec![1.0, 0.0, 0.0, 0.0, 0.0],
+            vec![1e-30; 5],
+            vec![1e11; 5],
+        ] {
+            for metric in [Metric::Cosine, Metric::Dot] {
+                let train = [row.clone(), row.clone(), row.clone()];
+                let quantizer = Quantizer::train(metric, 5, 0, train).expect("training");
+                let query = Query::new(&quantizer, &row).expect("query");
+                let code = quantizer.encode_row(&row).expect("row");
+                let square: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+                let expected = match metric {
+                    Metric::Cosine => f64::from(square > 0.0),
+                    Metric::Dot => square,
+                };
+                let score = f64::from(int8::score(&query, &code.int8));
+                assert!(
+                    (score - expected).abs() <= 1e-3 * expected + 1e-30,
+                    "{row:?}: {score}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_read_are_those_written() {
+        for (metric, dim) in [
+            (Metric::Cosine, 1),
+            (Metric::Dot, 64),
+            (Metric::Cosine, 100),
+        ] {
+            let quantizer = Quantizer::train(metric, dim, 7, rows(50, dim)).expect("training");
+            let mut writer = Writer::new();
+            quantizer.write(&mut writer);
+            let bytes = writer.into_bytes();
+            let mut reader = Reader::new(&bytes, "quantizer");
+            assert_eq!(Quantizer::read(&mut reader).as_ref(), Ok(&quantizer));
+            assert_eq!(reader.end(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn damaged_parameters_never_panic() {
+        let rows = rows(20, 70);
+        let quantizer = Quantizer::train(Metric::Dot, 70, 7, &rows).expect("training");
+        let mut writer = Writer::new();
+        quantizer.write(&mut writer);
+        let bytes = writer.into_bytes();
+        for len in 0..bytes.len() {
+            let mut reader = Reader::new(&bytes[..len], "quantizer");
+            assert!(Quantizer::read(&mut reader).is_err(), "{len} bytes");
+        }
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 1 << bit;
+                let Ok(read) = Quantizer::read(&mut Reader::new(&bytes, "quantizer")) else {
+                    continue;
+                };
+                let (Ok(query), Ok(code)) =
+                    (Query::new(&read, &rows[0]), read.encode_row(&rows[1]))
+                else {
+                    continue;
+                };
+                assert!(
+                    !int8::score(&query, &code.int8).is_nan(),
+                    "byte {at} bit {bit}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn training_on_many_rows_samples_them_evenly() {
+        // 3,000 rows of 2,048 components exceed the sample three times over.
+        let mut trainer = Trainer::new(Metric::Dot, 2048, 0).expect("dimension");
+        for row in 0..3000 {
+            trainer.push(&[row as f32; 2048]).expect("row");
+        }
+        let kept: Vec<f32> = trainer.sample.iter().map(|row| row[0]).collect();
+        assert!((256..=1024).contains(&kept.len()), "{}", kept.len());
+        assert!(
+            kept.iter()
+                .enumerate()
+                .all(|(i, &x)| x == (i as u64 * trainer.stride) as f32)
+        );
+    }
+
+    #[test]
+    fn int8_scores_are_near_the_inner_product() {
+        for (metric, dim) in [(Metric::Dot, 96), (Metric::Cosine, 384)] {
+            let rows = rows(200, dim);
+            let quantizer = Quantizer::train(metric, dim, 3, &rows).expect("training");
+            let query = Query::new(&quantizer, &rows[0]).expect("query");
+            let dot = |a: &[f32], b: &[f32]| -> f64 {
+                a.iter()
+                    .zip(b)
+                    .map(|(&x, &y)| f64::from(x) * f64::from(y))
+                    .sum()
+            };
+            for row in &rows {
+                let length = (dot(&rows[0], &rows[0]) * dot(row, row)).sqrt();
+                let score = int8::score(&query, &quantizer.encode_row(row).expect("row").int8);
+                let exact = match metric {
+                    Metric::Dot => dot(&rows[0], row),
+                    Metric::Cosine => dot(&rows[0], row) / length,
+                };
+                let scale = if metric == Metric::Dot { length } else { 1.0 };
+                assert!(
+                    (f64::from(score) - exact).abs() < 0.005 * scale,
+                    "{score} {exact}"
+                );
+            }
+        }
+    }
 }

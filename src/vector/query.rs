@@ -63,17 +63,33 @@ impl Query {
         let bias = normalize::dot(&rotated, quantizer.mean()) as f32;
 
         let largest = rotated.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-        let inverse = if largest > 0.0 { INT8_QUERY_MAX / largest } else { 0.0 };
-        let int8 = rotated.iter().map(|x| super::quantizer::round(x * inverse) as i16).collect();
+        let inverse = if largest > 0.0 {
+            INT8_QUERY_MAX / largest
+        } else {
+            0.0
+        };
+        let int8 = rotated
+            .iter()
+            .map(|x| super::quantizer::round(x * inverse) as i16)
+            .collect();
         let int8_scale = largest / INT8_QUERY_MAX * quantizer.int8_step();
 
-        let centred: Vec<f32> =
-            rotated.iter().zip(quantizer.mean()).map(|(x, mean)| x - mean).collect();
+        let centred: Vec<f32> = rotated
+            .iter()
+            .zip(quantizer.mean())
+            .map(|(x, mean)| x - mean)
+            .collect();
         let deviation = normalize::l2_norm(&centred) / libm::sqrt(centred.len() as f64);
         let step = (NORMAL_STEP * deviation) as f32;
         let levels: Vec<u8> = centred
             .iter()
-            .map(|x| if step > 0.0 { (x / step + 8.0).clamp(0.0, 15.0) as u8 } else { 8 })
+            .map(|x| {
+                if step > 0.0 {
+                    (x / step + 8.0).clamp(0.0, 15.0) as u8
+                } else {
+                    8
+                }
+            })
             .collect();
         Ok(Self {
             kernels: kernels(),
@@ -115,11 +131,11 @@ fn tables(levels: &[u8]) -> Vec<u8> {
     for group in levels.as_chunks::<4>().0 {
         let mut table = [0u8; 16];
         table[0] = group.iter().sum();
-        for bit in 0..4 {
+        for (bit, level) in group.iter().enumerate() {
             let (known, new) = table.split_at_mut(1 << bit);
             for (known, new) in known.iter().zip(new) {
                 // Setting the bit replaces `level` by `15 - level`.
-                *new = known - group[bit] + (15 - group[bit]);
+                *new = known - level + (15 - level);
             }
         }
         tables.extend_from_slice(&table);
@@ -132,9 +148,9 @@ fn planes(levels: &[u8]) -> Vec<u64> {
     let mut planes = Vec::with_capacity(levels.len() / 16);
     for plane in 0..4 {
         planes.extend(levels.chunks(64).map(|word| {
-            word.iter()
-                .enumerate()
-                .fold(0u64, |bits, (at, level)| bits | u64::from(level >> plane & 1) << at)
+            word.iter().enumerate().fold(0u64, |bits, (at, level)| {
+                bits | u64::from(level >> plane & 1) << at
+            })
         }));
     }
     planes

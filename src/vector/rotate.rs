@@ -116,12 +116,16 @@ mod tests {
 
     fn random(len: usize, seed: u64) -> Vec<f32> {
         let mut bits = SplitMix64::new(seed);
-        (0..len).map(|_| bits.below(2001) as f32 / 1000.0 - 1.0).collect()
+        (0..len)
+            .map(|_| bits.below(2001) as f32 / 1000.0 - 1.0)
+            .collect()
     }
 
     #[test]
     fn rotation_of_any_length_keeps_inner_products() {
-        for len in [2, 64, 128, 192, 320, 384, 448, 576, 768, 832, 1024, 1536, 4096, 8192] {
+        for len in [
+            2, 64, 128, 192, 320, 384, 448, 576, 768, 832, 1024, 1536, 4096, 8192,
+        ] {
             let (mut a, mut b) = (random(len, 1), random(len, 2));
             let before = [normalize::dot(&a, &a), normalize::dot(&a, &b)];
             let rotation = Rotation::new(7);
@@ -142,7 +146,10 @@ mod tests {
                 unit[at] = 1.0;
                 Rotation::new(3).apply(&mut unit);
                 let largest = unit.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-                assert!(f64::from(largest) < 5.5 / (len as f64).sqrt(), "{len} {at}: {largest}");
+                assert!(
+                    f64::from(largest) < 5.5 / (len as f64).sqrt(),
+                    "{len} {at}: {largest}"
+                );
             }
         }
     }

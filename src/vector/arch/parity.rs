@@ -82,13 +82,24 @@ fn compare_block(
     random: &mut SplitMix64,
 ) -> Result<(), String> {
     let len = 256 * words;
-    let signs: Vec<u8> =
-        fill.numbers(0, 255, len, random).into_iter().map(|x| x as u8).collect();
-    let tables: Vec<u8> = fill.numbers(0, 60, len, random).into_iter().map(|x| x as u8).collect();
+    let signs: Vec<u8> = fill
+        .numbers(0, 255, len, random)
+        .into_iter()
+        .map(|x| x as u8)
+        .collect();
+    let tables: Vec<u8> = fill
+        .numbers(0, 60, len, random)
+        .into_iter()
+        .map(|x| x as u8)
+        .collect();
     let (mut got, mut want) = ([7; 32], [9; 32]);
     (kernels.block_distances)(&signs, &tables, &mut got);
     (SCALAR.block_distances)(&signs, &tables, &mut want);
-    if got == want { Ok(()) } else { Err(differs("block_distances", len, fill, got, want)) }
+    if got == want {
+        Ok(())
+    } else {
+        Err(differs("block_distances", len, fill, got, want))
+    }
 }
 
 fn compare_row(
@@ -116,7 +127,10 @@ fn compare_dots(
     random: &mut SplitMix64,
 ) -> Result<(), String> {
     let small = |fill: Fill, random: &mut SplitMix64| -> Vec<i8> {
-        fill.numbers(-128, 127, len, random).into_iter().map(|x| x as i8).collect()
+        fill.numbers(-128, 127, len, random)
+            .into_iter()
+            .map(|x| x as i8)
+            .collect()
     };
     let a = small(fill, random);
     for other in Fill::ALL {

@@ -1,16 +1,16 @@
 //! WebAssembly simd128. Loads go through `bytemuck`, so nothing here is unsafe.
 
+use core::arch::wasm32::i8x16_add;
+use core::arch::wasm32::i8x16_popcnt;
+use core::arch::wasm32::i8x16_shl;
+use core::arch::wasm32::i8x16_splat;
+use core::arch::wasm32::i8x16_swizzle;
 use core::arch::wasm32::i16x8_extend_high_i8x16;
 use core::arch::wasm32::i16x8_extend_low_i8x16;
 use core::arch::wasm32::i32x4_add;
 use core::arch::wasm32::i32x4_dot_i16x8;
 use core::arch::wasm32::i32x4_extract_lane;
 use core::arch::wasm32::i32x4_splat;
-use core::arch::wasm32::i8x16_add;
-use core::arch::wasm32::i8x16_popcnt;
-use core::arch::wasm32::i8x16_shl;
-use core::arch::wasm32::i8x16_splat;
-use core::arch::wasm32::i8x16_swizzle;
 use core::arch::wasm32::u8x16_shr;
 use core::arch::wasm32::u16x8_add;
 use core::arch::wasm32::u16x8_extadd_pairwise_u8x16;
@@ -25,8 +25,13 @@ use core::arch::wasm32::v128_xor;
 use super::Kernels;
 use super::scalar;
 
-pub(super) static SIMD128: Kernels =
-    Kernels { name: "simd128", block_distances, row_distance, dot_i16, dot_i8 };
+pub(super) static SIMD128: Kernels = Kernels {
+    name: "simd128",
+    block_distances,
+    row_distance,
+    dot_i16,
+    dot_i8,
+};
 
 /// Groups whose sums fit 16 bits: 1024 * 60 < 2^16.
 const SPAN_GROUPS: usize = 1024;
@@ -77,14 +82,21 @@ fn row_distance(signs: &[u64], planes: &[u64]) -> u32 {
         sums = i32x4_add(sums, u32x4_extadd_pairwise_u16x8(pairwise));
     };
     let pairs_of = |plane| <[u64]>::as_chunks::<2>(plane).0.iter();
-    for ((((&signs, &a), &b), &c), &d) in
-        pairs.iter().zip(pairs_of(p0)).zip(pairs_of(p1)).zip(pairs_of(p2)).zip(pairs_of(p3))
+    for ((((&signs, &a), &b), &c), &d) in pairs
+        .iter()
+        .zip(pairs_of(p0))
+        .zip(pairs_of(p1))
+        .zip(pairs_of(p2))
+        .zip(pairs_of(p3))
     {
         add(load(signs), [load(a), load(b), load(c), load(d)]);
     }
     if let [last] = odd {
         let at = words - 1;
-        add(load([*last, 0]), [p0, p1, p2, p3].map(|plane| load([plane[at], 0])));
+        add(
+            load([*last, 0]),
+            [p0, p1, p2, p3].map(|plane| load([plane[at], 0])),
+        );
     }
     horizontal_sum(sums) as u32
 }

@@ -4,7 +4,10 @@
 //! call them on a processor that lacks their instructions. The two tables below are the only ones
 //! to do so, and [`available`] hands a table out only after asking the processor.
 
-#![expect(unsafe_code, reason = "calls of functions compiled for instructions found at run time")]
+#![expect(
+    unsafe_code,
+    reason = "calls of functions compiled for instructions found at run time"
+)]
 
 use std::is_x86_feature_detected;
 
@@ -73,7 +76,21 @@ fn add_sums(distances: &mut [u32; 32], sums: [[u16; 8]; 4]) {
 }
 
 mod avx2 {
-    use core::arch::x86_64::*;
+    use core::arch::x86_64::__m128i;
+    use core::arch::x86_64::__m256i;
+    use core::arch::x86_64::_mm_add_epi16;
+    use core::arch::x86_64::_mm256_add_epi8;
+    use core::arch::x86_64::_mm256_add_epi16;
+    use core::arch::x86_64::_mm256_add_epi32;
+    use core::arch::x86_64::_mm256_and_si256;
+    use core::arch::x86_64::_mm256_cvtepi8_epi16;
+    use core::arch::x86_64::_mm256_madd_epi16;
+    use core::arch::x86_64::_mm256_set1_epi8;
+    use core::arch::x86_64::_mm256_setzero_si256;
+    use core::arch::x86_64::_mm256_shuffle_epi8;
+    use core::arch::x86_64::_mm256_srli_epi16;
+    use core::arch::x86_64::_mm256_unpackhi_epi8;
+    use core::arch::x86_64::_mm256_unpacklo_epi8;
 
     use super::SPAN_GROUPS;
     use super::add_sums;
@@ -87,7 +104,10 @@ mod avx2 {
         let (tables, _) = tables.as_chunks::<32>();
         let nibble = _mm256_set1_epi8(15);
         let zero = _mm256_setzero_si256();
-        for (signs, tables) in signs.chunks(SPAN_GROUPS / 2).zip(tables.chunks(SPAN_GROUPS / 2)) {
+        for (signs, tables) in signs
+            .chunks(SPAN_GROUPS / 2)
+            .zip(tables.chunks(SPAN_GROUPS / 2))
+        {
             let mut sums = [zero; 4];
             // Four table entries add up to at most 240: one byte per row until then.
             for (signs, tables) in signs.chunks(4).zip(tables.chunks(4)) {
@@ -150,12 +170,36 @@ mod avx2 {
     #[target_feature(enable = "avx2")]
     fn horizontal_sum(sums: __m256i) -> i32 {
         let lanes: [i32; 8] = bytemuck::cast(sums);
-        lanes.iter().fold(0, |sum: i32, &lane| sum.wrapping_add(lane))
+        lanes
+            .iter()
+            .fold(0, |sum: i32, &lane| sum.wrapping_add(lane))
     }
 }
 
 mod avx512 {
-    use core::arch::x86_64::*;
+    use core::arch::x86_64::__m128i;
+    use core::arch::x86_64::__m512i;
+    use core::arch::x86_64::_mm_add_epi16;
+    use core::arch::x86_64::_mm512_add_epi8;
+    use core::arch::x86_64::_mm512_add_epi16;
+    use core::arch::x86_64::_mm512_add_epi64;
+    use core::arch::x86_64::_mm512_and_si512;
+    use core::arch::x86_64::_mm512_cvtepi8_epi16;
+    use core::arch::x86_64::_mm512_dpbusd_epi32;
+    use core::arch::x86_64::_mm512_dpwssd_epi32;
+    use core::arch::x86_64::_mm512_maskz_loadu_epi64;
+    use core::arch::x86_64::_mm512_popcnt_epi64;
+    use core::arch::x86_64::_mm512_reduce_add_epi32;
+    use core::arch::x86_64::_mm512_reduce_add_epi64;
+    use core::arch::x86_64::_mm512_set1_epi8;
+    use core::arch::x86_64::_mm512_setzero_si512;
+    use core::arch::x86_64::_mm512_shuffle_epi8;
+    use core::arch::x86_64::_mm512_slli_epi64;
+    use core::arch::x86_64::_mm512_srli_epi16;
+    use core::arch::x86_64::_mm512_sub_epi32;
+    use core::arch::x86_64::_mm512_unpackhi_epi8;
+    use core::arch::x86_64::_mm512_unpacklo_epi8;
+    use core::arch::x86_64::_mm512_xor_si512;
 
     use super::SPAN_GROUPS;
     use super::add_sums;
@@ -169,7 +213,10 @@ mod avx512 {
         let (tables, _) = tables.as_chunks::<64>();
         let nibble = _mm512_set1_epi8(15);
         let zero = _mm512_setzero_si512();
-        for (signs, tables) in signs.chunks(SPAN_GROUPS / 4).zip(tables.chunks(SPAN_GROUPS / 4)) {
+        for (signs, tables) in signs
+            .chunks(SPAN_GROUPS / 4)
+            .zip(tables.chunks(SPAN_GROUPS / 4))
+        {
             let mut sums = [zero; 4];
             // Four table entries add up to at most 240: one byte per row until then.
             for (signs, tables) in signs.chunks(4).zip(tables.chunks(4)) {
