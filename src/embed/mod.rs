@@ -18,6 +18,7 @@
 //! Every addition happens in the order of the calls and every square root is correctly rounded:
 //! native and WebAssembly agree to the bit.
 
+pub mod piece;
 pub mod row;
 
 use crate::bytes::FormatError;

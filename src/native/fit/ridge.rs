@@ -3,7 +3,7 @@
 //! Finds the rows `W` (features × dim) that minimise
 //!
 //! ```text
-//! Σ over texts i of  ‖ bag i · W − target i ‖²  +  λ ‖W‖²
+//! Σ over texts i of  emphasis i · ‖ bag i · W − target i ‖²  +  λ ‖W‖²
 //! ```
 //!
 //! by conjugate gradients on the normal equations, preconditioned with their diagonal (Hestenes &
@@ -20,7 +20,6 @@
 
 use crate::fit::bags::Bags;
 use rayon::iter::IndexedParallelIterator;
-use rayon::iter::IntoParallelIterator;
 use rayon::iter::IntoParallelRefMutIterator;
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
@@ -45,6 +44,15 @@ pub struct RidgeParams {
     pub tolerance: f32,
 }
 
+/// Targets of consecutive texts that count alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Targets<'a> {
+    /// One vector after the other.
+    pub vectors: &'a [f32],
+    /// Weight of their squared errors, above zero.
+    pub emphasis: f32,
+}
+
 /// Why there are no rows.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -55,6 +63,11 @@ pub enum RidgeError {
         expected: usize,
         /// Components given.
         got: usize,
+    },
+    /// Not every target has an emphasis that is a positive number.
+    Emphasis {
+        /// The first group without.
+        group: usize,
     },
     /// A target has a component that is NaN or infinite.
     TargetNotFinite {
@@ -76,6 +89,9 @@ impl fmt::Display for RidgeError {
                 "the query table needs {expected} components of text vectors and has {got}; \
                  every text needs one vector of the same dimension"
             ),
+            Self::Emphasis { group } => {
+                write!(f, "the emphasis of text group {group} must be above zero")
+            }
             Self::TargetNotFinite { text } => {
                 write!(f, "the vector of text {text} is not finite; embed that text again")
             }
@@ -91,36 +107,45 @@ impl std::error::Error for RidgeError {}
 /// Solves for the rows: `bags.feature_count() × dim` numbers, row-major. The row of a feature that
 /// no text has is zero.
 ///
-/// `targets` holds one vector of `dim` components per bag. `progress` is called from the solving
-/// threads' side with the share done, 0 to 1, ascending.
+/// The vectors of all `targets` together are one of `dim` components per bag, in the order of the
+/// bags. `progress` hears the share done, 0 to 1, ascending.
 ///
 /// # Errors
-/// [`RidgeError`] for targets of the wrong number or not finite, and for a λ of zero or less.
+/// [`RidgeError`] for targets of the wrong number or not finite, and for a λ or an emphasis of zero
+/// or less.
 /// # Cost
 /// Two passes over the bags per iteration and per 64 dimensions.
 pub fn solve(
     bags: &Bags,
-    targets: &[f32],
+    targets: &[Targets<'_>],
     dim: usize,
     params: &RidgeParams,
     progress: &dyn Fn(f32),
 ) -> Result<Vec<f32>, RidgeError> {
     let expected = bags.len() * dim;
-    if targets.len() != expected {
-        return Err(RidgeError::TargetsLen { expected, got: targets.len() });
+    let got = targets.iter().map(|group| group.vectors.len()).sum();
+    if dim == 0 || got != expected || targets.iter().any(|group| group.vectors.len() % dim != 0) {
+        return Err(RidgeError::TargetsLen { expected, got });
     }
     if !(params.lambda > 0.0 && params.lambda.is_finite()) {
         return Err(RidgeError::Lambda { got: params.lambda });
     }
-    if let Some(at) = targets.iter().position(|x| !x.is_finite()) {
-        return Err(RidgeError::TargetNotFinite { text: at / dim });
+    let mut texts_before = 0;
+    for (group, Targets { vectors, emphasis }) in targets.iter().enumerate() {
+        if !(*emphasis > 0.0 && emphasis.is_finite()) {
+            return Err(RidgeError::Emphasis { group });
+        }
+        if let Some(at) = vectors.iter().position(|x| !x.is_finite()) {
+            return Err(RidgeError::TargetNotFinite { text: texts_before + at / dim });
+        }
+        texts_before += vectors.len() / dim;
     }
-    let system = System::new(bags, params.lambda);
+    let system = System::new(bags, targets, dim, params.lambda);
     let mut rows = vec![0.0; bags.feature_count() * dim];
     for first in (0..dim).step_by(LANES) {
         let width = LANES.min(dim - first);
         let share = |within: f32| (first as f32 + width as f32 * within) / dim as f32;
-        let solved = system.solve(targets, dim, first, params, &|within| progress(share(within)));
+        let solved = system.solve(first, params, &|within| progress(share(within)));
         for (row, solved) in rows.chunks_exact_mut(dim).zip(&solved) {
             row[first..first + width].copy_from_slice(&solved[..width]);
         }
@@ -129,54 +154,52 @@ pub fn solve(
     Ok(rows)
 }
 
-/// The normal equations `(AᵀA + λ) W = AᵀY`, never formed.
+/// The normal equations `(AᵀEA + λ) W = AᵀEY`, never formed: bags A, emphasis E, targets Y.
 struct System<'a> {
     bags: &'a Bags,
-    /// The same entries by feature.
+    /// AᵀE.
     by_feature: Bags,
+    targets: &'a [Targets<'a>],
+    dim: usize,
     lambda: f32,
-    /// One over the diagonal of `AᵀA + λ`.
+    /// One over the diagonal of `AᵀEA + λ`.
     inverse_diagonal: Vec<f32>,
 }
 
 impl<'a> System<'a> {
-    fn new(bags: &'a Bags, lambda: f32) -> Self {
-        let by_feature = bags.transposed();
-        let inverse_diagonal = (0..by_feature.len())
-            .into_par_iter()
-            .map(|feature| {
-                let squares: f32 = by_feature.bag(feature).map(|(_, x)| x * x).sum();
-                1.0 / (squares + lambda)
-            })
+    fn new(bags: &'a Bags, targets: &'a [Targets<'a>], dim: usize, lambda: f32) -> Self {
+        let emphasis: Vec<f32> = targets
+            .iter()
+            .flat_map(|group| std::iter::repeat_n(group.emphasis, group.vectors.len() / dim))
             .collect();
-        Self { bags, by_feature, lambda, inverse_diagonal }
+        let mut diagonal = vec![lambda; bags.feature_count()];
+        for (text, emphasis) in emphasis.iter().enumerate() {
+            for (feature, weight) in bags.bag(text) {
+                diagonal[feature] += emphasis * weight * weight;
+            }
+        }
+        let inverse_diagonal = diagonal.iter().map(|x| 1.0 / x).collect();
+        let by_feature = bags.transposed(&emphasis);
+        Self { bags, by_feature, targets, dim, lambda, inverse_diagonal }
     }
 
     /// Rows restricted to the dimensions `first..first + LANES`; those past `dim` stay zero.
-    fn solve(
-        &self,
-        targets: &[f32],
-        dim: usize,
-        first: usize,
-        params: &RidgeParams,
-        progress: &dyn Fn(f32),
-    ) -> Vec<Lanes> {
-        let width = LANES.min(dim - first);
-        let slices: Vec<Lanes> = targets
-            .par_chunks_exact(dim)
-            .map(|target| {
+    fn solve(&self, first: usize, params: &RidgeParams, progress: &dyn Fn(f32)) -> Vec<Lanes> {
+        let width = LANES.min(self.dim - first);
+        let mut texts: Vec<Lanes> = Vec::with_capacity(self.bags.len());
+        for group in self.targets {
+            texts.extend(group.vectors.chunks_exact(self.dim).map(|target| {
                 let mut lanes = [0.0; LANES];
                 lanes[..width].copy_from_slice(&target[first..first + width]);
                 lanes
-            })
-            .collect();
+            }));
+        }
         let mut residual = vec![[0.0; LANES]; self.by_feature.len()];
-        multiply(&self.by_feature, &slices, &mut residual);
+        multiply(&self.by_feature, &texts, &mut residual);
         let mut solution = vec![[0.0; LANES]; residual.len()];
         let mut direction = solution.clone();
         self.precondition(&residual, &mut direction);
         let mut image = solution.clone();
-        let mut texts = slices;
         let mut energy = inner(&residual, &direction);
         let tolerance = f64::from(params.tolerance);
         let goal = energy.map(|e| e * tolerance * tolerance);
@@ -278,6 +301,7 @@ fn turn(a: &mut [Lanes], factors: &Lanes, b: &[Lanes]) {
 mod tests {
     use super::RidgeError;
     use super::RidgeParams;
+    use super::Targets;
     use super::solve;
     use crate::fit::bags::Bags;
 
@@ -310,14 +334,18 @@ mod tests {
                 .collect();
             entries.sort_by_key(|e| e.0);
             entries.dedup_by_key(|e| e.0);
-            bags.push(&entries, 1.0);
+            bags.push(&entries);
         }
         let targets = (0..texts * dim).map(|_| lcg.unit()).collect();
         (bags, targets)
     }
 
+    fn alike(vectors: &[f32]) -> [Targets<'_>; 1] {
+        [Targets { vectors, emphasis: 1.0 }]
+    }
+
     /// Gaussian elimination on the dense normal equations.
-    fn dense(bags: &Bags, targets: &[f32], dim: usize, lambda: f64) -> Vec<f64> {
+    fn dense(bags: &Bags, targets: &[f32], dim: usize, lambda: f64, emphasis: &[f64]) -> Vec<f64> {
         let n = bags.feature_count();
         let mut m = vec![vec![0.0f64; n + dim]; n];
         for (i, row) in m.iter_mut().enumerate() {
@@ -326,10 +354,10 @@ mod tests {
         for text in 0..bags.len() {
             for (i, a) in bags.bag(text) {
                 for (j, b) in bags.bag(text) {
-                    m[i][j] += f64::from(a) * f64::from(b);
+                    m[i][j] += emphasis[text] * f64::from(a) * f64::from(b);
                 }
                 for d in 0..dim {
-                    m[i][n + d] += f64::from(a) * f64::from(targets[text * dim + d]);
+                    m[i][n + d] += emphasis[text] * f64::from(a) * f64::from(targets[text * dim + d]);
                 }
             }
         }
@@ -351,8 +379,15 @@ mod tests {
     fn solution_equals_the_dense_closed_form() {
         for (texts, features, dim) in [(1, 1, 1), (7, 20, 3), (60, 25, 64), (200, 90, 70)] {
             let (bags, targets) = problem(texts, features, dim, texts as u64);
-            let rows = solve(&bags, &targets, dim, &EXACT, &|_| {}).expect("valid problem");
-            let exact = dense(&bags, &targets, dim, f64::from(EXACT.lambda));
+            let (first, second) = targets.split_at(texts / 3 * dim);
+            let groups = [
+                Targets { vectors: first, emphasis: 3.0 },
+                Targets { vectors: second, emphasis: 1.0 },
+            ];
+            let emphasis: Vec<f64> =
+                (0..texts).map(|text| if text < texts / 3 { 3.0 } else { 1.0 }).collect();
+            let rows = solve(&bags, &groups, dim, &EXACT, &|_| {}).expect("valid problem");
+            let exact = dense(&bags, &targets, dim, f64::from(EXACT.lambda), &emphasis);
             for (got, want) in rows.iter().zip(&exact) {
                 assert!((f64::from(*got) - want).abs() < 2e-5, "{got} instead of {want}");
             }
@@ -362,8 +397,8 @@ mod tests {
     #[test]
     fn feature_without_text_has_a_zero_row() {
         let mut bags = Bags::new(3);
-        bags.push(&[(0, 1.0), (2, 1.0)], 1.0);
-        let rows = solve(&bags, &[1.0, -1.0], 2, &EXACT, &|_| {}).expect("valid problem");
+        bags.push(&[(0, 1.0), (2, 1.0)]);
+        let rows = solve(&bags, &alike(&[1.0, -1.0]), 2, &EXACT, &|_| {}).expect("valid problem");
         assert_eq!(rows[2..4], [0.0, 0.0]);
         assert!(rows[0] > 0.0 && rows[1] < 0.0);
     }
@@ -375,7 +410,7 @@ mod tests {
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
             // The callback stays on the calling side of the pool.
-            pool.install(|| solve(&bags, &targets, 20, &params, &|_| {})).expect("valid problem")
+            pool.install(|| solve(&bags, &alike(&targets), 20, &params, &|_| {})).expect("valid problem")
         };
         let bits = |rows: Vec<f32>| rows.into_iter().map(f32::to_bits).collect::<Vec<_>>();
         assert_eq!(bits(with(1)), bits(with(3)));
@@ -384,17 +419,19 @@ mod tests {
     #[test]
     fn bad_input_is_named() {
         let mut bags = Bags::new(1);
-        bags.push(&[(0, 1.0)], 1.0);
-        bags.push(&[], 1.0);
+        bags.push(&[(0, 1.0)]);
+        bags.push(&[]);
         let error = |targets: &[f32], lambda| {
             let params = RidgeParams { lambda, ..EXACT };
-            solve(&bags, targets, 2, &params, &|_| {}).expect_err("invalid problem")
+            solve(&bags, &alike(targets), 2, &params, &|_| {}).expect_err("invalid problem")
         };
         assert_eq!(error(&[0.0; 3], 1.0), RidgeError::TargetsLen { expected: 4, got: 3 });
         assert_eq!(
             error(&[0.0, 0.0, 0.0, f32::NAN], 1.0),
             RidgeError::TargetNotFinite { text: 1 }
         );
+        let mute = [Targets { vectors: &[0.0; 4], emphasis: 0.0 }];
+        assert_eq!(solve(&bags, &mute, 2, &EXACT, &|_| {}), Err(RidgeError::Emphasis { group: 0 }));
         assert_eq!(error(&[0.0; 4], 0.0), RidgeError::Lambda { got: 0.0 });
     }
 
@@ -402,7 +439,7 @@ mod tests {
     fn progress_ascends_to_one() {
         let (bags, targets) = problem(50, 20, 130, 4);
         let seen = std::cell::RefCell::new(vec![0.0f32]);
-        solve(&bags, &targets, 130, &EXACT, &|share| seen.borrow_mut().push(share))
+        solve(&bags, &alike(&targets), 130, &EXACT, &|share| seen.borrow_mut().push(share))
             .expect("valid problem");
         assert!(seen.borrow().is_sorted());
         assert_eq!(seen.borrow().last(), Some(&1.0));
