@@ -216,9 +216,10 @@ impl BlockTable {
         self.firsts.last().copied().unwrap_or(0)
     }
 
-    /// The extents of all blocks, in order.
-    pub fn extents(&self) -> impl Iterator<Item = Extent> + '_ {
-        (0..self.ends.len()).map(|block| self.extent(block))
+    /// The blocks and their numbers of records, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = (Extent, u32)> + '_ {
+        let records = self.firsts.windows(2).map(|pair| pair[1] - pair[0]);
+        (0..self.ends.len()).map(|block| self.extent(block)).zip(records)
     }
 
     fn extent(&self, block: usize) -> Extent {

@@ -472,13 +472,3 @@ fn encode(
     }
     Ok((binary.into_bytes(), int8))
 }
-
-/// Bytes of the body by section, largest first.
-pub fn sections(root: &Root) -> Vec<(&'static str, u64)> {
-    let mut starts: Vec<(u64, &'static str)> = root.sections();
-    starts.push((root.body_len, ""));
-    let mut sizes: Vec<(&'static str, u64)> =
-        starts.windows(2).map(|pair| (pair[0].1, pair[1].0 - pair[0].0)).collect();
-    sizes.sort_by_key(|&(_, bytes)| core::cmp::Reverse(bytes));
-    sizes
-}

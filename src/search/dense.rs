@@ -60,9 +60,7 @@ impl Resident {
     /// # Errors
     /// [`FormatError`] naming the section that is damaged or contradicts the root.
     pub fn load(root: &Root, sections: &VectorSections, wave: &Wave) -> Result<Self, FormatError> {
-        let missing = || Reader::new(&[], "quantizer").error("block", Problem::Inconsistent);
-        let quantizer = wave.get(sections.quantizer).ok_or_else(missing)?;
-        let mut reader = Reader::new(quantizer, "quantizer");
+        let mut reader = Reader::new(wave.require(sections.quantizer)?, "quantizer");
         let quantizer = Quantizer::read(&mut reader)?;
         reader.end()?;
         if quantizer.dim() != sections.dim as usize || quantizer.metric() != sections.metric {

@@ -153,6 +153,13 @@ impl<S: Source> Engine<S> {
             let wave = self.store.wave(&wants).await?;
             lookup.correct(root, &self.directory, &wave).map_err(|(at, bad)| self.damaged(at, bad))?;
         }
+        let mut wants = Wants::new();
+        if offline && lookup.want_pieces(root, &self.directory, &mut wants) {
+            let wave = self.store.wave(&wants).await?;
+            lookup
+                .decompose(root, &self.directory, &wave)
+                .map_err(|(at, bad)| self.damaged(at, bad))?;
+        }
 
         // Posting lists and term rows.
         let mut wants = Wants::new();
@@ -281,10 +288,7 @@ impl<S: Source> Engine<S> {
         &self,
         chunk: ChunkId,
     ) -> Result<(Passage, DocumentRecord), SearchError> {
-        let mut wants = Wants::new();
-        self.want_parts(false, &[], &mut wants);
-        let wave = self.store.wave(&wants).await?;
-        self.load_parts(false, &[], &wave)?;
+        self.load_layout().await?;
         let layout = self.layout()?;
         let chunks = self.root().counts.chunks;
         let document = layout.document_of(chunk).ok_or(SearchError::NoChunk { chunk, chunks })?;
@@ -352,7 +356,15 @@ impl<S: Source> Engine<S> {
         Ok(())
     }
 
-    fn layout(&self) -> Result<Rc<Layout>, SearchError> {
+    /// Reads the layout if no search has yet.
+    pub(super) async fn load_layout(&self) -> Result<(), SearchError> {
+        let mut wants = Wants::new();
+        self.want_parts(false, &[], &mut wants);
+        let wave = self.store.wave(&wants).await?;
+        self.load_parts(false, &[], &wave)
+    }
+
+    pub(super) fn layout(&self) -> Result<Rc<Layout>, SearchError> {
         // Loaded by the first wave of every search.
         self.layout.borrow().clone().ok_or_else(|| {
             let what = "layout";
@@ -362,7 +374,7 @@ impl<S: Source> Engine<S> {
         })
     }
 
-    fn damaged(&self, extent: Extent, error: crate::bytes::FormatError) -> StoreError {
+    pub(super) fn damaged(&self, extent: Extent, error: crate::bytes::FormatError) -> StoreError {
         self.store.damaged(extent, error)
     }
 
@@ -502,7 +514,7 @@ impl<S: Source> Engine<S> {
 }
 
 /// Bytes that term rows take at the head of every entry.
-fn row_dim_of(root: &Root) -> Option<usize> {
+pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
     root.vectors.as_ref().filter(|vectors| vectors.term_rows).map(|vectors| vectors.dim as usize)
 }
 

@@ -1,14 +1,16 @@
 //! Query words → dictionary entries.
 //!
 //! Each distinct term of the query becomes a [`Word`]. What the dictionary has for it, exactly or as
-//! completions of an unfinished last word, becomes its alternatives; a word that has none is compared
-//! with its neighbours in the dictionary and corrected.
+//! completions of an unfinished last word, becomes its alternatives. A word that has none is, in this
+//! order, a word of general language that the corpus happens not to use, a misspelling that is
+//! corrected, or the sum of its pieces ([`crate::embed::piece`]).
 
 use super::Correction;
 use crate::bytes::FormatError;
-use crate::bytes::Problem;
-use crate::bytes::Reader;
 use crate::embed::QueryVector;
+use crate::embed::piece;
+use crate::embed::piece::piece_keys;
+use crate::embed::piece::word_key;
 use crate::embed::row::row_len;
 use crate::index::Extent;
 use crate::index::Root;
@@ -67,6 +69,8 @@ struct Word {
     /// Beginnings that completions may have; only for an unfinished last word.
     prefixes: Vec<String>,
     alternatives: Vec<Alternative>,
+    /// Rows that stand for a word without alternatives, and their weights.
+    substitutes: Vec<(Extent, f32)>,
     corrected: bool,
 }
 
@@ -92,6 +96,7 @@ impl Lookup {
                 _ => Vec::new(),
             },
             alternatives: Vec::new(),
+            substitutes: Vec::new(),
             corrected: false,
         });
         Self { words: words.collect(), blocks: BTreeMap::new() }
@@ -118,8 +123,7 @@ impl Lookup {
     pub fn find(&mut self, root: &Root, directory: &Directory, wave: &Wave) -> Result<(), Damaged> {
         self.parse_blocks(root, directory, wave)?;
         for word in &mut self.words {
-            let block = directory.block_of(&word.term).and_then(|at| self.blocks.get(&at));
-            if let Some(entry) = block.and_then(|block| block.lookup(&word.term)) {
+            if let Some(entry) = lookup(directory, &self.blocks, &word.term) {
                 word.alternatives.push(alternative(root, &entry, WEIGHT_ONE));
             }
             let completion_weight =
@@ -142,20 +146,21 @@ impl Lookup {
         Ok(())
     }
 
-    /// Wants the blocks where words that were not found may be spelt differently; says whether there
-    /// are such words.
+    /// Wants the blocks where words that were not found may be spelt differently, or be known as words
+    /// of general language; says whether there are such words.
     pub fn want_similar(&self, root: &Root, directory: &Directory, wants: &mut Wants) -> bool {
         let mut any = false;
-        for word in self.words.iter().filter(|word| word.is_misspelt()) {
+        for word in self.words.iter().filter(|word| word.is_unknown()) {
             any = true;
-            for block in word.similar_blocks(directory) {
+            let general = directory.block_of(&word_key(&word.term));
+            for block in word.similar_blocks(directory).into_iter().chain(general) {
                 block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
             }
         }
         any
     }
 
-    /// Corrects the words that were not found.
+    /// Recognises or corrects the words that were not found.
     ///
     /// # Errors
     /// The block that is damaged.
@@ -166,11 +171,16 @@ impl Lookup {
         wave: &Wave,
     ) -> Result<(), Damaged> {
         self.parse_blocks(root, directory, wave)?;
-        for word in self.words.iter_mut().filter(|word| word.is_misspelt()) {
+        let blocks = &self.blocks;
+        for word in self.words.iter_mut().filter(|word| word.is_unknown()) {
+            if let Some(entry) = lookup(directory, blocks, &word_key(&word.term)) {
+                word.substitutes.push((entry_extent(root, &entry), 1.0));
+                continue;
+            }
             let edits_allowed = edits_allowed(&word.folded);
             let mut found: Vec<(u32, Alternative)> = Vec::new();
             for at in word.similar_blocks(directory) {
-                let Some(block) = self.blocks.get(&at) else { continue };
+                let Some(block) = blocks.get(&at) else { continue };
                 // Stems and words as typed: an ending may hide either from the other.
                 for form in [&word.term, &word.folded] {
                     for similar in block.similar(form, edits_allowed, 1) {
@@ -191,6 +201,43 @@ impl Lookup {
             found.truncate(CORRECTIONS);
             word.alternatives.extend(found.into_iter().map(|(_, alternative)| alternative));
             word.corrected = true;
+        }
+        Ok(())
+    }
+
+    /// Wants the blocks of the pieces that words still unknown may consist of; says whether there are
+    /// such words.
+    pub fn want_pieces(&self, root: &Root, directory: &Directory, wants: &mut Wants) -> bool {
+        let mut any = false;
+        for word in self.words.iter().filter(|word| word.is_unknown()) {
+            any = true;
+            for block in piece_keys(&word.folded).iter().filter_map(|key| directory.block_of(key)) {
+                block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
+            }
+        }
+        any
+    }
+
+    /// Takes words still unknown apart.
+    ///
+    /// # Errors
+    /// The block that is damaged.
+    pub fn decompose(
+        &mut self,
+        root: &Root,
+        directory: &Directory,
+        wave: &Wave,
+    ) -> Result<(), Damaged> {
+        self.parse_blocks(root, directory, wave)?;
+        let blocks = &self.blocks;
+        for word in self.words.iter_mut().filter(|word| word.is_unknown()) {
+            let mut exists = |key: &str| lookup(directory, blocks, key).is_some();
+            let Some(pieces) = piece::decompose(&word.folded, &mut exists) else { continue };
+            for key in &pieces.keys {
+                if let Some(entry) = lookup(directory, blocks, key) {
+                    word.substitutes.push((entry_extent(root, &entry), pieces.weight));
+                }
+            }
         }
         Ok(())
     }
@@ -226,7 +273,10 @@ impl Lookup {
 
     /// The entries to read.
     pub fn entries(&self) -> impl Iterator<Item = Extent> {
-        self.known().flat_map(|word| word.alternatives.iter().map(|entry| entry.extent))
+        self.words.iter().flat_map(|word| {
+            let rows = word.substitutes.iter().map(|&(extent, _)| extent);
+            word.alternatives.iter().map(|entry| entry.extent).chain(rows)
+        })
     }
 
     /// The posting lists, one clause for every known word.
@@ -261,13 +311,20 @@ impl Lookup {
     /// The entry that is damaged.
     pub fn embedding(&self, entries: &Wave, dim: usize) -> Result<Option<Vec<f32>>, Damaged> {
         let mut vector = QueryVector::new(dim);
-        for word in self.known() {
-            let exact = word.alternatives.iter().take_while(|entry| entry.term == word.term).count();
-            let used = if exact > 0 { exact } else { word.alternatives.len() };
-            let weight = word.count as f32 / used as f32;
+        let mut add = |extent: Extent, weight: f32| {
+            let row = entry(entries, extent)?.get(..row_len(dim)).unwrap_or(&[]);
+            vector.add(row, weight).map_err(|error| (extent, error))
+        };
+        for word in &self.words {
+            // The fit weighs a repeated term by the root of its count, so the query does too.
+            let weight = libm::sqrtf(word.count as f32);
+            let exact = word.alternatives.first().is_some_and(|first| first.term == word.term);
+            let used = if exact { 1 } else { word.alternatives.len() };
             for Alternative { extent, .. } in &word.alternatives[..used] {
-                let row = entry(entries, *extent)?.get(..row_len(dim)).unwrap_or(&[]);
-                vector.add(row, weight).map_err(|error| (*extent, error))?;
+                add(*extent, weight / used as f32)?;
+            }
+            for &(extent, share) in &word.substitutes {
+                add(extent, weight * share)?;
             }
         }
         Ok(vector.finish())
@@ -309,8 +366,9 @@ impl Lookup {
 }
 
 impl Word {
-    fn is_misspelt(&self) -> bool {
+    fn is_unknown(&self) -> bool {
         self.alternatives.is_empty()
+            && self.substitutes.is_empty()
             && self.kind != TokenKind::Whole
             && edits_allowed(&self.folded) > 0
     }
@@ -321,9 +379,22 @@ impl Word {
 }
 
 fn alternative(root: &Root, entry: &Entry<'_>, weight: u32) -> Alternative {
-    let offset = root.entries_offset.saturating_add(entry.postings.start);
-    let extent = Extent { offset, len: entry.info.entry_len };
+    let extent = entry_extent(root, entry);
     Alternative { term: String::from(entry.term), info: entry.info, extent, weight }
+}
+
+fn entry_extent(root: &Root, entry: &Entry<'_>) -> Extent {
+    let offset = root.entries_offset.saturating_add(entry.postings.start);
+    Extent { offset, len: entry.info.entry_len }
+}
+
+/// The dictionary entry of `key`, if its block is at hand and has it.
+fn lookup<'b>(
+    directory: &Directory,
+    blocks: &'b BTreeMap<usize, DictionaryBlock>,
+    key: &str,
+) -> Option<Entry<'b>> {
+    blocks.get(&directory.block_of(key)?)?.lookup(key)
 }
 
 /// Where dictionary block `block` lies; `None` where the directory contradicts the root.
@@ -335,11 +406,5 @@ pub fn block_extent(root: &Root, directory: &Directory, block: usize) -> Option<
 }
 
 fn entry(wave: &Wave, extent: Extent) -> Result<&[u8], Damaged> {
-    match wave.get(extent) {
-        Some(block) => Ok(block),
-        None => {
-            let missing = Reader::new(&[], "entries").error("entry", Problem::Inconsistent);
-            Err((extent, missing))
-        }
-    }
+    wave.require(extent).map(|block| &**block).map_err(|error| (extent, error))
 }

@@ -13,6 +13,7 @@
 //! | `lexical.rs` | query words → dictionary entries, with corrections and prefixes |
 //! | `dense.rs` | resident codes and graph; candidates; rescoring |
 //! | `fuse.rs` | two rankings → one |
+//! | `verify.rs` | every block and structure of an index, checked |
 //!
 //! A *wave* is a set of reads that do not depend on one another; everything between two waves is
 //! computation on bytes at hand. All arithmetic has one order, so that every platform returns the
@@ -22,11 +23,13 @@ mod dense;
 mod engine;
 mod fuse;
 mod lexical;
+mod verify;
 
 pub use engine::Engine;
 pub use fuse::DEFAULT_ALPHA;
 pub use fuse::DEFAULT_RRF_K;
 pub use fuse::Fusion;
+pub use verify::Verified;
 
 use crate::document::ChunkId;
 use crate::document::Value;

@@ -25,6 +25,7 @@ pub use source::SourceProblem;
 pub use source::bundle;
 
 use crate::bytes::FormatError;
+use crate::bytes::Problem;
 use crate::index::Extent;
 use crate::index::MAX_ROOT_BYTES;
 use crate::index::ROOT_FILE;
@@ -168,6 +169,20 @@ impl Wave {
     /// The payload of a block that was wanted.
     pub fn get(&self, extent: Extent) -> Option<&Block> {
         self.blocks.get(&extent)
+    }
+
+    /// The payload of a block that was wanted, or the error that it was not.
+    ///
+    /// # Errors
+    /// [`Problem::Inconsistent`].
+    pub fn require(&self, extent: Extent) -> Result<&Block, FormatError> {
+        let missing = FormatError {
+            what: "index",
+            field: "block",
+            offset: 0,
+            problem: Problem::Inconsistent,
+        };
+        self.blocks.get(&extent).ok_or(missing)
     }
 
     /// The payloads of a run that was wanted, one after the other.
