@@ -14,6 +14,7 @@ use coracle::store::Bundle;
 use coracle::store::DEFAULT_CACHE_BYTES;
 use futures_util::future::Either;
 use futures_util::future::select;
+use js_sys::Object;
 use js_sys::Promise;
 use js_sys::Uint8Array;
 use serde::Serialize;
@@ -101,10 +102,10 @@ impl CoracleIndex {
     pub async fn search(
         &self,
         query: String,
-        #[wasm_bindgen(unchecked_optional_param_type = "object")] options: JsValue,
+        options: Option<Object>,
         signal: Option<AbortSignal>,
     ) -> Result<JsValue, JsValue> {
-        let options = convert::options(&options)?;
+        let options = convert::options(&options.into())?;
         let search = pin!(self.engine.search(&query, &options));
         let found = match signal {
             None => search.await,
