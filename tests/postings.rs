@@ -73,16 +73,16 @@ fn naive_bm25(bodies: &[String], query: &[&str]) -> Vec<f64> {
         .map(|body| body.split(' ').collect())
         .collect();
     let mean = words.iter().map(Vec::len).sum::<usize>() as f64 / words.len() as f64;
-    let score = |body: &Vec<&str>, term: &str| {
-        let tf = body.iter().filter(|word| **word == term).count() as f64;
-        let df = words.iter().filter(|body| body.contains(&term)).count() as f64;
+    let mut scores = vec![0.0; bodies.len()];
+    for term in query {
+        let df = words.iter().filter(|body| body.contains(term)).count() as f64;
         let idf = (1.0 + (words.len() as f64 - df + 0.5) / (df + 0.5)).ln();
-        idf * tf * (k1 + 1.0) / (tf + k1 * (1.0 - b + b * body.len() as f64 / mean))
-    };
-    words
-        .iter()
-        .map(|body| query.iter().map(|term| score(body, term)).sum())
-        .collect()
+        for (score, body) in scores.iter_mut().zip(&words) {
+            let tf = body.iter().filter(|word| *word == term).count() as f64;
+            *score += idf * tf * (k1 + 1.0) / (tf + k1 * (1.0 - b + b * body.len() as f64 / mean));
+        }
+    }
+    scores
 }
 
 /// Deterministic bodies of the words `w0`, `w1`, ...: the smaller the number, the more frequent.

@@ -80,16 +80,25 @@ impl Excerpt {
 
 /// All tokens that are among `terms`, by where they start.
 fn find_matches(analyzer: Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<Match> {
-    let mut matches = Vec::new();
+    let mut matches: Vec<Match> = Vec::new();
     analyzer.analyze(text, StopWords::Keep, &mut |token: Token<'_>| {
         if let Some(term) = terms.iter().position(|(term, _)| *term == token.term) {
-            matches.push(Match {
-                span: token.span,
-                term,
-            });
+            // Tokens come nearly in order of their starts: a whole before its parts.
+            let start = token.span.start;
+            let after = matches
+                .iter()
+                .rev()
+                .take_while(|found| found.span.start > start)
+                .count();
+            matches.insert(
+                matches.len() - after,
+                Match {
+                    span: token.span,
+                    term,
+                },
+            );
         }
     });
-    matches.sort_by_key(|found| (found.span.start, found.span.end));
     matches
 }
 
