@@ -44,9 +44,9 @@ const RECORDED: [[u64; 6]; 5] = [
         0x1e60_62d4_d894_bd34,
         0xa080_fb04_6510_638e,
         0x1d65_3be6_8f0d_e24a,
-        0x5f90_d5a5_1ecd_6c7e,
-        0x9a0a_bf32_0aa0_26ed,
-        423,
+        0x1788_93fe_44d8_acf1,
+        0xff20_e15a_ae51_ed3b,
+        175,
     ],
     [
         0x731c_7451_05a9_0d6f,
@@ -54,7 +54,7 @@ const RECORDED: [[u64; 6]; 5] = [
         0xf85a_274e_01ee_360f,
         0xb068_a55e_881f_45b7,
         0x95ab_4961_d30c_f992,
-        489,
+        487,
     ],
     [
         0x3a69_0ac2_e93c_a9ca,
@@ -62,7 +62,7 @@ const RECORDED: [[u64; 6]; 5] = [
         0xb7ba_ad8d_7b43_61a4,
         0x0892_7aac_35c4_a689,
         0x44d5_40e9_9708_35a3,
-        473,
+        471,
     ],
     [
         0x9c0f_127f_0efc_9cbe,
@@ -78,7 +78,7 @@ const RECORDED: [[u64; 6]; 5] = [
         0x5214_9dd4_2c2f_bcff,
         0x345a_4cea_5986_1150,
         0xbfe8_ef38_6869_ecf1,
-        486,
+        484,
     ],
 ];
 

@@ -205,45 +205,53 @@ fn int8_scores_alone_keep_recall() {
     assert!(recall >= 0.985, "recall@10 {recall}");
 }
 
+fn build_graph(codes: &[i8], threads: usize) -> Vec<u8> {
+    let start = Instant::now();
+    let count = codes.len() / DIM;
+    let mut last = 0;
+    let mut progress = |done, all| {
+        assert!(last < done && done <= all && all <= count);
+        last = done;
+    };
+    let params = GraphParams::default();
+    let graph = build(codes, DIM, &params, &Threads(threads), &mut progress).expect("graph");
+    let mut writer = Writer::new();
+    graph.write(&mut writer);
+    println!(
+        "graph of {count} rows: {threads} threads, {:.2?}, {} bytes",
+        start.elapsed(),
+        writer.len()
+    );
+    writer.into_bytes()
+}
+
+/// The graph of the collection, as it is read from its stored bytes.
+fn graph(collection: &Collection) -> &'static Graph {
+    static GRAPH: OnceLock<Graph> = OnceLock::new();
+    GRAPH.get_or_init(|| {
+        let bytes = build_graph(&collection.int8, 2);
+        Graph::parse(&bytes, ROWS).expect("graph")
+    })
+}
+
 #[test]
-fn graph_keeps_recall_and_is_the_same_for_any_number_of_threads() {
+fn graph_bytes_are_the_same_for_any_number_of_threads() {
     let Some(collection) = collection() else {
         return;
     };
-    let bytes = [1, 2].map(|threads| {
-        let start = Instant::now();
-        let dim = collection.quantizer.code_dim();
-        let params = GraphParams::default();
-        let mut last = 0;
-        let graph = build(
-            &collection.int8,
-            dim,
-            &params,
-            &Threads(threads),
-            &mut |done, all| {
-                assert!(last < done && done <= all);
-                last = done;
-            },
-        )
-        .expect("graph");
-        assert_eq!(last, ROWS);
-        let mut writer = Writer::new();
-        graph.write(&mut writer);
-        println!(
-            "graph: {threads} threads, {:.2?}, {} bytes",
-            start.elapsed(),
-            writer.len()
-        );
-        writer.into_bytes()
-    });
-    assert!(
-        bytes[0] == bytes[1],
-        "the bytes depend on the number of threads"
-    );
+    let codes = &collection.int8[..3000 * DIM];
+    let serial = build_graph(codes, 1);
+    for threads in [2, 3] {
+        assert!(build_graph(codes, threads) == serial, "{threads} threads");
+    }
+}
 
-    let start = Instant::now();
-    let graph = Graph::parse(&bytes[0], ROWS).expect("graph");
-    println!("parsed in {:.2?}", start.elapsed());
+#[test]
+fn graph_walks_keep_recall() {
+    let Some(collection) = collection() else {
+        return;
+    };
+    let graph = graph(collection);
     let links: usize = (0..ROWS as u32).map(|id| graph.links(id).len()).sum();
     println!("{:.1} links a node", links as f64 / ROWS as f64);
     let codes = collection.binary();
@@ -274,15 +282,7 @@ fn graph_search_with_a_filter_finds_what_the_filtered_scan_finds() {
     };
     let codes = collection.binary();
     let rows = BinaryRows::new(&codes);
-    let dim = collection.quantizer.code_dim();
-    let graph = build(
-        &collection.int8,
-        dim,
-        &GraphParams::default(),
-        &Threads(2),
-        &mut |_, _| {},
-    )
-    .expect("graph");
+    let graph = graph(collection);
     let mut scratch = SearchScratch::new();
     for one_in in [2u64, 10, 50] {
         let mut allowed = vec![0u64; ROWS.div_ceil(64)];

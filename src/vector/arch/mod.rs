@@ -72,11 +72,14 @@ pub fn kernels() -> &'static Kernels {
 /// All kernels this machine can run, the scalar ones first, the fastest last.
 #[must_use]
 pub fn all_kernels() -> Vec<&'static Kernels> {
-    let mut all = Vec::new();
-    all.push(&SCALAR);
+    let scalar = core::iter::once(&SCALAR);
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    all.push(&wasm32::SIMD128);
+    return scalar.chain([&wasm32::SIMD128]).collect();
     #[cfg(all(target_arch = "x86_64", feature = "std"))]
-    all.extend(x86_64::available());
-    all
+    return scalar.chain(x86_64::available()).collect();
+    #[cfg(not(any(
+        all(target_arch = "wasm32", target_feature = "simd128"),
+        all(target_arch = "x86_64", feature = "std")
+    )))]
+    return scalar.collect();
 }
