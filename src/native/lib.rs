@@ -1,1 +1,3 @@
 //! Native face of Coracle: files, threads, sockets.
+
+pub mod embed;

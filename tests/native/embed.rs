@@ -1,0 +1,4 @@
+//! The embedders: the built-in model against its reference, endpoints against a hostile double.
+
+#[path = "embed/minilm.rs"]
+mod minilm;
