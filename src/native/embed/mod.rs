@@ -123,6 +123,20 @@ pub trait Embedder {
     }
 }
 
+impl<E: Embedder + ?Sized> Embedder for Box<E> {
+    fn fingerprint(&self) -> Fingerprint {
+        (**self).fingerprint()
+    }
+
+    fn max_tokens(&self) -> usize {
+        (**self).max_tokens()
+    }
+
+    fn embed_batches(&self, texts: &[&str], sink: &mut Sink<'_>) -> Result<(), EmbedError> {
+        (**self).embed_batches(texts, sink)
+    }
+}
+
 /// Why texts could not be embedded.
 #[derive(Debug)]
 #[non_exhaustive]
