@@ -17,3 +17,4 @@ pub mod publish;
 pub mod indexer;
 
 pub mod budget;
+pub mod embed;
