@@ -3,8 +3,8 @@
 //! ```text
 //! blocks   # A  p p   ## B  p   ## C  p p p p p p p
 //! sections [ A: p p ] [ B: p ]  [ C: p p p p p p p ]
-//! groups   [ A + B ]            [ C ]                 small neighbours are merged
-//! chunks   [ A: p p B p ]       [ C: p p p p ] [ C: p p p ]
+//! pieces   [ A: p p ] [ B: p ]  [ C: p p p p ] [ C: p p p ]   long sections are cut
+//! chunks   [ A: p p B p ]       [ C: p p p p ] [ C: p p p ]   small neighbours are merged
 //! ```
 //!
 //! A section that fits stays whole. One that does not is cut between blocks into pieces of about
@@ -13,7 +13,6 @@
 //! one is below the minimum share a chunk: its heading path is what their paths have in common, the
 //! rest of each path stands as a line in the text.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -130,16 +129,19 @@ impl fmt::Debug for Chunker<'_> {
     }
 }
 
-/// A heading with what stands under it, down to the next heading.
+/// A heading with what stands under it, down to the next heading; or a piece of that.
 #[derive(Debug, Clone)]
 struct Section<'p> {
     path: Vec<&'p str>,
     anchor: &'p str,
     /// The heading's bytes; empty for what stands above the first heading.
     span: Range<usize>,
-    blocks: &'p [Block],
-    size: Size,
+    units: Vec<Unit<'p>>,
+    /// Cost of the units, and of the overlap where there is one.
+    cost: usize,
     budget: usize,
+    /// Whether the piece before it belongs to the same section.
+    continues: bool,
 }
 
 /// Tokens as counted, and what they weigh against the budget (never less than the count).
@@ -149,17 +151,10 @@ struct Size {
     cost: usize,
 }
 
-impl Size {
-    fn add(&mut self, other: Self) {
-        self.tokens += other.tokens;
-        self.cost += other.cost;
-    }
-}
-
 /// What a chunk is put together from.
 #[derive(Debug, Clone)]
 struct Unit<'p> {
-    text: Cow<'p, str>,
+    text: &'p str,
     span: Range<usize>,
     size: Size,
     is_item: bool,
@@ -204,37 +199,34 @@ impl<'a> Chunker<'a> {
     /// Cuts `blocks` in reading order. Empty when they hold no text.
     #[must_use]
     pub fn chunks(&self, title: &str, blocks: &[Block]) -> Vec<Chunk> {
-        let sections = self.sections(title, blocks);
         let mut out = Vec::new();
         let mut group: Vec<Section<'_>> = Vec::new();
-        let mut cost = 0;
-        for (i, section) in sections.iter().enumerate() {
-            let next = sections.get(i + 1);
-            if section.blocks.is_empty()
-                && next.is_some_and(|next| next.path.starts_with(&section.path))
-            {
-                // The heading lives on in the paths of the sections below it.
-                continue;
-            }
-            let heading = section.path.last().map_or(0, |line| self.size(line).cost);
-            let budget = group
-                .iter()
-                .map(|s| s.budget)
-                .fold(section.budget, |least, b| least.min(b));
-            let is_small =
-                cost < self.options.min_tokens || section.size.cost < self.options.min_tokens;
-            if !group.is_empty() && !(is_small && cost + heading + section.size.cost <= budget) {
-                self.flush(&group, &mut out);
+        let least = self.options.min_tokens;
+        for section in self.sections(title, blocks) {
+            let before: usize = group.iter().map(|s| s.cost).sum();
+            let is_small = before < least || section.cost < least;
+            group.push(section);
+            if group.len() > 1 && !(is_small && self.fits(&group)) {
+                let section = group.pop();
+                out.extend(self.chunk(&group, out.last()));
                 group.clear();
-                cost = 0;
+                group.extend(section);
             }
-            cost += section.size.cost + if group.is_empty() { 0 } else { heading };
-            group.push(section.clone());
         }
-        self.flush(&group, &mut out);
+        out.extend(self.chunk(&group, out.last()));
         out
     }
 
+    /// Whether sections fit into one chunk, with the headings that become lines of its text.
+    fn fits(&self, group: &[Section<'_>]) -> bool {
+        let budget = group.iter().map(|s| s.budget).min().unwrap_or(0);
+        let text: usize = group.iter().map(|s| s.cost).sum();
+        let (_, lines) = headings(group);
+        text <= budget
+            && text + lines.iter().map(|line| self.size(line).cost).sum::<usize>() <= budget
+    }
+
+    /// The sections of a page, long ones already in pieces.
     fn sections<'p>(&self, title: &str, blocks: &'p [Block]) -> Vec<Section<'p>> {
         struct Open<'p> {
             level: u8,
@@ -242,59 +234,56 @@ impl<'a> Chunker<'a> {
             anchor: &'p str,
             tokens: usize,
         }
-        let title_tokens = if title.is_empty() {
-            0
-        } else {
-            self.count(title) + 1
+        let title_tokens = match title {
+            "" => 0,
+            title => self.count(title) + 1,
         };
         let mut out = Vec::new();
         let mut open: Vec<Open<'p>> = Vec::new();
         let mut heading = 0..0;
-        let mut at = 0;
+        let mut rest = blocks;
         loop {
-            let rest = blocks.get(at..).unwrap_or_default();
-            let len = rest
-                .iter()
-                .position(|b| matches!(b.kind, BlockKind::Heading { .. }))
-                .unwrap_or(rest.len());
+            let is_heading = |b: &Block| matches!(b.kind, BlockKind::Heading { .. });
+            let len = rest.iter().position(is_heading).unwrap_or(rest.len());
             let (body, after) = rest.split_at(len);
-            let mut size = Size::default();
-            for block in body {
-                size.add(self.size(&block.text));
-            }
-            let prefix = title_tokens + open.iter().map(|o| o.tokens + 1).sum::<usize>();
-            if !body.is_empty() || !open.is_empty() {
-                out.push(Section {
+            let next = after.first().and_then(|block| match &block.kind {
+                BlockKind::Heading { level, anchor } => Some((block, *level, anchor.as_str())),
+                BlockKind::Prose | BlockKind::Item | BlockKind::Lines => None,
+            });
+            // The heading of an empty section lives on in the paths of the sections below it.
+            let is_parent_only = body.is_empty()
+                && next.is_some_and(|(_, level, _)| open.last().is_none_or(|o| o.level < level));
+            if !is_parent_only && !(body.is_empty() && open.is_empty()) {
+                let prefix = title_tokens + open.iter().map(|o| o.tokens + 1).sum::<usize>();
+                let section = Section {
                     path: open.iter().map(|o| o.text).collect(),
                     anchor: open.last().map_or("", |o| o.anchor),
-                    span: heading.clone(),
-                    blocks: body,
-                    size,
+                    span: heading,
+                    units: Vec::new(),
+                    cost: 0,
                     budget: self.budget(prefix),
-                });
+                    continues: false,
+                };
+                self.push_pieces(section, body, &mut out);
             }
-            let Some(block) = after.first() else {
+            let Some((block, level, anchor)) = next else {
                 return out;
             };
-            if let BlockKind::Heading { level, anchor } = &block.kind {
-                while open.last().is_some_and(|o| o.level >= *level) {
-                    open.pop();
-                }
-                if open.is_empty() && block.text == title {
-                    // The title leads to the top of the page, and is not repeated in paths.
-                    heading = block.span.clone();
-                } else {
-                    let parent = open.last().map_or("", |o| o.anchor);
-                    open.push(Open {
-                        level: *level,
-                        text: &block.text,
-                        anchor: if anchor.is_empty() { parent } else { anchor },
-                        tokens: self.count(&block.text),
-                    });
-                    heading = block.span.clone();
-                }
+            while open.last().is_some_and(|o| o.level >= level) {
+                open.pop();
             }
-            at += len + 1;
+            // The title leads to the top of the page, and is not repeated in paths.
+            if !(open.is_empty() && block.text == title) {
+                let parent = open.last().map_or("", |o| o.anchor);
+                open.push(Open {
+                    level,
+                    text: &block.text,
+                    anchor: if anchor.is_empty() { parent } else { anchor },
+                    tokens: self.count(&block.text),
+                });
+            }
+            heading = block.span.clone();
+            rest = after.get(1..).unwrap_or_default();
         }
     }
 
@@ -310,71 +299,39 @@ impl<'a> Chunker<'a> {
         }
     }
 
-    /// Writes the chunks of sections that belong together.
-    fn flush(&self, group: &[Section<'_>], out: &mut Vec<Chunk>) {
-        let Some(first) = group.first() else { return };
-        let shared = group
-            .iter()
-            .skip(1)
-            .fold(first.path.len(), |shared, section| {
-                let equal = first
-                    .path
-                    .iter()
-                    .zip(&section.path)
-                    .take_while(|(a, b)| a == b)
-                    .count();
-                shared.min(equal)
-            });
-        let mut budget = group
-            .iter()
-            .map(|s| s.budget)
-            .min()
-            .unwrap_or(self.options.max_tokens);
-        if first.size.cost > budget {
-            // Only a section that is cut has overlaps, and they take from its budget.
-            budget -= self.options.overlap_tokens.min(budget / 2);
-        }
+    /// Fills `section` with `body`, in several pieces when it is too long.
+    fn push_pieces<'p>(&self, section: Section<'p>, body: &'p [Block], out: &mut Vec<Section<'p>>) {
+        let sizes: Vec<Size> = body.iter().map(|block| self.size(&block.text)).collect();
+        let is_long = sizes.iter().map(|size| size.cost).sum::<usize>() > section.budget;
+        // Only sections that are cut have overlaps, which take from the budget.
+        let overlap = if is_long {
+            self.options.overlap_tokens.min(section.budget / 2)
+        } else {
+            0
+        };
+        let budget = section.budget - overlap;
         let mut units = Vec::new();
-        let mut said: &[&str] = &[];
-        for section in group {
-            let below = section.path.get(shared..).unwrap_or_default();
-            // A path that continues the one before it need not say the same words again.
-            let fresh = below
-                .strip_prefix(said)
-                .filter(|_| !said.is_empty())
-                .unwrap_or(below);
-            said = below;
-            if !fresh.is_empty() {
-                let text = fresh.join(" › ");
-                let size = self.size(&text);
-                units.push(Unit {
-                    text: Cow::Owned(text),
-                    span: section.span.clone(),
-                    size,
-                    is_item: false,
-                });
-            }
-            for block in section.blocks {
-                self.push_units(block, budget, &mut units);
-            }
+        for (block, size) in body.iter().zip(sizes) {
+            self.push_units(block, size, budget, &mut units);
         }
-        let headings: Vec<String> = first
-            .path
-            .iter()
-            .take(shared)
-            .map(|&part| part.to_owned())
-            .collect();
-        for piece in pieces(&units, budget) {
-            out.push(self.chunk(piece, &headings, first, out.last()));
+        let mut continues = false;
+        for units in pieces(units, budget) {
+            let cost = units.iter().map(|unit| unit.size.cost).sum::<usize>();
+            out.push(Section {
+                units,
+                cost: cost + if continues { overlap } else { 0 },
+                continues,
+                ..section.clone()
+            });
+            continues = true;
         }
     }
 
     /// A block as one unit, or as several when it alone is too long.
-    fn push_units<'p>(&self, block: &'p Block, budget: usize, out: &mut Vec<Unit<'p>>) {
-        let size = self.size(&block.text);
+    fn push_units<'p>(&self, block: &'p Block, size: Size, budget: usize, out: &mut Vec<Unit<'p>>) {
         let is_item = block.kind == BlockKind::Item;
         if size.cost <= budget {
-            let text = Cow::Borrowed(block.text.as_str());
+            let text = block.text.as_str();
             out.push(Unit {
                 text,
                 span: block.span.clone(),
@@ -383,8 +340,10 @@ impl<'a> Chunker<'a> {
             });
             return;
         }
-        let count = size.cost.div_ceil(budget).max(1);
-        let even = size.cost.div_ceil(count).min(budget);
+        let even = size
+            .cost
+            .div_ceil(size.cost.div_ceil(budget).max(1))
+            .min(budget);
         let capacity = ChunkCapacity::new(even)
             .with_max(budget)
             .unwrap_or(ChunkCapacity::new(budget));
@@ -405,57 +364,68 @@ impl<'a> Chunker<'a> {
             } else {
                 block.span.clone()
             };
-            let size = self.size(kept);
             out.push(Unit {
-                text: Cow::Borrowed(kept),
+                text: kept,
                 span,
-                size,
+                size: self.size(kept),
                 is_item,
             });
         }
     }
 
-    fn chunk(
-        &self,
-        units: &[Unit<'_>],
-        headings: &[String],
-        section: &Section<'_>,
-        before: Option<&Chunk>,
-    ) -> Chunk {
-        let mut text = String::new();
+    /// One chunk of sections that belong together; `None` when there is nothing in them to show.
+    fn chunk(&self, group: &[Section<'_>], before: Option<&Chunk>) -> Option<Chunk> {
+        let first = group.first()?;
+        let (shared, lines) = headings(group);
         let mut tokens = 0;
+        let mut text = String::new();
+        if let Some(tail) = before
+            .filter(|_| first.continues)
+            .and_then(|b| self.overlap(&b.text))
+        {
+            tokens += self.count(tail);
+            text.push_str(tail);
+        }
         let mut span = Range {
             start: usize::MAX,
             end: 0,
         };
-        let continues = before.filter(|b| b.headings == headings && b.anchor == section.anchor);
-        if let Some(tail) = continues.and_then(|before| self.overlap(&before.text)) {
-            tokens += self.count(tail);
-            text.push_str(tail);
-        }
-        let mut after_item = false;
-        for unit in units {
-            if !text.is_empty() {
-                text.push_str(if after_item && unit.is_item {
-                    "\n"
-                } else {
-                    "\n\n"
-                });
+        let mut widen = |with: &Range<usize>| {
+            span.start = span.start.min(with.start);
+            span.end = span.end.max(with.end);
+        };
+        for (section, line) in group.iter().zip(&lines) {
+            if !line.is_empty() {
+                tokens += self.count(line);
+                separate(&mut text, false);
+                text.push_str(line);
+                widen(&section.span);
             }
-            text.push_str(&unit.text);
-            tokens += unit.size.tokens;
-            span.start = span.start.min(unit.span.start);
-            span.end = span.end.max(unit.span.end);
-            after_item = unit.is_item;
+            let mut after_item = false;
+            for unit in &section.units {
+                separate(&mut text, after_item && unit.is_item);
+                text.push_str(unit.text);
+                tokens += unit.size.tokens;
+                widen(&unit.span);
+                after_item = unit.is_item;
+            }
         }
-        Chunk {
-            headings: headings.to_vec(),
-            anchor: section.anchor.to_owned(),
+        if text.is_empty() {
+            return None;
+        }
+        Some(Chunk {
+            headings: first
+                .path
+                .iter()
+                .take(shared)
+                .map(|&part| part.to_owned())
+                .collect(),
+            anchor: first.anchor.to_owned(),
             span: span.start as u64..span.end as u64,
             tokens: u32::try_from(tokens).unwrap_or(u32::MAX),
             text,
             embedding: None,
-        }
+        })
     }
 
     /// The end of `text`, at most the overlap long and cut where it reads best.
@@ -468,23 +438,56 @@ impl<'a> Chunker<'a> {
     }
 }
 
-/// Groups units in order into as few pieces as the budget allows, of about equal cost.
-fn pieces<'u, 'p>(units: &'u [Unit<'p>], budget: usize) -> Vec<&'u [Unit<'p>]> {
+/// How many headings all sections share, and for each section the line that says the rest.
+fn headings(group: &[Section<'_>]) -> (usize, Vec<String>) {
+    let first = group.first().map_or(&[][..], |section| &section.path);
+    let shared = group.iter().fold(first.len(), |shared, section| {
+        let equal = first
+            .iter()
+            .zip(&section.path)
+            .take_while(|(a, b)| a == b)
+            .count();
+        shared.min(equal)
+    });
+    let mut said: &[&str] = &[];
+    let lines = group
+        .iter()
+        .map(|section| {
+            let below = section.path.get(shared..).unwrap_or_default();
+            // A path that continues the one before it need not say the same words again.
+            let fresh = below.strip_prefix(said).unwrap_or(below);
+            said = below;
+            fresh.join(" › ")
+        })
+        .collect();
+    (shared, lines)
+}
+
+/// List items follow each other line by line, everything else after a blank line.
+fn separate(text: &mut String, is_list: bool) {
+    if !text.is_empty() {
+        text.push_str(if is_list { "\n" } else { "\n\n" });
+    }
+}
+
+/// Groups units in order into as few pieces as the budget allows, of about equal cost; at least
+/// one piece.
+fn pieces(units: Vec<Unit<'_>>, budget: usize) -> Vec<Vec<Unit<'_>>> {
     let total: usize = units.iter().map(|unit| unit.size.cost).sum();
     let even = total.div_ceil(total.div_ceil(budget).max(1));
     let mut out = Vec::new();
-    let mut start = 0;
+    let mut piece = Vec::new();
     let mut cost = 0;
-    for (i, unit) in units.iter().enumerate() {
-        if i > start && (cost >= even || cost + unit.size.cost > budget) {
-            out.push(&units[start..i]);
-            start = i;
+    for unit in units {
+        if !piece.is_empty() && (cost >= even || cost + unit.size.cost > budget) {
+            out.push(std::mem::take(&mut piece));
             cost = 0;
         }
         cost += unit.size.cost;
+        piece.push(unit);
     }
-    if start < units.len() {
-        out.push(&units[start..]);
+    if !piece.is_empty() || out.is_empty() {
+        out.push(piece);
     }
     out
 }

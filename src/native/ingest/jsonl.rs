@@ -171,7 +171,10 @@ fn bad_json(text: &str, error: &serde_json::Error) -> Reason {
         .next()
         .unwrap_or_default()
         .to_owned();
-    let around = text.get(column.saturating_sub(2)..).unwrap_or_default();
+    let around = text
+        .get(column.saturating_sub(2)..)
+        .unwrap_or_default()
+        .trim_start();
     let is_nan = [
         "NaN",
         "Infinity",

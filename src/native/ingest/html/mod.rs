@@ -212,46 +212,33 @@ fn is_code_for_machines(name: &str) -> bool {
     )
 }
 
+/// Whether an element stands in the flow of a line. Unknown names do, as in browsers; custom
+/// elements (with a hyphen) mostly are boxes.
 fn is_inline(name: &str) -> bool {
-    matches!(
-        name,
-        "a" | "abbr"
-            | "b"
-            | "bdi"
-            | "bdo"
-            | "big"
-            | "cite"
-            | "code"
-            | "data"
-            | "del"
-            | "dfn"
-            | "em"
-            | "font"
-            | "i"
-            | "ins"
-            | "kbd"
-            | "label"
-            | "mark"
-            | "math"
-            | "q"
-            | "s"
-            | "samp"
-            | "small"
-            | "span"
-            | "strong"
-            | "sub"
-            | "sup"
-            | "time"
-            | "tt"
-            | "u"
-            | "var"
-            | "wbr"
-            | "img"
-            | "rb"
-            | "rp"
-            | "rt"
-            | "ruby"
-    )
+    !(tree::ends_paragraph(name)
+        || name.contains('-')
+        || matches!(
+            name,
+            "html"
+                | "body"
+                | "br"
+                | "caption"
+                | "center"
+                | "dd"
+                | "dt"
+                | "legend"
+                | "li"
+                | "optgroup"
+                | "option"
+                | "summary"
+                | "tbody"
+                | "td"
+                | "tfoot"
+                | "th"
+                | "thead"
+                | "title"
+                | "tr"
+        ))
 }
 
 fn heading_level(name: &str) -> Option<u8> {

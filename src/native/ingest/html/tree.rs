@@ -205,6 +205,7 @@ impl Builder {
     }
 }
 
+/// Elements that have no content.
 fn is_void(name: &str) -> bool {
     matches!(
         name,
@@ -225,7 +226,8 @@ fn is_void(name: &str) -> bool {
     )
 }
 
-fn ends_paragraph(name: &str) -> bool {
+/// Block elements: the start of one ends an open paragraph.
+pub(super) fn ends_paragraph(name: &str) -> bool {
     matches!(
         name,
         "address"
