@@ -41,7 +41,8 @@ impl Serving {
     /// [`Failure`] when the folder is not there or the address is in use.
     pub fn bind(folder: &Path, address: SocketAddr) -> Result<Self, Failure> {
         if !folder.is_dir() {
-            return Err(Failure::NoFolder { path: folder.to_path_buf() });
+            let error = io::Error::from(io::ErrorKind::NotFound);
+            return Err(Failure::io("serve", folder)(error));
         }
         let server = Server::http(address).map_err(|error| Failure::Address {
             address,
