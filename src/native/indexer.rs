@@ -301,6 +301,7 @@ fn build_id(
         hash.update(embeddings.embedder.as_bytes());
         hash.update(bytemuck::cast_slice(&embeddings.rows));
         if let Some(term_rows) = &embeddings.term_rows {
+            hash.update(term_rows.extra.join("\0").as_bytes());
             hash.update(bytemuck::cast_slice(&term_rows.rows));
         }
     }

@@ -137,7 +137,7 @@ impl PostingsBuilder {
             }
         }
         if largest > 0.0 {
-            // Rounded to f32 first: the index stores that, and scores are explained with it.
+            // Rounded to f32, as `impact_step` tells it: impacts times it are the scores.
             postings.step = f64::from((largest / 255.0) as f32);
         }
         postings
