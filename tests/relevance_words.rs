@@ -5,6 +5,7 @@
 //! variable there is nothing to measure and the tests say so.
 
 #![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::print_stderr, reason = "shows what was measured")]
 
 use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
