@@ -195,6 +195,13 @@ fn build_is_the_same_however_often_it_runs() {
 }
 
 #[test]
+fn index_without_chunks_has_no_terms_and_no_hits() {
+    let postings = index(&[]);
+    assert!(postings.is_empty() && postings.chunk_count() == 0);
+    assert_eq!(top_k(&[], 0, 10, None).unwrap().total, 0);
+}
+
+#[test]
 fn alternatives_count_once_with_the_best_of_them() {
     let bodies: Vec<String> = ["point", "pointer point", "pointer"]
         .map(str::to_owned)

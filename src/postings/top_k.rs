@@ -94,7 +94,9 @@ pub fn top_k(
         sums.fill(0);
         for clause in &mut cursors {
             if let [only] = clause.as_mut_slice() {
-                only.drain_window(start, |at, score| sums[at] += score)?;
+                only.drain_window(start, |at, score| {
+                    sums[at] = sums[at].saturating_add(score);
+                })?;
                 continue;
             }
             maxima.fill(0);
@@ -102,7 +104,7 @@ pub fn top_k(
                 cursor.drain_window(start, |at, score| maxima[at] = maxima[at].max(score))?;
             }
             for (sum, maximum) in sums.iter_mut().zip(&maxima) {
-                *sum += maximum;
+                *sum = sum.saturating_add(*maximum);
             }
         }
         for (chunk, &score) in (start..).zip(&sums) {
