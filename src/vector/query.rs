@@ -38,7 +38,7 @@ pub struct Query {
     pub(super) kernels: &'static Kernels,
     /// `code_dim / 4` tables of 16 bytes.
     pub(super) tables: Vec<u8>,
-    /// Four bit planes of `code_dim / 64` words, least significant plane first.
+    /// `code_dim / 64` groups of four words: 64 bits of each of the four planes.
     pub(super) planes: Vec<u64>,
     /// The rotated query in integers.
     pub(super) int8: Vec<i16>,
@@ -143,11 +143,11 @@ fn tables(levels: &[u8]) -> Vec<u8> {
     tables
 }
 
-/// Bit `p` of all levels, for `p` from 0 to 3.
+/// For every 64 dimensions four words: bit `p` of their levels, for `p` from 0 to 3.
 fn planes(levels: &[u8]) -> Vec<u64> {
     let mut planes = Vec::with_capacity(levels.len() / 16);
-    for plane in 0..4 {
-        planes.extend(levels.chunks(64).map(|word| {
+    for word in levels.chunks(64) {
+        planes.extend((0..4).map(|plane| {
             word.iter().enumerate().fold(0u64, |bits, (at, level)| {
                 bits | u64::from(level >> plane & 1) << at
             })
