@@ -129,13 +129,14 @@ impl Query {
 fn tables(levels: &[u8]) -> Vec<u8> {
     let mut tables = Vec::with_capacity(4 * levels.len());
     for group in levels.as_chunks::<4>().0 {
-        let mut table = [0u8; 16];
-        table[0] = group.iter().sum();
-        for (bit, level) in group.iter().enumerate() {
-            let (known, new) = table.split_at_mut(1 << bit);
-            for (known, new) in known.iter().zip(new) {
-                // Setting the bit replaces `level` by `15 - level`.
-                *new = known - level + (15 - level);
+        let without: u8 = group.iter().sum();
+        // Setting a bit replaces its level by `15 - level`; the sums stay within 0..=60.
+        let change = group.map(|level| 15u8.wrapping_sub(2 * level));
+        let mut table = [without; 16];
+        for (pattern, sum) in table.iter_mut().enumerate() {
+            for (bit, change) in change.iter().enumerate() {
+                let set = 0u8.wrapping_sub((pattern >> bit & 1) as u8);
+                *sum = sum.wrapping_add(change & set);
             }
         }
         tables.extend_from_slice(&table);
@@ -145,12 +146,19 @@ fn tables(levels: &[u8]) -> Vec<u8> {
 
 /// For every 64 dimensions four words: bit `p` of their levels, for `p` from 0 to 3.
 fn planes(levels: &[u8]) -> Vec<u64> {
+    /// Gathers the lowest bits of 8 bytes in the highest byte of the product.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
     let mut planes = Vec::with_capacity(levels.len() / 16);
-    for word in levels.chunks(64) {
+    for word in levels.as_chunks::<64>().0 {
         planes.extend((0..4).map(|plane| {
-            word.iter().enumerate().fold(0u64, |bits, (at, level)| {
-                bits | u64::from(level >> plane & 1) << at
-            })
+            word.as_chunks::<8>()
+                .0
+                .iter()
+                .rev()
+                .fold(0u64, |bits, &eight| {
+                    let lowest = u64::from_le_bytes(eight) >> plane & 0x0101_0101_0101_0101;
+                    bits << 8 | lowest.wrapping_mul(GATHER) >> 56
+                })
         }));
     }
     planes

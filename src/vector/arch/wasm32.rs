@@ -4,8 +4,10 @@ use core::arch::wasm32::i8x16_add;
 use core::arch::wasm32::i8x16_popcnt;
 use core::arch::wasm32::i8x16_splat;
 use core::arch::wasm32::i8x16_swizzle;
+use core::arch::wasm32::i16x8_add;
 use core::arch::wasm32::i16x8_extend_high_i8x16;
 use core::arch::wasm32::i16x8_extend_low_i8x16;
+use core::arch::wasm32::i16x8_shl;
 use core::arch::wasm32::i32x4_add;
 use core::arch::wasm32::i32x4_dot_i16x8;
 use core::arch::wasm32::i32x4_extract_lane;
@@ -68,26 +70,35 @@ fn block_distances(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]) {
 const SPAN_WORDS: usize = 31;
 
 fn row_distance(signs: &[u64], planes: &[u64]) -> u32 {
-    let (planes, _) = planes.as_chunks::<4>();
-    let mut counts = [0u32; 4];
-    for (signs, planes) in signs.chunks(SPAN_WORDS).zip(planes.chunks(SPAN_WORDS)) {
-        let mut low = i8x16_splat(0);
-        let mut high = i8x16_splat(0);
-        for (&word, &planes) in signs.iter().zip(planes) {
-            let word = u64x2_splat(word);
-            let [planes_low, planes_high]: [v128; 2] = bytemuck::cast(planes);
-            low = i8x16_add(low, i8x16_popcnt(v128_xor(word, planes_low)));
-            high = i8x16_add(high, i8x16_popcnt(v128_xor(word, planes_high)));
-        }
-        let pairs = [low, high]
-            .map(|bytes| u32x4_extadd_pairwise_u16x8(u16x8_extadd_pairwise_u8x16(bytes)));
-        let pairs: [[u32; 2]; 4] = bytemuck::cast(pairs);
-        for (count, [a, b]) in counts.iter_mut().zip(pairs) {
-            *count += a + b;
-        }
+    let (mut signs, (mut planes, _)) = (signs, planes.as_chunks::<4>());
+    let mut sum = 0;
+    while signs.len() > SPAN_WORDS && planes.len() > SPAN_WORDS {
+        sum += span_distance(&signs[..SPAN_WORDS], planes);
+        signs = &signs[SPAN_WORDS..];
+        planes = &planes[SPAN_WORDS..];
     }
-    let [c0, c1, c2, c3] = counts;
-    c0 + 2 * c1 + 4 * c2 + 8 * c3
+    sum + span_distance(signs, planes)
+}
+
+/// At most [`SPAN_WORDS`] words.
+#[inline(always)]
+fn span_distance(signs: &[u64], planes: &[[u64; 4]]) -> u32 {
+    let mut low = i8x16_splat(0);
+    let mut high = i8x16_splat(0);
+    for (&word, &planes) in signs.iter().zip(planes) {
+        let word = u64x2_splat(word);
+        let [planes_low, planes_high]: [v128; 2] = bytemuck::cast(planes);
+        low = i8x16_add(low, i8x16_popcnt(v128_xor(word, planes_low)));
+        high = i8x16_add(high, i8x16_popcnt(v128_xor(word, planes_high)));
+    }
+    // The sums of planes 0 and 1 lie in the halves of `low`, those of 2 and 3 in `high`.
+    let pairs = i16x8_add(widen(low), i16x8_shl(widen(high), 2));
+    let [a, b, c, d]: [u32; 4] = bytemuck::cast(u32x4_extadd_pairwise_u16x8(pairs));
+    a + b + 2 * (c + d)
+}
+
+fn widen(bytes: v128) -> v128 {
+    u16x8_extadd_pairwise_u8x16(bytes)
 }
 
 fn dot_i16(row: &[i8], query: &[i16]) -> i32 {
