@@ -171,31 +171,16 @@ fn bad_json(text: &str, error: &serde_json::Error) -> Reason {
         .next()
         .unwrap_or_default()
         .to_owned();
-    let around = text
-        .get(column.saturating_sub(2)..)
-        .unwrap_or_default()
-        .trim_start();
-    let is_nan = [
-        "NaN",
-        "Infinity",
-        "-Infinity",
-        "aN",
-        "nfinity",
-        "Inf",
-        "nan",
-        "inf",
-    ]
-    .iter()
-    .any(|word| around.starts_with(word));
-    if is_nan
-        && let Some(open) = text
-            .get(..column.saturating_sub(1))
-            .and_then(|t| t.rfind('['))
-    {
-        let before = text.get(open..column.saturating_sub(1)).unwrap_or_default();
-        return Reason::NonFiniteVector {
-            component: before.matches(',').count(),
-        };
+    // JSON has no word for these, but common writers emit them.
+    let at = column.saturating_sub(1);
+    let around = text.get(at..).unwrap_or_default().trim_start_matches('-');
+    let is_nan = ["NaN", "Infinity", "nan", "inf"]
+        .iter()
+        .any(|word| around.starts_with(word));
+    let before = text.get(..at).unwrap_or_default();
+    if is_nan && let Some(open) = before.rfind('[') {
+        let component = before.get(open..).unwrap_or_default().matches(',').count();
+        return Reason::NonFiniteVector { component };
     }
     Reason::BadJson { column, message }
 }
@@ -320,6 +305,10 @@ mod tests {
         assert_eq!(
             reason(br#"{"id": 1, "text": "x", "vector": [1, 2, NaN]}"#),
             Reason::NonFiniteVector { component: 2 }
+        );
+        assert_eq!(
+            reason(br#"{"id": 1, "text": "x", "vector": [1, -Infinity]}"#),
+            Reason::NonFiniteVector { component: 1 }
         );
         assert_eq!(
             reason(br#"{"id": 1, "text": "x", "vector": [1e39]}"#),

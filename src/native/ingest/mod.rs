@@ -249,6 +249,12 @@ fn document(
     if page.is_excluded {
         return Err(Left::Excluded);
     }
+    for asked in [&page.url, &page.slug].into_iter().flatten() {
+        if !address::is_safe(asked) {
+            let url = asked.clone();
+            return Err(Left::Quarantined(None, Reason::UnsafeUrl { url }));
+        }
+    }
     let url = address::address(
         &options.base_url,
         &file.relative,
@@ -256,9 +262,6 @@ fn document(
         page.url.as_deref(),
         page.slug.as_deref(),
     );
-    if !address::is_safe(&url) {
-        return Err(Left::Quarantined(None, Reason::UnsafeUrl { url }));
-    }
     let chunks = chunker.chunks(&page.title, &page.blocks);
     if chunks.is_empty() {
         return Err(Left::Quarantined(None, Reason::NoText));
