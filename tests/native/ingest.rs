@@ -1,5 +1,7 @@
 //! Every format of `tests/corpus` gives exactly the chunks listed here.
 
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
+
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;

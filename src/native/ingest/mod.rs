@@ -74,7 +74,7 @@ pub struct IngestOptions {
     /// Largest page file in bytes; larger ones are left out.
     pub max_file_bytes: u64,
     /// Longest line of a JSON lines file in bytes; longer ones are left out.
-    pub max_line_bytes: u64,
+    pub max_line_bytes: usize,
 }
 
 impl Default for IngestOptions {
