@@ -253,7 +253,8 @@ impl<'a> Chunker<'a> {
             // The heading of an empty section lives on in the paths of the sections below it.
             let is_parent_only = body.is_empty()
                 && next.is_some_and(|(_, level, _)| open.last().is_none_or(|o| o.level < level));
-            if !is_parent_only && !(body.is_empty() && open.is_empty()) {
+            let is_nothing = body.is_empty() && open.is_empty();
+            if !is_parent_only && !is_nothing {
                 let prefix = title_tokens + open.iter().map(|o| o.tokens + 1).sum::<usize>();
                 let section = Section {
                     path: open.iter().map(|o| o.text).collect(),
