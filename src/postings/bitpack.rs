@@ -75,8 +75,8 @@ mod tests {
                 } else {
                     u32::MAX >> (32 - bits)
                 };
-                let values: Vec<u32> = (0..count)
-                    .map(|i| (i * 2_654_435_761u32) & top | top >> 1)
+                let values: Vec<u32> = (0..count as u32)
+                    .map(|i| i.wrapping_mul(2_654_435_761) & top | top >> 1)
                     .collect();
                 let needed = width(&values);
                 let mut packed = Vec::new();

@@ -117,13 +117,7 @@ impl PostingsBuilder {
 
     /// Sorts the terms, and fixes the scale of impacts: the best posting of all gets 255.
     pub fn finish(self) -> Postings {
-        let chunks = self.lengths.len() as u32;
-        let mut totals = [0u64; Field::COUNT];
-        for lengths in &self.lengths {
-            for field in Field::ALL {
-                totals[field as usize] += u64::from(lengths[field as usize]);
-            }
-        }
+        let saturation = Saturation::new(self.params, &self.lengths);
         let mut order: Vec<u32> = (0..self.runs.len() as u32).collect();
         order.sort_unstable_by(|&a, &b| self.terms.get(a as usize).cmp(self.terms.get(b as usize)));
         let mut postings = Postings {
@@ -131,7 +125,7 @@ impl PostingsBuilder {
             runs: self.runs,
             lengths: self.lengths,
             order,
-            saturation: Saturation::new(self.params, totals, chunks),
+            saturation,
             step: 1.0,
         };
         let mut largest = 0.0;

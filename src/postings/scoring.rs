@@ -67,23 +67,27 @@ pub fn idf(df: u32, chunks: u32) -> f64 {
 #[derive(Debug, Clone)]
 pub(super) struct Saturation {
     params: Bm25Params,
-    /// Mean tokens by [`Field`]; 1 where a field is empty everywhere.
+    /// Mean tokens by [`Field`] over the chunks that have the field.
     means: [f64; Field::COUNT],
 }
 
 impl Saturation {
-    pub(super) fn new(params: Bm25Params, totals: [u64; Field::COUNT], chunks: u32) -> Self {
-        let mean = |total: u64| {
-            if total == 0 {
+    /// For chunks of these field lengths.
+    pub(super) fn new(params: Bm25Params, lengths: &[[u32; Field::COUNT]]) -> Self {
+        let means = Field::ALL.map(|field| {
+            let lengths = lengths.iter().map(|lengths| lengths[field as usize]);
+            let (mut total, mut filled) = (0u64, 0u64);
+            for length in lengths.filter(|&length| length > 0) {
+                total += u64::from(length);
+                filled += 1;
+            }
+            if filled == 0 {
                 1.0
             } else {
-                total as f64 / f64::from(chunks)
+                total as f64 / filled as f64
             }
-        };
-        Self {
-            params,
-            means: totals.map(mean),
-        }
+        });
+        Self { params, means }
     }
 
     /// From 0 (absent) towards `k1 + 1` (often).

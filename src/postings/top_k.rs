@@ -1,7 +1,7 @@
 //! The best chunks for a query: exact scores by integer addition.
 //!
 //! All lists advance together through windows of chunks whose sums fit the first-level cache; every
-//! posting is read once. The total number of hits is part of the answer, so no list can be skipped,
+//! posting is read once. The set of matching chunks is part of the answer, so no list can be skipped,
 //! and pruning (MaxScore, WAND) would save nothing.
 
 use super::Block;
@@ -57,19 +57,13 @@ pub struct KeywordHit {
     pub contributions: Vec<u32>,
 }
 
-/// The best hits, and how many there are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TopK {
-    /// By score, then by chunk.
-    pub hits: Vec<KeywordHit>,
-    /// Chunks that hold at least one term and are allowed.
-    pub total: u32,
-}
 
 /// Finds the `k` best chunks, of those that `allowed` has, for the sum of `clauses`.
 ///
 /// `allowed` is a bitmap, the least significant bit of the first word for chunk 0; chunks past its
-/// end are not allowed. Chunks from `chunk_count` on do not exist.
+/// end are not allowed. Chunks from `chunk_count` on do not exist. Hits come by score, then by chunk;
+/// every allowed chunk that holds at least one term is added to `matches`, a bitmap of the same
+/// layout, where it has a bit for it.
 ///
 /// # Errors
 /// [`FormatError`] when a list is damaged or names a chunk that does not exist.
@@ -80,7 +74,8 @@ pub fn top_k(
     chunk_count: u32,
     k: usize,
     allowed: Option<&[u64]>,
-) -> Result<TopK, FormatError> {
+    matches: &mut [u64],
+) -> Result<Vec<KeywordHit>, FormatError> {
     let mut cursors: Vec<Vec<Cursor<'_, '_>>> = Vec::with_capacity(clauses.len());
     for clause in clauses {
         let lists = clause.alternatives.iter();
@@ -92,7 +87,6 @@ pub fn top_k(
     }
     // The worst of the best is on top: by score, and of equals the later chunk.
     let mut best: BinaryHeap<Reverse<(u32, Reverse<ChunkId>)>> = BinaryHeap::new();
-    let mut total = 0;
     let mut sums = vec![0u32; WINDOW as usize];
     let mut maxima = vec![0u32; WINDOW as usize];
     while let Some(first) = cursors.iter().flatten().filter_map(Cursor::chunk).min() {
@@ -115,7 +109,9 @@ pub fn top_k(
             if score == 0 || !is_allowed(allowed, chunk) {
                 continue;
             }
-            total += 1;
+            if let Some(word) = matches.get_mut(chunk as usize / 64) {
+                *word |= 1 << (chunk % 64);
+            }
             let entry = Reverse((score, Reverse(chunk)));
             if best.len() < k {
                 best.push(entry);
@@ -127,19 +123,21 @@ pub fn top_k(
         }
     }
     let mut hits = Vec::with_capacity(best.len());
-    let mut block = Block::default();
     for Reverse((score, Reverse(chunk))) in best.into_sorted_vec() {
-        let mut contributions = Vec::with_capacity(clauses.len());
-        for clause in clauses {
-            contributions.push(contribution(clause, chunk, &mut block)?);
-        }
-        hits.push(KeywordHit {
-            chunk,
-            score,
-            contributions,
-        });
+        hits.push(KeywordHit { chunk, score, contributions: contributions(clauses, chunk)? });
     }
-    Ok(TopK { hits, total })
+    Ok(hits)
+}
+
+/// What each clause contributes to the score of `chunk`; 0 where the chunk lacks it.
+///
+/// # Errors
+/// [`FormatError`] when a list is damaged.
+///
+/// # Cost: one block of every list.
+pub fn contributions(clauses: &[Clause<'_>], chunk: ChunkId) -> Result<Vec<u32>, FormatError> {
+    let mut block = Block::default();
+    clauses.iter().map(|clause| contribution(clause, chunk, &mut block)).collect()
 }
 
 /// What `clause` contributes to the score of `chunk`.

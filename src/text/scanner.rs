@@ -314,11 +314,8 @@ impl<'t, 's> Scanner<'t, 's> {
             // C++ is not C: the letter alone is not a part of it.
             self.position += 1;
         } else {
-            let kind = if parts.len() > 1 {
-                TokenKind::Part
-            } else {
-                kind
-            };
+            let in_whole = parts.len() > 1 || !symbols.is_empty();
+            let kind = if in_whole { TokenKind::Part } else { kind };
             for part in &parts {
                 self.word(
                     segment.name.start + part.start..segment.name.start + part.end,

@@ -361,4 +361,50 @@ mod tests {
             assert_eq!(stemmed(word), expected, "{word}");
         }
     }
+
+    /// Every root with every pair of endings, and words of random letters.
+    #[cfg(not(target_arch = "wasm32"))]
+    mod oracle {
+        use super::stemmed;
+        use proptest::prelude::prop_assert_eq;
+        use proptest::proptest;
+        use snowstem::Algorithm;
+        use snowstem::Stemmer;
+
+        const ROOTS: &str = "abil acc activ agre ann arsen bat be bodi bre by canal cann care collect \
+            commun conn copi cosm cri cry de dig do dy early earr ed egg emerg even exc fail fall \
+            fee fl fluent form gen gener go grow hap herr hop hope in inn inter know later law lay \
+            lie log loop man moder nat na need o off optim organ out past play proc quick r real \
+            relat sens ser sk sky snow spe stud succ t tax theor to tr tri tw univers us va val \
+            vi vol w wax worry y yell yes you ys";
+        const ENDINGS: &str = "a able abli abl al ali alism aliti alize alli ance anci ant ate ated \
+            ating ation ational ative ator bli biliti d e ed edly eed eedly ement ence enci ent \
+            entli er es est ful fulli fulness i ible ic ical icate iciti ied ies ing ingly ion ism \
+            iti ive iveness iviti ization ize izer l less lessli li ll ly ment ness ogi ogist ology \
+            ous ousli ousness s ses sion ss sses st tion tional us y ying";
+
+        #[test]
+        fn roots_with_any_two_endings_stem_as_the_published_algorithm() {
+            let oracle = Stemmer::create(Algorithm::English);
+            let endings = || core::iter::once("").chain(ENDINGS.split_whitespace());
+            for root in ROOTS.split_whitespace() {
+                for first in endings() {
+                    for second in endings() {
+                        let word = alloc::format!("{root}{first}{second}");
+                        assert_eq!(stemmed(&word), oracle.stem(&word), "{word}");
+                    }
+                }
+            }
+        }
+
+        proptest! {
+            #[test]
+            fn any_word_stems_as_the_published_algorithm(
+                word in "([a-z]{1,9}|[aeioyblst]{1,9})(ing|ed|ly|ies|y)?",
+            ) {
+                let oracle = Stemmer::create(Algorithm::English);
+                prop_assert_eq!(stemmed(&word), oracle.stem(&word).into_owned());
+            }
+        }
+    }
 }

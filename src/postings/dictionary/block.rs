@@ -10,6 +10,7 @@ use crate::postings::scoring::IDF_STEPS;
 use crate::text::FIRST_TERM_BYTE;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::ops::Range;
 
 /// A block is full when it has this many bytes: deflated it is about 4 kB, which costs a client
@@ -253,12 +254,17 @@ impl DictionaryBlock {
 
     /// Terms that begin with `prefix`: at most `limit`, the most frequent first, then in byte order.
     pub fn prefix(&self, prefix: &str, limit: usize) -> Vec<Entry<'_>> {
-        let mut found: Vec<Entry<'_>> = (self.lower_bound(prefix)..self.len())
-            .filter_map(|ordinal| self.get(ordinal))
-            .take_while(|entry| entry.term.starts_with(prefix))
-            .collect();
-        found.sort_by_key(|entry| core::cmp::Reverse(entry.info.df));
-        found.truncate(limit);
+        let mut found = Vec::new();
+        for ordinal in self.lower_bound(prefix)..self.len() {
+            let Some(entry) = self
+                .get(ordinal)
+                .filter(|entry| entry.term.starts_with(prefix))
+            else {
+                break;
+            };
+            insert_by(&mut found, entry, |entry| Reverse(entry.info.df));
+            found.truncate(limit);
+        }
         found
     }
 
@@ -288,16 +294,24 @@ impl DictionaryBlock {
             .map_or(word.len(), |(at, _)| at);
         let prefix = &word[..prefix_end];
         let mut distance = similar::Distance::new(word, max_edits);
-        let mut found: Vec<Similar<'_>> = self
-            .iter()
-            .filter(|entry| entry.term.as_bytes().first() >= Some(&FIRST_TERM_BYTE))
-            .filter(|entry| entry.term.starts_with(prefix))
-            .filter_map(|entry| {
-                let edits = distance.to(entry.term)?;
-                Some(Similar { entry, edits })
-            })
-            .collect();
-        found.sort_by_key(|similar| (similar.edits, core::cmp::Reverse(similar.entry.info.df)));
+        let mut found = Vec::new();
+        for entry in self.iter() {
+            let is_candidate = entry.term.as_bytes().first() >= Some(&FIRST_TERM_BYTE)
+                && entry.term.starts_with(prefix);
+            if let Some(edits) = is_candidate.then(|| distance.to(entry.term)).flatten() {
+                let by = |similar: &Similar<'_>| (similar.edits, Reverse(similar.entry.info.df));
+                insert_by(&mut found, Similar { entry, edits }, by);
+            }
+        }
         found
     }
+}
+
+/// Inserts `item` into a list sorted by `key`, after its equals.
+///
+/// For lists of a few dozen items; a sorting routine of the standard library weighs 5 kB in a module,
+/// for each type it sorts.
+fn insert_by<T, K: Ord>(list: &mut Vec<T>, item: T, key: impl Fn(&T) -> K) {
+    let at = list.partition_point(|other| key(other) <= key(&item));
+    list.insert(at, item);
 }

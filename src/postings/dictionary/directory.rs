@@ -151,13 +151,16 @@ impl Directory {
         let third = letters.next().unwrap_or(second);
         let home = self.block_of(word).unwrap_or(0);
         for beginning in [[first, second], [first, third], [second, first]] {
-            let mut blocks: Vec<usize> = self
-                .blocks_of_prefix(&String::from_iter(beginning), usize::MAX)
-                .collect();
-            blocks.sort_by_key(|block| block.abs_diff(home));
-            for block in blocks {
-                if out.len() < limit && !out.contains(&block) {
-                    out.push(block);
+            let blocks = self.blocks_of_prefix(&String::from_iter(beginning), usize::MAX);
+            // From the word's place outwards.
+            let home = home.clamp(blocks.start, blocks.end.max(blocks.start + 1) - 1);
+            for distance in 0..blocks.len() {
+                for block in [home.checked_sub(distance), home.checked_add(distance)] {
+                    let block =
+                        block.filter(|block| blocks.contains(block) && !out.contains(block));
+                    if out.len() < limit {
+                        out.extend(block);
+                    }
                 }
             }
         }
