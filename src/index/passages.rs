@@ -400,10 +400,15 @@ impl Layout {
             return Err(reader.error("chunks of a document", Problem::Inconsistent));
         }
         let count = reader.count(5, "weights")?;
-        let mut weights = Vec::with_capacity(count);
+        let mut weights: Vec<(DocumentId, f32)> = Vec::with_capacity(count);
         for _ in 0..count {
             let document = reader.varint_u32("weighted document")?;
-            weights.push((document, reader.f32("weight")?));
+            let weight = reader.f32("weight")?;
+            let ascends = weights.last().is_none_or(|&(last, _)| last < document);
+            if !ascends || document >= documents || weight <= 0.0 {
+                return Err(reader.error("weight", Problem::Inconsistent));
+            }
+            weights.push((document, weight));
         }
         let table = |reader: &mut Reader<'_>, offset, records, field| {
             BlockTable::read(reader, offset, root.body_len, records, field)

@@ -11,6 +11,8 @@ use crate::bytes::Reader;
 use crate::bytes::Writer;
 use crate::bytes::string;
 use crate::vector::Metric;
+use crate::vector::binary::BLOCK_ROWS;
+use crate::vector::binary::block_len;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -118,9 +120,10 @@ impl Run {
         self.payload_len.div_ceil(u64::from(self.block_payload))
     }
 
-    /// Bytes that the run takes in the body.
-    pub fn stored_len(&self) -> u64 {
-        self.payload_len + self.blocks() * super::block::CHECK_LEN as u64
+    /// Bytes that the run takes in the body; `None` past 64 bits.
+    fn stored_len(&self) -> Option<u64> {
+        let checks = self.blocks().checked_mul(super::block::CHECK_LEN as u64)?;
+        self.payload_len.checked_add(checks)
     }
 
     /// The extent of block `block`, or `None` past the end.
@@ -152,7 +155,8 @@ impl Run {
         let payload_len = reader.varint_max(body_len - offset, field)?;
         let block_payload = reader.varint_u32(field)?;
         let run = Self { offset, payload_len, block_payload };
-        if block_payload == 0 || run.stored_len() > body_len - offset {
+        let fits = |len| len <= body_len - offset;
+        if block_payload == 0 || !run.stored_len().is_some_and(fits) {
             return Err(reader.error(field, Problem::Inconsistent));
         }
         Ok(run)
@@ -288,7 +292,7 @@ impl Root {
     fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         let build_id = reader.u64("build id")?;
         let body_len = reader.varint("body length")?;
-        let ranged = reader.u8("ranged")? != 0;
+        let ranged = flag(reader, "ranged")?;
         let part_bytes = reader.varint("part bytes")?;
         let parts = reader.count(8, "file count")?;
         if part_bytes == 0 || Files::parts(body_len, part_bytes) != parts as u64 {
@@ -316,9 +320,9 @@ impl Root {
             let name = string(reader, "column name")?;
             columns.push((name, Extent::read(reader, body_len, "column")?));
         }
-        let vectors = match reader.u8("vectors")? {
-            0 => None,
-            _ => Some(VectorSections::read(reader, body_len, counts.chunks)?),
+        let vectors = match flag(reader, "vectors")? {
+            false => None,
+            true => Some(VectorSections::read(reader, body_len, counts.chunks)?),
         };
         let figure_count = reader.count(9, "figures")?;
         let mut figures = Vec::with_capacity(figure_count);
@@ -373,6 +377,15 @@ impl Root {
     }
 }
 
+/// A byte that is 0 or 1.
+fn flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, FormatError> {
+    match reader.u8(field)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        got => Err(reader.error(field, Problem::OutOfRange { got: u64::from(got), max: 1 })),
+    }
+}
+
 fn metric_byte(metric: Metric) -> u8 {
     match metric {
         Metric::Cosine => 0,
@@ -393,16 +406,22 @@ impl VectorSections {
                 return Err(reader.error("metric", problem));
             }
         };
-        let term_rows = reader.u8("term rows")? != 0;
+        let term_rows = flag(reader, "term rows")?;
         let quantizer = Extent::read(reader, body_len, "quantizer")?;
         let codes = Run::read(reader, body_len, "codes")?;
         let rows = Run::read(reader, body_len, "int8 rows")?;
-        if dim == 0 || rows.blocks() != u64::from(chunks) {
+        let code_dim = crate::vector::code_dim(dim as usize);
+        let code_blocks = u64::from(chunks).div_ceil(BLOCK_ROWS as u64);
+        if codes.payload_len != code_blocks * block_len(code_dim) as u64 {
+            return Err(reader.error("codes", Problem::Inconsistent));
+        }
+        let row_bytes = u64::from(chunks) * code_dim as u64;
+        if dim == 0 || rows.block_payload as usize != code_dim || rows.payload_len != row_bytes {
             return Err(reader.error("int8 rows", Problem::Inconsistent));
         }
-        let graph = match reader.u8("graph")? {
-            0 => None,
-            _ => Some(Run::read(reader, body_len, "graph")?),
+        let graph = match flag(reader, "graph")? {
+            false => None,
+            true => Some(Run::read(reader, body_len, "graph")?),
         };
         Ok(Self { embedder, dim, metric, term_rows, quantizer, codes, rows, graph })
     }

@@ -12,6 +12,7 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 
+use crate::indexer::GraphChoice;
 use crate::ingest::IngestOptions;
 use crate::ingest::address::UrlStyle;
 use crate::ingest::chunk::ChunkOptions;
@@ -92,7 +93,8 @@ pub struct BuildArgs {
     /// Folders and files: Markdown, MDX, HTML, text, JSON lines (also .gz)
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
-    /// Folder for the index; an index that is there is replaced once the new one is complete
+    /// Folder for the index (with --layout bundle a file); an index that is there is replaced once
+    /// the new one is complete
     #[arg(long, short, value_name = "DIR", env = "CORACLE_OUT")]
     pub out: PathBuf,
     /// Leave out what this glob names, as in .gitignore; may be repeated
@@ -219,7 +221,7 @@ pub struct BuildArgs {
         help_heading = "Files"
     )]
     pub layout: LayoutChoice,
-    /// Largest file of the split layout, for example 24MiB
+    /// Largest file: 256MiB in the range layout, 64KiB in the split layout where nothing is said
     #[arg(long, value_name = "BYTES", env = "CORACLE_PART_BYTES", value_parser = parse_bytes, help_heading = "Files")]
     pub part_bytes: Option<u64>,
     /// Whether to write a graph for searches that hold the index in memory
@@ -267,7 +269,7 @@ pub enum EmbedderChoice {
     Default,
     /// No vectors: keyword search only
     None,
-    /// The "vector" field of every record
+    /// The "embedding" or "vector" field of every record
     Provided,
     /// An OpenAI-compatible API
     Endpoint,
@@ -285,18 +287,6 @@ pub enum LayoutChoice {
     Bundle,
 }
 
-/// Whether to write a graph.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum GraphChoice {
-    /// When the index is large enough to gain from it
-    #[default]
-    Auto,
-    /// In any case
-    Always,
-    /// In no case
-    Never,
-}
-
 /// `coracle search`
 #[derive(Debug, Clone, Args)]
 pub struct SearchArgs {
@@ -309,7 +299,7 @@ pub struct SearchArgs {
     pub mode: ModeChoice,
     /// Most hits to show
     #[arg(long, short = 'n', value_name = "N", env = "CORACLE_LIMIT", default_value_t = 10,
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
+          value_parser = clap::value_parser!(u32).range(1..=100))]
     pub limit: u32,
     /// Only hits whose metadata match, as JSON: '{"lang": "en", "year": {"gte": 2020}}'
     #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
@@ -325,10 +315,13 @@ pub struct SearchArgs {
     /// Show how each score came about, and what was read for it
     #[arg(long, env = "CORACLE_EXPLAIN", value_parser = FalseyValueParser::new())]
     pub explain: bool,
-    /// How keyword and vector hits become one list [default: what the index was tuned for]
+    /// How keyword and vector hits become one list [default: convex]
     #[arg(long, env = "CORACLE_FUSION", value_enum)]
     pub fusion: Option<FusionChoice>,
-    /// Weight of the vector side in the convex combination, 0 to 1 [default: as tuned]
+    /// What one hit stands for
+    #[arg(long, env = "CORACLE_GROUP", value_enum, default_value_t)]
+    pub group: GroupChoice,
+    /// Weight of the vector side in the convex combination, 0 to 1 [default: 0.8]
     #[arg(long, value_name = "WEIGHT", env = "CORACLE_ALPHA", value_parser = parse_alpha)]
     pub alpha: Option<f32>,
 }
@@ -343,6 +336,16 @@ pub enum ModeChoice {
     Keyword,
     /// Vectors only
     Vector,
+}
+
+/// What one hit stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum GroupChoice {
+    /// A document, shown by its best chunk
+    #[default]
+    Document,
+    /// A chunk
+    Chunk,
 }
 
 /// How keyword and vector hits become one list.

@@ -4,13 +4,22 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
-use coracle::bytes::FormatError;
 
+use crate::config::ConfigError;
+use crate::embed::EmbedError;
+use crate::embed::ReadyMadeError;
+use crate::fit::ridge::RidgeError;
+use crate::indexer::BuildError;
 use crate::ingest::IngestError;
 use crate::ingest::Quarantined;
+use crate::publish::PublishError;
+use coracle::search::SearchError;
+use coracle::store::SourceProblem;
+use coracle::store::StoreError;
 
 /// What a process reports when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,19 +64,29 @@ pub enum Failure {
     Ingest(IngestError),
     /// Inputs were left out and `--strict` forbids that.
     Quarantined(Vec<Quarantined>),
-    /// A file of an index does not hold what it should.
-    Index {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong in it.
-        problem: FormatError,
+    /// The configuration is wrong.
+    Config(ConfigError),
+    /// Texts could not be embedded.
+    Embed(EmbedError),
+    /// The input's own embeddings are unusable.
+    ReadyMade(ReadyMadeError),
+    /// The query table cannot be fitted.
+    Fit(RidgeError),
+    /// The index could not be written.
+    Build(BuildError),
+    /// The index could not be read or searched.
+    Search(SearchError),
+    /// A file of an index is not the one that its name says.
+    FileHash {
+        /// Its name.
+        file: String,
     },
-    /// The index exists, but not for this program or these settings.
-    Foreign {
-        /// The index.
-        path: PathBuf,
-        /// What differs and what to do.
-        problem: String,
+    /// The address to serve at is not to be had.
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        reason: String,
     },
     /// The system refused.
     Io {
@@ -77,15 +96,6 @@ pub enum Failure {
         path: PathBuf,
         /// The system's error.
         source: io::Error,
-    },
-    /// A remote endpoint failed or refused.
-    Endpoint {
-        /// Its address, without keys.
-        url: String,
-        /// HTTP status; `None` when no answer came.
-        status: Option<u16>,
-        /// What it said.
-        message: String,
     },
     /// A limit that was set is exceeded.
     Limit {
@@ -111,21 +121,32 @@ impl Failure {
         }
     }
 
-    /// Damage found in the file at `path`; fits `map_err`.
-    pub fn index(path: &Path) -> impl FnOnce(FormatError) -> Self + use<> {
-        let path = path.to_owned();
-        move |problem| Self::Index { path, problem }
-    }
-
     /// The code that the process ends with.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage { .. } | Self::Ingest(IngestError::Exclude { .. }) => ExitCode::Usage,
-            Self::Ingest(IngestError::Io { .. }) | Self::Io { .. } => ExitCode::Io,
-            Self::Ingest(_) | Self::Quarantined(_) => ExitCode::BadInput,
-            Self::Index { .. } | Self::Foreign { .. } => ExitCode::DamagedIndex,
-            Self::Endpoint { .. } => ExitCode::Endpoint,
+            Self::Usage { .. } | Self::Config(_) | Self::Ingest(IngestError::Exclude { .. }) => {
+                ExitCode::Usage
+            }
+            Self::Ingest(IngestError::Io { .. }) | Self::Io { .. } | Self::Address { .. } => {
+                ExitCode::Io
+            }
+            Self::Ingest(_) | Self::Quarantined(_) | Self::ReadyMade(_) | Self::Fit(_) => {
+                ExitCode::BadInput
+            }
+            Self::Embed(EmbedError::Endpoint(_)) => ExitCode::Endpoint,
+            Self::Embed(_) => ExitCode::Io,
+            Self::Build(BuildError::Publish(_)) => ExitCode::Io,
+            Self::Build(_) => ExitCode::BadInput,
+            Self::Search(error) => match error {
+                SearchError::Store(StoreError::Source(source)) => match source.problem {
+                    SourceProblem::WrongLength { .. } => ExitCode::DamagedIndex,
+                    _ => ExitCode::Io,
+                },
+                SearchError::Store(_) | SearchError::Analyzer { .. } => ExitCode::DamagedIndex,
+                _ => ExitCode::Usage,
+            },
+            Self::FileHash { .. } => ExitCode::DamagedIndex,
             Self::Limit { .. } => ExitCode::LimitExceeded,
         }
     }
@@ -144,9 +165,35 @@ impl Failure {
     }
 }
 
-impl From<IngestError> for Failure {
-    fn from(error: IngestError) -> Self {
-        Self::Ingest(error)
+macro_rules! from {
+    ($($error:ty => $variant:ident),+ $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )+};
+}
+
+from! {
+    IngestError => Ingest,
+    ConfigError => Config,
+    EmbedError => Embed,
+    ReadyMadeError => ReadyMade,
+    RidgeError => Fit,
+    BuildError => Build,
+    SearchError => Search,
+}
+
+impl From<PublishError> for Failure {
+    fn from(error: PublishError) -> Self {
+        Self::Build(error.into())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Search(error.into())
     }
 }
 
@@ -165,12 +212,19 @@ impl fmt::Display for Failure {
                     more => write!(f, "\n  and {more} more"),
                 }
             }
-            Self::Index { path, problem } => write!(
+            Self::Config(error) => error.fmt(f),
+            Self::Embed(error) => error.fmt(f),
+            Self::ReadyMade(error) => error.fmt(f),
+            Self::Fit(error) => error.fmt(f),
+            Self::Build(error) => error.fmt(f),
+            Self::Search(error) => error.fmt(f),
+            Self::FileHash { file } => write!(
                 f,
-                "{}: {problem}; build the index again or copy it anew",
-                path.display()
+                "{file}: its content is not what its name says; copy it anew or build the index again"
             ),
-            Self::Foreign { path, problem } => write!(f, "{}: {problem}", path.display()),
+            Self::Address { address, reason } => {
+                write!(f, "cannot listen at {address}: {reason}; choose another --port")
+            }
             Self::Io {
                 action,
                 path,
@@ -186,29 +240,6 @@ impl fmt::Display for Failure {
                     }
                     io::ErrorKind::NotFound => f.write_str("; check the path"),
                     _ => Ok(()),
-                }
-            }
-            Self::Endpoint {
-                url,
-                status,
-                message,
-            } => {
-                write!(f, "{url}: ")?;
-                match status {
-                    None => write!(
-                        f,
-                        "no answer: {message}; check --endpoint-url and the network"
-                    ),
-                    Some(status @ (401 | 403)) => write!(
-                        f,
-                        "HTTP {status}: {message}; check the key in the variable that \
-                         --endpoint-key-env names"
-                    ),
-                    Some(429) => write!(
-                        f,
-                        "HTTP 429: {message}; run again later, what was paid for is in the cache"
-                    ),
-                    Some(status) => write!(f, "HTTP {status}: {message}"),
                 }
             }
             Self::Limit {
@@ -228,12 +259,17 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Ingest(error) => Some(error),
-            Self::Index { problem, .. } => Some(problem),
+            Self::Config(error) => Some(error),
+            Self::Embed(error) => Some(error),
+            Self::ReadyMade(error) => Some(error),
+            Self::Fit(error) => Some(error),
+            Self::Build(error) => Some(error),
+            Self::Search(error) => Some(error),
             Self::Io { source, .. } => Some(source),
             Self::Usage { .. }
             | Self::Quarantined(_)
-            | Self::Foreign { .. }
-            | Self::Endpoint { .. }
+            | Self::FileHash { .. }
+            | Self::Address { .. }
             | Self::Limit { .. } => None,
         }
     }
@@ -241,13 +277,14 @@ impl std::error::Error for Failure {
 
 #[cfg(test)]
 mod tests {
+    use coracle::bytes::FormatError;
     use coracle::bytes::Problem;
 
     use super::*;
 
     #[test]
     fn every_failure_names_the_place_and_has_its_code() {
-        let path = Path::new("public/search/root.bin");
+        let path = Path::new("public/search");
         let damage = FormatError {
             what: "root",
             field: "version",
@@ -257,9 +294,9 @@ mod tests {
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let table = [
             (
-                Failure::index(path)(damage),
+                StoreError::Root(damage.into()).into(),
                 ExitCode::DamagedIndex,
-                "root.bin: root: version",
+                "root: version",
             ),
             (Failure::io("write", path)(full), ExitCode::Io, "untouched"),
             (
@@ -271,15 +308,6 @@ mod tests {
                 },
                 ExitCode::LimitExceeded,
                 "--max-cold-bytes allows 5",
-            ),
-            (
-                Failure::Endpoint {
-                    url: "https://e.org".into(),
-                    status: Some(401),
-                    message: "no".into(),
-                },
-                ExitCode::Endpoint,
-                "--endpoint-key-env",
             ),
             (
                 IngestError::Unsupported {

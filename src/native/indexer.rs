@@ -66,14 +66,14 @@ const RUN_BLOCK_BYTES: u32 = 64 << 10;
 const BATCH: usize = 4096;
 
 /// When a graph is built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum GraphChoice {
-    /// Above [`GRAPH_ABOVE`] chunks.
+    /// When the index is large enough to gain from it
     #[default]
     Auto,
-    /// In any case.
+    /// In any case
     Always,
-    /// Never.
+    /// In no case
     Never,
 }
 
@@ -301,6 +301,7 @@ fn build_id(
         hash.update(embeddings.embedder.as_bytes());
         hash.update(bytemuck::cast_slice(&embeddings.rows));
         if let Some(term_rows) = &embeddings.term_rows {
+            hash.update(term_rows.extra.join("\0").as_bytes());
             hash.update(bytemuck::cast_slice(&term_rows.rows));
         }
     }

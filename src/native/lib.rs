@@ -1,14 +1,13 @@
 //! Native face of Coracle: files, threads, sockets.
+//!
+//! The modules stand in the order in which a build uses them.
 
-pub mod fit;
 pub mod report;
 
 pub mod ingest;
 
-pub mod error;
-
-pub mod cli;
-pub mod config;
+pub mod embed;
+pub mod fit;
 
 pub mod source;
 
@@ -17,4 +16,10 @@ pub mod publish;
 pub mod indexer;
 
 pub mod budget;
-pub mod embed;
+
+pub mod error;
+
+pub mod cli;
+pub mod config;
+
+pub mod command;

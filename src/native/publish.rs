@@ -22,8 +22,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use xxhash_rust::xxh3::Xxh3;
 
-/// Extension of bundles and of the body's files.
-pub const EXTENSION: &str = "cora";
+/// Extension of the body's files.
+const EXTENSION: &str = "cora";
 
 /// A write that failed, and where.
 #[derive(Debug, thiserror::Error)]
@@ -185,9 +185,12 @@ impl Staging {
         let target = self.out.join(ROOT_FILE);
         at(&target, fs::rename(&staged, &target))?;
         self.created_out = false;
-        for old in previous.into_iter().filter(|old| !names.contains(old)) {
-            // The new index is in place; a leftover file costs space, not correctness.
-            let _ = fs::remove_file(self.out.join(old));
+        // Readers that opened the index before may go on with the previous build's files; older ones
+        // are removed. A leftover file costs space, not correctness.
+        for old in body_files(&self.out) {
+            if !names.contains(&old) && !previous.contains(&old) {
+                let _ = fs::remove_file(self.out.join(old));
+            }
         }
         Ok((names.len() + 1, total))
     }
@@ -223,6 +226,19 @@ impl Source for Preview {
             None => Ok(self.root.clone()),
         }
     }
+}
+
+/// Names in `out` that only files of a body have: 16 hexadecimal digits and [`EXTENSION`].
+fn body_files(out: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(out) else { return Vec::new() };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| is_body_file(name)).collect()
+}
+
+/// Whether a file name says that its content never changes.
+pub fn is_body_file(name: &str) -> bool {
+    let stem = name.strip_suffix(EXTENSION).and_then(|name| name.strip_suffix('.'));
+    stem.is_some_and(|stem| stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Files of the body that the root in `out` names, or none if there is no usable root.

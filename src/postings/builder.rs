@@ -137,7 +137,7 @@ impl PostingsBuilder {
             }
         }
         if largest > 0.0 {
-            // Rounded to f32 first: the index stores that, and scores are explained with it.
+            // Rounded to f32, as `impact_step` tells it: impacts times it are the scores.
             postings.step = f64::from((largest / 255.0) as f32);
         }
         postings
@@ -203,6 +203,14 @@ impl Postings {
         self.order
             .iter()
             .map(|&ordinal| self.terms.get(ordinal as usize))
+    }
+
+    /// The inverse document frequency of the `at`th term in byte order, as [`idf`](super::idf) has it.
+    ///
+    /// # Panics
+    /// When `at` is not below [`Postings::len`].
+    pub fn idf(&self, at: usize) -> f32 {
+        idf(self.runs[self.order[at] as usize].df, self.chunk_count()) as f32
     }
 
     /// Encodes the `at`th term in byte order. Terms can be encoded in parallel.

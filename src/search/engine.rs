@@ -176,7 +176,7 @@ impl<S: Source> Engine<S> {
         let resident = self.resident.borrow().clone().filter(|_| vectors.is_some());
         let dense_query = match (&resident, &options.embedding) {
             (Some(resident), Some(embedding)) => Some(Query::new(resident.quantizer(), embedding)?),
-            (Some(resident), None) => {
+            (Some(resident), None) if offline => {
                 let embedding = lookup
                     .embedding(&entries, resident.quantizer().dim())
                     .map_err(|(at, bad)| self.damaged(at, bad))?;

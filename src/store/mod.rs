@@ -261,6 +261,17 @@ impl<S: Source> Store<S> {
         if missing.is_empty() {
             return Ok(Wave { blocks });
         }
+        for &extent in &missing {
+            // Extents out of a dictionary are numbers that a file made up.
+            let end = extent.offset.checked_add(u64::from(extent.len));
+            if extent.len == 0 || end.is_none_or(|end| end > self.root.body_len) {
+                let max = self.root.body_len;
+                let problem = Problem::OutOfRange { got: extent.offset, max };
+                let what = self.root.section(extent.offset);
+                let error = FormatError { what, field: "extent", offset: 0, problem };
+                return Err(self.damaged(extent, error));
+            }
+        }
         let reads = plan::plan(&self.root, missing);
         {
             let mut stats = self.stats.borrow_mut();

@@ -16,6 +16,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 
+use crate::error::error;
 use crate::error::usage;
 
 /// `SearchOptions` of the npm package.
@@ -73,7 +74,7 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     let filter = js_sys::Reflect::get(value, &"filter".into())?;
     if !filter.is_undefined() && !filter.is_null() {
         let text = String::from(js_sys::JSON::stringify(&filter)?);
-        let filter = Filter::parse(&text).map_err(|error| usage(&format!("filter: {error}")))?;
+        let filter = Filter::parse(&text).map_err(|bad| error("filter", &bad.to_string()))?;
         options.filter = Some(filter);
     }
     Ok(options)

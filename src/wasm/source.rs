@@ -142,8 +142,13 @@ impl Http {
         let response = request.send().await.map_err(failed)?;
         let problem = match (response.status(), &range) {
             (206, Some(_)) => None,
-            (200, None) => exceeds(&response, MAX_ROOT_BYTES.max(MAX_WHOLE_BYTES)),
-            (200, Some(_)) => exceeds(&response, MAX_WHOLE_BYTES),
+            (200, None) => length(&response)
+                .filter(|&len| len > MAX_ROOT_BYTES)
+                .map(|len| SourceProblem::RangeIgnored { len: Some(len) }),
+            // Without an announced length the body may be of any size.
+            (200, Some(_)) => Some(length(&response))
+                .filter(|len| len.is_none_or(|len| len > MAX_WHOLE_BYTES))
+                .map(|len| SourceProblem::RangeIgnored { len }),
             (404 | 410, _) => Some(SourceProblem::NotFound),
             (401 | 403, _) => Some(SourceProblem::Denied),
             (status, _) => Some(SourceProblem::Status(status)),
@@ -162,11 +167,8 @@ impl Http {
     }
 }
 
-/// The reason not to take a body that is, or may be, larger than `max`.
-fn exceeds(response: &Response, max: u64) -> Option<SourceProblem> {
-    let len = response.headers().get("content-length").and_then(|len| len.parse::<u64>().ok());
-    // Compressed transfers carry no length that could be compared; roots are compressed.
-    len.filter(|&len| len > max).map(|len| SourceProblem::RangeIgnored { len: Some(len) })
+fn length(response: &Response) -> Option<u64> {
+    response.headers().get("content-length")?.parse().ok()
 }
 
 fn cut(file: &str, whole: &[u8], range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {

@@ -1,6 +1,7 @@
 //! `coracle serve`: a folder of static files on this machine, with byte ranges, for trying things out.
 
 use crate::error::Failure;
+use crate::publish::is_body_file;
 use std::fs::File;
 use std::io;
 use std::io::Read;
@@ -41,7 +42,8 @@ impl Serving {
     /// [`Failure`] when the folder is not there or the address is in use.
     pub fn bind(folder: &Path, address: SocketAddr) -> Result<Self, Failure> {
         if !folder.is_dir() {
-            return Err(Failure::NoFolder { path: folder.to_path_buf() });
+            let error = io::Error::from(io::ErrorKind::NotFound);
+            return Err(Failure::io("serve", folder)(error));
         }
         let server = Server::http(address).map_err(|error| Failure::Address {
             address,
@@ -149,7 +151,7 @@ fn respond(request: &Request, folder: &Path) -> Result<Found, u16> {
         file.seek(SeekFrom::Start(start)).map_err(|_: io::Error| 500u16)?;
     }
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Ok(Found { file, range, len, content_type: content_type(name), immutable: is_hashed(name) })
+    Ok(Found { file, range, len, content_type: content_type(name), immutable: is_body_file(name) })
 }
 
 /// A single range as start and exclusive end (RFC 9110 §14.1.2); other forms ask for the whole file.
@@ -164,12 +166,6 @@ fn byte_range(value: &str, len: u64) -> Result<Option<(u64, u64)>, u16> {
         _ => return Ok(None),
     };
     if range.0 >= range.1 { Err(416) } else { Ok(Some(range)) }
-}
-
-/// Index files other than the root are named by their content and never change.
-fn is_hashed(name: &str) -> bool {
-    name.strip_suffix(".cora")
-        .is_some_and(|stem| stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -213,7 +209,7 @@ mod tests {
 
     #[test]
     fn only_hashed_names_are_immutable() {
-        assert!(is_hashed("00112233aabbccdd.cora"));
-        assert!(!is_hashed("root.cora") && !is_hashed("00112233aabbccdd.js"));
+        assert!(is_body_file("00112233aabbccdd.cora"));
+        assert!(!is_body_file("root.cora") && !is_body_file("00112233aabbccdd.js"));
     }
 }

@@ -44,6 +44,7 @@ pub use ready_made::ReadyMadeError;
 pub use ready_made::ReadyMadeProblem;
 pub use ready_made::ready_made;
 pub use tokens::TokenCounter;
+pub use tokens::general_word_pieces;
 pub use weights::BadModel;
 
 /// Names an embedding space: embeddings compare only where the fingerprints are equal.

@@ -63,6 +63,18 @@ impl WordPieces {
     }
 }
 
+/// The word pieces of the built-in tokenizer, by id: the frequent words of general language and
+/// the pieces of others (those begin with `##`).
+///
+/// # Errors
+/// [`BadModel::Tokenizer`] when the program was built with a damaged description.
+pub fn general_word_pieces() -> Result<Vec<String>, BadModel> {
+    let mut pieces: Vec<(u32, String)> =
+        WordPieces::new()?.0.get_vocab(false).into_iter().map(|(piece, id)| (id, piece)).collect();
+    pieces.sort_unstable();
+    Ok(pieces.into_iter().map(|(_, piece)| piece).collect())
+}
+
 /// Counts the tokens of texts, many times faster than tokenizing them.
 ///
 /// Clones share the tokenizer, not the memory of words; give each thread its own.

@@ -157,7 +157,8 @@ impl DictionaryBlock {
     ///
     /// # Errors
     /// [`FormatError`] when bytes are missing or left over, terms are not UTF-8 or do not ascend, a
-    /// document frequency is 0, or lengths add up to more than 64 bits.
+    /// term has a document frequency of 0 or another key has not, or lengths add up to more than 64
+    /// bits.
     pub fn parse(bytes: &[u8], postings_base: u64) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes, WHAT);
         let count = reader.count(MIN_ENTRY_BYTES, "term count")?;
@@ -186,7 +187,8 @@ impl DictionaryBlock {
                 idf: (f64::from(reader.u16("idf")?) / IDF_STEPS) as f32,
                 entry_len: reader.varint_u32("entry length")?,
             };
-            if info.df == 0 {
+            // Keys below all terms have rows and no postings (crate::embed::piece).
+            if (info.df == 0) != (text.as_bytes().get(start) < Some(&FIRST_TERM_BYTE)) {
                 return Err(reader.error("document frequency", Problem::Inconsistent));
             }
             terms.push((end, info, postings));
