@@ -47,7 +47,9 @@ pub struct QueryVector {
 impl QueryVector {
     /// An empty sum of `dim` components.
     pub fn new(dim: usize) -> Self {
-        Self { sum: vec![0.0; dim] }
+        Self {
+            sum: vec![0.0; dim],
+        }
     }
 
     /// Number of components.

@@ -68,7 +68,11 @@ pub fn decompose(word: &str, exists: &mut dyn FnMut(&str) -> bool) -> Option<Pie
     let mut at = 0;
     while at < ends.len() {
         let found = (at + 1..=ends.len()).rev().find_map(|end| {
-            candidates(word, &ends, at, end).into_iter().flatten().find(|key| exists(key)).map(|key| (key, end))
+            candidates(word, &ends, at, end)
+                .into_iter()
+                .flatten()
+                .find(|key| exists(key))
+                .map(|key| (key, end))
         });
         match found {
             Some((key, end)) => {
@@ -99,7 +103,10 @@ pub fn piece_keys(word: &str) -> Vec<String> {
 
 /// Byte offsets after each letter of the word.
 fn char_ends(word: &str) -> Vec<usize> {
-    word.char_indices().map(|(at, c)| at + c.len_utf8()).take(WORD_CHARS_MAX).collect()
+    word.char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take(WORD_CHARS_MAX)
+        .collect()
 }
 
 /// The keys for letters `at..end` of `word`, the preferred one first.
@@ -138,7 +145,9 @@ mod tests {
 
     #[test]
     fn longest_beginning_then_longest_pieces_are_taken() {
-        let dictionary = ["str", "string", "#multi", "##view", "##vie", "##ew", "##hop"];
+        let dictionary = [
+            "str", "string", "#multi", "##view", "##vie", "##ew", "##hop",
+        ];
         assert_eq!(keys("stringview", &dictionary), ["string", "##view"]);
         assert_eq!(keys("multihopp", &dictionary), ["#multi", "##hop"]);
         assert_eq!(keys("xxview", &dictionary), ["##view"]);
@@ -146,7 +155,10 @@ mod tests {
 
     #[test]
     fn term_is_preferred_to_the_general_word() {
-        assert_eq!(keys("lockfree", &["lock", "#lock", "##free"]), ["lock", "##free"]);
+        assert_eq!(
+            keys("lockfree", &["lock", "#lock", "##free"]),
+            ["lock", "##free"]
+        );
     }
 
     #[test]

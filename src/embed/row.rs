@@ -184,7 +184,10 @@ mod tests {
     fn zero_row_decodes_to_zeros() {
         for dim in 0..5 {
             let row = alloc::vec![0.0; dim];
-            assert_eq!(Row::parse(&encoded(&row), dim).expect("valid").decode(), row);
+            assert_eq!(
+                Row::parse(&encoded(&row), dim).expect("valid").decode(),
+                row
+            );
         }
     }
 
@@ -192,7 +195,10 @@ mod tests {
     fn component_that_is_not_finite_is_named() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut out = Vec::new();
-            assert_eq!(encode_row(&[0.0, bad], &mut out), Err(NotFinite { component: 1 }));
+            assert_eq!(
+                encode_row(&[0.0, bad], &mut out),
+                Err(NotFinite { component: 1 })
+            );
             assert!(out.is_empty());
         }
     }

@@ -13,7 +13,12 @@ pub struct Bags {
 impl Bags {
     /// No bags over the features `0..feature_count`.
     pub fn new(feature_count: usize) -> Self {
-        Self { feature_count, ends: Vec::new(), features: Vec::new(), weights: Vec::new() }
+        Self {
+            feature_count,
+            ends: Vec::new(),
+            features: Vec::new(),
+            weights: Vec::new(),
+        }
     }
 
     /// Number of bags.
@@ -37,9 +42,16 @@ impl Bags {
     /// If a feature is not below [`Bags::feature_count`].
     pub fn push(&mut self, entries: &[(u32, f32)]) {
         let squares: f32 = entries.iter().map(|(_, weight)| weight * weight).sum();
-        let factor = if squares > 0.0 { 1.0 / squares.sqrt() } else { 0.0 };
+        let factor = if squares > 0.0 {
+            1.0 / squares.sqrt()
+        } else {
+            0.0
+        };
         for &(feature, weight) in entries {
-            assert!((feature as usize) < self.feature_count, "feature {feature} is unknown");
+            assert!(
+                (feature as usize) < self.feature_count,
+                "feature {feature} is unknown"
+            );
             self.features.push(feature);
             self.weights.push(weight * factor);
         }
@@ -53,7 +65,9 @@ impl Bags {
     pub fn bag(&self, index: usize) -> impl Iterator<Item = (usize, f32)> + '_ {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
         let range = start..self.ends[index];
-        let features = self.features[range.clone()].iter().map(|&feature| feature as usize);
+        let features = self.features[range.clone()]
+            .iter()
+            .map(|&feature| feature as usize);
         features.zip(self.weights[range].iter().copied())
     }
 
@@ -82,7 +96,12 @@ impl Bags {
             }
         }
         // Every slot has moved to the end of its bag.
-        Self { feature_count: self.len(), ends: next, features, weights }
+        Self {
+            feature_count: self.len(),
+            ends: next,
+            features,
+            weights,
+        }
     }
 }
 

@@ -51,7 +51,11 @@ impl Default for FitParams {
         Self {
             sentences_max: 8_000,
             chunk_emphasis: 3.0,
-            ridge: RidgeParams { lambda: 1.0, iterations_max: 25, tolerance: 0.01 },
+            ridge: RidgeParams {
+                lambda: 1.0,
+                iterations_max: 15,
+                tolerance: 0.01,
+            },
         }
     }
 }
@@ -108,14 +112,23 @@ impl QueryTable {
         for group in groups {
             let expected = group.texts.len() * dim;
             if group.embeddings.len() != expected {
-                return Err(RidgeError::TargetsLen { expected, got: group.embeddings.len() });
+                return Err(RidgeError::TargetsLen {
+                    expected,
+                    got: group.embeddings.len(),
+                });
             }
-            let entries: Vec<Vec<(u32, f32)>> =
-                group.texts.par_iter().map(|text| bag(lexicon, &ordinals, text)).collect();
+            let entries: Vec<Vec<(u32, f32)>> = group
+                .texts
+                .par_iter()
+                .map(|text| bag(lexicon, &ordinals, text))
+                .collect();
             for entries in &entries {
                 bags.push(entries);
             }
-            targets.push(Targets { vectors: group.embeddings, emphasis: group.emphasis });
+            targets.push(Targets {
+                vectors: group.embeddings,
+                emphasis: group.emphasis,
+            });
         }
         let mut rows = ridge::solve(&bags, &targets, dim, params, progress)?;
         for (row, idf) in rows.chunks_exact_mut(dim).zip(lexicon.idf) {
@@ -169,11 +182,16 @@ impl QueryTable {
 /// side weighs a term that a query repeats by √count, too.
 fn bag(lexicon: &Lexicon<'_>, ordinals: &HashMap<&str, u32>, text: &str) -> Vec<(u32, f32)> {
     let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
-    lexicon.analyzer.analyze(text, StopWords::Drop, &mut |token| {
-        if let Some(&ordinal) = ordinals.get(token.term) {
-            *counts.entry(ordinal).or_default() += 1;
-        }
-    });
+    lexicon
+        .analyzer
+        .analyze(text, StopWords::Drop, &mut |token| {
+            if let Some(&ordinal) = ordinals.get(token.term) {
+                *counts.entry(ordinal).or_default() += 1;
+            }
+        });
     let weight = |term: u32, count: u32| (lexicon.idf[term as usize] * count as f32).sqrt();
-    counts.into_iter().map(|(term, count)| (term, weight(term, count))).collect()
+    counts
+        .into_iter()
+        .map(|(term, count)| (term, weight(term, count)))
+        .collect()
 }

@@ -93,7 +93,10 @@ impl fmt::Display for RidgeError {
                 write!(f, "the emphasis of text group {group} must be above zero")
             }
             Self::TargetNotFinite { text } => {
-                write!(f, "the vector of text {text} is not finite; embed that text again")
+                write!(
+                    f,
+                    "the vector of text {text} is not finite; embed that text again"
+                )
             }
             Self::Lambda { got } => {
                 write!(f, "the ridge parameter is {got}; it must be above zero")
@@ -136,7 +139,9 @@ pub fn solve(
             return Err(RidgeError::Emphasis { group });
         }
         if let Some(at) = vectors.iter().position(|x| !x.is_finite()) {
-            return Err(RidgeError::TargetNotFinite { text: texts_before + at / dim });
+            return Err(RidgeError::TargetNotFinite {
+                text: texts_before + at / dim,
+            });
         }
         texts_before += vectors.len() / dim;
     }
@@ -180,7 +185,14 @@ impl<'a> System<'a> {
         }
         let inverse_diagonal = diagonal.iter().map(|x| 1.0 / x).collect();
         let by_feature = bags.transposed(&emphasis);
-        Self { bags, by_feature, targets, dim, lambda, inverse_diagonal }
+        Self {
+            bags,
+            by_feature,
+            targets,
+            dim,
+            lambda,
+            inverse_diagonal,
+        }
     }
 
     /// Rows restricted to the dimensions `first..first + LANES`; those past `dim` stay zero.
@@ -235,15 +247,18 @@ impl<'a> System<'a> {
 
 /// `out = matrix · rows`: each output row adds its entries in their order.
 fn multiply(matrix: &Bags, rows: &[Lanes], out: &mut [Lanes]) {
-    out.par_iter_mut().with_min_len(64).enumerate().for_each(|(i, out)| {
-        let mut sum = [0.0; LANES];
-        for (j, weight) in matrix.bag(i) {
-            for (sum, x) in sum.iter_mut().zip(&rows[j]) {
-                *sum += weight * x;
+    out.par_iter_mut()
+        .with_min_len(64)
+        .enumerate()
+        .for_each(|(i, out)| {
+            let mut sum = [0.0; LANES];
+            for (j, weight) in matrix.bag(i) {
+                for (sum, x) in sum.iter_mut().zip(&rows[j]) {
+                    *sum += weight * x;
+                }
             }
-        }
-        *out = sum;
-    });
+            *out = sum;
+        });
 }
 
 /// Inner product of every lane.
@@ -281,20 +296,26 @@ fn quotients(a: &[f64; LANES], b: &[f64; LANES]) -> Lanes {
 
 /// `a += factors · b`, one factor per lane.
 fn add_scaled(a: &mut [Lanes], factors: &Lanes, b: &[Lanes]) {
-    a.par_iter_mut().zip(b).with_min_len(ROWS_PER_SUM).for_each(|(a, b)| {
-        for ((a, factor), b) in a.iter_mut().zip(factors).zip(b) {
-            *a += factor * b;
-        }
-    });
+    a.par_iter_mut()
+        .zip(b)
+        .with_min_len(ROWS_PER_SUM)
+        .for_each(|(a, b)| {
+            for ((a, factor), b) in a.iter_mut().zip(factors).zip(b) {
+                *a += factor * b;
+            }
+        });
 }
 
 /// `a = b + factors · a`, one factor per lane.
 fn turn(a: &mut [Lanes], factors: &Lanes, b: &[Lanes]) {
-    a.par_iter_mut().zip(b).with_min_len(ROWS_PER_SUM).for_each(|(a, b)| {
-        for ((a, factor), b) in a.iter_mut().zip(factors).zip(b) {
-            *a = b + factor * *a;
-        }
-    });
+    a.par_iter_mut()
+        .zip(b)
+        .with_min_len(ROWS_PER_SUM)
+        .for_each(|(a, b)| {
+            for ((a, factor), b) in a.iter_mut().zip(factors).zip(b) {
+                *a = b + factor * *a;
+            }
+        });
 }
 
 #[cfg(test)]
@@ -305,14 +326,21 @@ mod tests {
     use super::solve;
     use crate::fit::bags::Bags;
 
-    const EXACT: RidgeParams = RidgeParams { lambda: 0.5, iterations_max: 200, tolerance: 1e-6 };
+    const EXACT: RidgeParams = RidgeParams {
+        lambda: 0.5,
+        iterations_max: 200,
+        tolerance: 1e-6,
+    };
 
     /// A small linear congruential generator: the tests need variety, not quality.
     struct Lcg(u64);
 
     impl Lcg {
         fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             self.0 >> 33
         }
 
@@ -341,7 +369,10 @@ mod tests {
     }
 
     fn alike(vectors: &[f32]) -> [Targets<'_>; 1] {
-        [Targets { vectors, emphasis: 1.0 }]
+        [Targets {
+            vectors,
+            emphasis: 1.0,
+        }]
     }
 
     /// Gaussian elimination on the dense normal equations.
@@ -357,7 +388,8 @@ mod tests {
                     m[i][j] += emphasis[text] * f64::from(a) * f64::from(b);
                 }
                 for d in 0..dim {
-                    m[i][n + d] += emphasis[text] * f64::from(a) * f64::from(targets[text * dim + d]);
+                    m[i][n + d] +=
+                        emphasis[text] * f64::from(a) * f64::from(targets[text * dim + d]);
                 }
             }
         }
@@ -372,7 +404,10 @@ mod tests {
                 }
             }
         }
-        m.iter().enumerate().flat_map(|(i, row)| row[n..].iter().map(move |x| x / row[i])).collect()
+        m.iter()
+            .enumerate()
+            .flat_map(|(i, row)| row[n..].iter().map(move |x| x / row[i]))
+            .collect()
     }
 
     #[test]
@@ -381,15 +416,25 @@ mod tests {
             let (bags, targets) = problem(texts, features, dim, texts as u64);
             let (first, second) = targets.split_at(texts / 3 * dim);
             let groups = [
-                Targets { vectors: first, emphasis: 3.0 },
-                Targets { vectors: second, emphasis: 1.0 },
+                Targets {
+                    vectors: first,
+                    emphasis: 3.0,
+                },
+                Targets {
+                    vectors: second,
+                    emphasis: 1.0,
+                },
             ];
-            let emphasis: Vec<f64> =
-                (0..texts).map(|text| if text < texts / 3 { 3.0 } else { 1.0 }).collect();
+            let emphasis: Vec<f64> = (0..texts)
+                .map(|text| if text < texts / 3 { 3.0 } else { 1.0 })
+                .collect();
             let rows = solve(&bags, &groups, dim, &EXACT, &|_| {}).expect("valid problem");
             let exact = dense(&bags, &targets, dim, f64::from(EXACT.lambda), &emphasis);
             for (got, want) in rows.iter().zip(&exact) {
-                assert!((f64::from(*got) - want).abs() < 2e-5, "{got} instead of {want}");
+                assert!(
+                    (f64::from(*got) - want).abs() < 2e-5,
+                    "{got} instead of {want}"
+                );
             }
         }
     }
@@ -406,11 +451,19 @@ mod tests {
     #[test]
     fn one_and_three_threads_give_the_same_bits() {
         let (bags, targets) = problem(3000, 1500, 20, 9);
-        let params = RidgeParams { lambda: 1.0, iterations_max: 12, tolerance: 0.0 };
+        let params = RidgeParams {
+            lambda: 1.0,
+            iterations_max: 12,
+            tolerance: 0.0,
+        };
         let with = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("pool");
             // The callback stays on the calling side of the pool.
-            pool.install(|| solve(&bags, &alike(&targets), 20, &params, &|_| {})).expect("valid problem")
+            pool.install(|| solve(&bags, &alike(&targets), 20, &params, &|_| {}))
+                .expect("valid problem")
         };
         let bits = |rows: Vec<f32>| rows.into_iter().map(f32::to_bits).collect::<Vec<_>>();
         assert_eq!(bits(with(1)), bits(with(3)));
@@ -425,13 +478,25 @@ mod tests {
             let params = RidgeParams { lambda, ..EXACT };
             solve(&bags, &alike(targets), 2, &params, &|_| {}).expect_err("invalid problem")
         };
-        assert_eq!(error(&[0.0; 3], 1.0), RidgeError::TargetsLen { expected: 4, got: 3 });
+        assert_eq!(
+            error(&[0.0; 3], 1.0),
+            RidgeError::TargetsLen {
+                expected: 4,
+                got: 3
+            }
+        );
         assert_eq!(
             error(&[0.0, 0.0, 0.0, f32::NAN], 1.0),
             RidgeError::TargetNotFinite { text: 1 }
         );
-        let mute = [Targets { vectors: &[0.0; 4], emphasis: 0.0 }];
-        assert_eq!(solve(&bags, &mute, 2, &EXACT, &|_| {}), Err(RidgeError::Emphasis { group: 0 }));
+        let mute = [Targets {
+            vectors: &[0.0; 4],
+            emphasis: 0.0,
+        }];
+        assert_eq!(
+            solve(&bags, &mute, 2, &EXACT, &|_| {}),
+            Err(RidgeError::Emphasis { group: 0 })
+        );
         assert_eq!(error(&[0.0; 4], 0.0), RidgeError::Lambda { got: 0.0 });
     }
 
@@ -439,8 +504,10 @@ mod tests {
     fn progress_ascends_to_one() {
         let (bags, targets) = problem(50, 20, 130, 4);
         let seen = std::cell::RefCell::new(vec![0.0f32]);
-        solve(&bags, &alike(&targets), 130, &EXACT, &|share| seen.borrow_mut().push(share))
-            .expect("valid problem");
+        solve(&bags, &alike(&targets), 130, &EXACT, &|share| {
+            seen.borrow_mut().push(share)
+        })
+        .expect("valid problem");
         assert!(seen.borrow().is_sorted());
         assert_eq!(seen.borrow().last(), Some(&1.0));
     }

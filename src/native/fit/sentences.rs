@@ -74,12 +74,20 @@ fn push(text: &str, range: Range<usize>, sentences: &mut Vec<Range<usize>>) {
 pub fn sample<'a>(texts: &[&'a str], max: usize) -> Vec<&'a str> {
     let of_text = |(index, text): (usize, &&'a str)| {
         let sentences = split(text);
-        let sentences = if sentences.len() > 1 { sentences } else { Vec::new() };
-        let hashed = move |range: Range<usize>| (xxh3_64(text[range.clone()].as_bytes()), index, range);
+        let sentences = if sentences.len() > 1 {
+            sentences
+        } else {
+            Vec::new()
+        };
+        let hashed =
+            move |range: Range<usize>| (xxh3_64(text[range.clone()].as_bytes()), index, range);
         sentences.into_iter().map(hashed).collect::<Vec<_>>()
     };
-    let mut all: Vec<(u64, usize, Range<usize>)> =
-        texts.par_iter().enumerate().flat_map_iter(of_text).collect();
+    let mut all: Vec<(u64, usize, Range<usize>)> = texts
+        .par_iter()
+        .enumerate()
+        .flat_map_iter(of_text)
+        .collect();
     let mut seen = HashSet::new();
     all.retain(|(hash, ..)| seen.insert(*hash));
     if all.len() > max {
@@ -87,7 +95,9 @@ pub fn sample<'a>(texts: &[&'a str], max: usize) -> Vec<&'a str> {
         all.truncate(max);
     }
     all.sort_unstable_by_key(|(_, index, range)| (*index, range.start));
-    all.into_iter().map(|(_, index, range)| &texts[index][range]).collect()
+    all.into_iter()
+        .map(|(_, index, range)| &texts[index][range])
+        .collect()
 }
 
 #[cfg(test)]
@@ -105,7 +115,8 @@ mod tests {
 
     #[test]
     fn sentences_end_at_marks_and_lines() {
-        let text = "A vector grows when it is full. Its items move!\n\nSee std::vector and 3.5 of it.";
+        let text =
+            "A vector grows when it is full. Its items move!\n\nSee std::vector and 3.5 of it.";
         assert_eq!(
             sentences(text),
             [
@@ -128,7 +139,11 @@ mod tests {
         let text = "word ".repeat(100);
         let sentences = sentences(&text);
         assert_eq!(sentences.len(), 3);
-        assert!(sentences.iter().all(|s| s.len() <= CHARS_MAX && s.ends_with("word")));
+        assert!(
+            sentences
+                .iter()
+                .all(|s| s.len() <= CHARS_MAX && s.ends_with("word"))
+        );
     }
 
     #[test]

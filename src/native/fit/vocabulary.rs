@@ -54,7 +54,9 @@ impl Vocabulary {
             if words == WORDS_MAX {
                 continue;
             }
-            let Some(term) = single_term(analyzer, letters) else { continue };
+            let Some(term) = single_term(analyzer, letters) else {
+                continue;
+            };
             if seen.insert(term.clone()) {
                 words += 1;
                 if !known(&term) {
@@ -87,7 +89,11 @@ impl Vocabulary {
     /// # Panics
     /// If there are not as many embeddings as texts.
     pub fn rows(&self, embeddings: &[f32], dim: usize, length: f32) -> Vec<(&str, Vec<f32>)> {
-        assert_eq!(embeddings.len(), self.len() * dim, "one embedding per text of the vocabulary");
+        assert_eq!(
+            embeddings.len(),
+            self.len() * dim,
+            "one embedding per text of the vocabulary"
+        );
         let mut mean = vec![0.0f64; dim];
         for vector in embeddings.chunks_exact(dim.max(1)) {
             for (mean, x) in mean.iter_mut().zip(vector) {
@@ -95,10 +101,15 @@ impl Vocabulary {
             }
         }
         let row = |vector: &[f32]| {
-            vector.iter().zip(&mean).map(|(x, mean)| length * (x - *mean as f32)).collect()
+            vector
+                .iter()
+                .zip(&mean)
+                .map(|(x, mean)| length * (x - *mean as f32))
+                .collect()
         };
         let keys = self.entries.iter().map(|(key, _)| key.as_str());
-        keys.zip(embeddings.chunks_exact(dim.max(1)).map(row)).collect()
+        keys.zip(embeddings.chunks_exact(dim.max(1)).map(row))
+            .collect()
     }
 }
 
@@ -121,16 +132,25 @@ mod tests {
 
     fn vocabulary(tokens: &[&str], known: &[&str]) -> Vocabulary {
         let known = |term: &str| known.contains(&term);
-        Vocabulary::new(Analyzer::new(Language::English), tokens.iter().copied(), &known)
+        Vocabulary::new(
+            Analyzer::new(Language::English),
+            tokens.iter().copied(),
+            &known,
+        )
     }
 
     #[test]
     fn unknown_words_and_pieces_get_keys() {
-        let tokens = ["[PAD]", "the", "happen", "code", "happened", "##ing", "##5", "é", "x"];
+        let tokens = [
+            "[PAD]", "the", "happen", "code", "happened", "##ing", "##5", "é", "x",
+        ];
         let vocabulary = vocabulary(&tokens, &["code"]);
         assert_eq!(vocabulary.texts(), ["ing", "happen"]);
         let rows = vocabulary.rows(&[1.0, 3.0, 2.0, 1.0], 2, 10.0);
-        assert_eq!(rows, [("##ing", vec![-5.0, 10.0]), ("#happen", vec![5.0, -10.0])]);
+        assert_eq!(
+            rows,
+            [("##ing", vec![-5.0, 10.0]), ("#happen", vec![5.0, -10.0])]
+        );
     }
 
     #[test]
