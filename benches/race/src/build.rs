@@ -57,7 +57,9 @@ impl Executor for Threads {
 }
 
 pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(args.threads)
+        .build_global()?;
     let base = Matrix::read_f16(&args.data.join("base.f16.npy"), args.n)?;
     let queries = Matrix::read_f32(&args.data.join("queries.f32.npy"), usize::MAX)?;
     if base.dims != queries.dims {
@@ -69,7 +71,11 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         std::fs::write(&path, bytes).map_err(|error| format!("{}: {error}", path.display()))
     };
 
-    eprintln!("  exact neighbours of {} queries among {} rows", queries.len(), base.len());
+    eprintln!(
+        "  exact neighbours of {} queries among {} rows",
+        queries.len(),
+        base.len()
+    );
     let truth = truth(&args.data, &base, &queries)?;
     write(file::TRUTH, &serde_json::to_vec(&truth)?)?;
 
@@ -113,7 +119,12 @@ pub fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     write(file::CODES, &blocks.into_bytes())?;
     let rows: Vec<u8> = rows.into_iter().map(|code| code as u8).collect();
     write(file::ROWS, &rows)?;
-    let report = BuildReport { n: base.len(), threads, encode_s, graph_s };
+    let report = BuildReport {
+        n: base.len(),
+        threads,
+        encode_s,
+        graph_s,
+    };
     write(file::BUILD, &serde_json::to_vec(&report)?)?;
     Ok(())
 }
@@ -127,11 +138,17 @@ fn truth(
 ) -> Result<Vec<Vec<u32>>, Box<dyn Error>> {
     if base.len() == base.rows_in_file {
         let ids = Matrix::read_ids(&data.join("gt100.i32.npy"))?;
-        return Ok(ids.iter().map(|ids| ids[..K.min(ids.len())].to_vec()).collect());
+        return Ok(ids
+            .iter()
+            .map(|ids| ids[..K.min(ids.len())].to_vec())
+            .collect());
     }
     let exact = |query: &[f32]| {
-        let mut scores: Vec<(f32, u32)> =
-            base.iter().zip(0..).map(|(row, id)| (-inner_product(row, query), id)).collect();
+        let mut scores: Vec<(f32, u32)> = base
+            .iter()
+            .zip(0..)
+            .map(|(row, id)| (-inner_product(row, query), id))
+            .collect();
         let by_score = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if scores.len() > K {
             scores.select_nth_unstable_by(K, by_score);
@@ -139,7 +156,12 @@ fn truth(
         }
         scores.into_iter().map(|(_, id)| id).collect()
     };
-    Ok(queries.rows.par_chunks_exact(queries.dims).with_min_len(8).map(exact).collect())
+    Ok(queries
+        .rows
+        .par_chunks_exact(queries.dims)
+        .with_min_len(8)
+        .map(exact)
+        .collect())
 }
 
 /// In eight sums side by side, which compilers turn into vector instructions.

@@ -1,5 +1,8 @@
 //! Embeddings and exact answers in NumPy files.
 
+// WebAssembly only reads queries.
+#![cfg_attr(target_family = "wasm", allow(dead_code))]
+
 use std::error::Error;
 use std::fs::File;
 use std::io::BufReader;
@@ -37,13 +40,11 @@ impl Matrix<f32> {
     }
 
     /// Reads at most `limit` rows of 16-bit floats.
-    #[cfg(not(target_family = "wasm"))]
     pub fn read_f16(path: &Path, limit: usize) -> Result<Self, Box<dyn Error>> {
         read(path, limit, f16::to_f32)
     }
 }
 
-#[cfg(not(target_family = "wasm"))]
 impl Matrix<u32> {
     /// Reads all rows of ids, stored as signed numbers.
     pub fn read_ids(path: &Path) -> Result<Self, Box<dyn Error>> {
@@ -72,5 +73,9 @@ fn read<S: Deserialize, T>(
         .map(|number| number.map(&convert))
         .collect::<Result<_, _>>()
         .map_err(|error| name(&error))?;
-    Ok(Matrix { rows, dims, rows_in_file })
+    Ok(Matrix {
+        rows,
+        dims,
+        rows_in_file,
+    })
 }

@@ -8,7 +8,6 @@ use coracle::graph::Graph;
 use coracle::graph::SearchScratch;
 use coracle::vector::Quantizer;
 use coracle::vector::Query;
-use coracle::vector::VectorError;
 use coracle::vector::binary::BinaryCodes;
 use coracle::vector::binary::BinaryRows;
 use coracle::vector::int8;
@@ -84,6 +83,30 @@ impl Index {
             binary_rows,
         })
     }
+
+    /// Answers one query from scratch: prepares it, finds candidates, rescores them.
+    pub fn search(
+        &self,
+        query: &[f32],
+        setting: Setting,
+        scratch: &mut SearchScratch,
+    ) -> Result<Vec<Candidate>, Box<dyn Error>> {
+        let Self {
+            build,
+            quantizer,
+            graph,
+            ..
+        } = self;
+        let query = Query::new(quantizer, query)?;
+        let candidates = match setting {
+            Setting::Candidates(count) => {
+                BinaryCodes::parse(&self.codes, build.n, quantizer)?.scan(&query, None, count)
+            }
+            Setting::EfSearch(ef) => graph.search(&self.binary_rows, &query, ef, None, scratch),
+        };
+        let rows = Int8Codes::parse(&self.rows, build.n, quantizer)?;
+        Ok(int8::rescore(&query, &rows, &candidates, K))
+    }
 }
 
 /// A way of searching.
@@ -97,12 +120,13 @@ pub enum Engine {
 
 /// How much a search looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Setting {
-    /// Beam of the graph walk; none for a scan.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ef_search: Option<usize>,
-    /// Candidates rescored.
-    pub candidates: usize,
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// A scan that rescores so many candidates.
+    Candidates(usize),
+    /// A walk with a beam of so many candidates, all of them rescored: at equal recall, a wider beam
+    /// of which only a part is rescored takes longer.
+    EfSearch(usize),
 }
 
 impl Engine {
@@ -118,42 +142,15 @@ impl Engine {
     /// The settings to try, by rising cost. The beams are those the peers are tried with.
     pub fn settings(self) -> Vec<Setting> {
         match self {
-            Self::Scan => [10, 15, 20, 25, 30, 35, 40, 50, 60, 80, 100, 150, 200]
-                .into_iter()
-                .map(|candidates| Setting { ef_search: None, candidates })
-                .collect(),
+            Self::Scan => [10, 15, 20, 25, 30, 35, 40, 50, 60, 70, 80, 100, 150, 200]
+                .map(Setting::Candidates)
+                .to_vec(),
             Self::Hnsw => [
                 10, 12, 14, 16, 20, 24, 28, 32, 36, 40, 44, 48, 56, 64, 72, 80, 96, 112, 128, 160,
                 192, 224, 320, 448, 640,
             ]
-            .into_iter()
-            .flat_map(|ef: usize| {
-                let part = [ef / 4, ef / 2, ef].into_iter().filter(|&candidates| candidates >= K);
-                part.map(move |candidates| Setting { ef_search: Some(ef), candidates })
-            })
-            .collect(),
+            .map(Setting::EfSearch)
+            .to_vec(),
         }
-    }
-
-    /// Answers one query from scratch: prepares it, finds candidates, rescores them.
-    pub fn search(
-        self,
-        index: &Index,
-        query: &[f32],
-        setting: Setting,
-        scratch: &mut SearchScratch,
-    ) -> Result<Vec<Candidate>, Box<dyn Error>> {
-        let Index { quantizer, binary_rows, graph, build, .. } = index;
-        let query = Query::new(quantizer, query).map_err(|error: VectorError| error.to_string())?;
-        let mut candidates = match setting.ef_search {
-            None => {
-                let codes = BinaryCodes::parse(&index.codes, build.n, quantizer)?;
-                codes.scan(&query, None, setting.candidates)
-            }
-            Some(ef) => graph.search(binary_rows, &query, ef, None, scratch),
-        };
-        candidates.truncate(setting.candidates);
-        let rows = Int8Codes::parse(&index.rows, build.n, quantizer)?;
-        Ok(int8::rescore(&query, &rows, &candidates, K))
     }
 }

@@ -52,7 +52,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     match Args::parse().stage {
         #[cfg(not(target_family = "wasm"))]
         Stage::Build(args) => build::run(&args),
-        Stage::Search { data, index, queries } => {
+        Stage::Search {
+            data,
+            index,
+            queries,
+        } => {
             let mut queries = data::Matrix::read_f32(&data.join("queries.f32.npy"), queries)?;
             let index = engine::Index::load(&index)?;
             queries.rows.truncate(index.truth.len() * queries.dims);
