@@ -77,7 +77,7 @@ const work = at('target/race');
 mkdirSync(work, { recursive: true });
 const compiled = at(`target/${wasiTarget}/edge/coracle-race.wasm`);
 const wasm = join(work, 'coracle-race.wasm');
-await run('wasm-opt', ['-O3', '--all-features', compiled, '-o', wasm]).catch((error) => {
+await run('wasm-opt', ['-O3', compiled, '-o', wasm]).catch((error) => {
   if (error.code !== 'ENOENT') throw error;
   say('wasm-opt is not installed (npm install brings it): the module is raced as the compiler left it');
   writeFileSync(wasm, readFileSync(compiled));
@@ -93,13 +93,19 @@ if (existsSync(join(peersFolder, 'native.py'))) {
 
 const steps = 3 + (webN < n ? 2 : 0) + jobs.length;
 let step = 0;
-/** Runs one step of the race, saying which it is and how long it took. */
-async function timed(name, action) {
+/** Runs one step of the race, saying which it is and how long it took; a silent one shows a clock. */
+async function timed(name, action, { silent = false } = {}) {
   say(`[${++step}/${steps}] ${name}`);
   const start = performance.now();
-  const result = await action();
-  say(`      ${((performance.now() - start) / 1e3).toFixed(0)} s`);
-  return result;
+  const elapsed = () => `      ${((performance.now() - start) / 1e3).toFixed(0)} s`;
+  const clock = silent && process.stderr.isTTY && setInterval(() => process.stderr.write(`${elapsed()}\r`), 1000);
+  try {
+    const result = await action();
+    say(elapsed());
+    return result;
+  } finally {
+    clearInterval(clock);
+  }
 }
 
 const indexOf = (rows) => join(work, `index-${rows}`);
@@ -126,7 +132,9 @@ const { dims } = rows[0];
 for (const job of jobs) {
   const minutes = count('minutes', job.place === 'native' ? 30 : 5);
   try {
-    rows.push(...(await timed(`${job.engine}, ${job.place}, ${job.n} rows`, () => racePeer(job, join(work, 'peers'), { data, dims, queries, threads, minutes }))));
+    const name = `${job.engine}, ${job.place}, ${job.n} rows`;
+    const racing = () => racePeer(job, join(work, 'peers'), { data, dims, queries, threads, minutes });
+    rows.push(...(await timed(name, racing, { silent: true })));
   } catch (error) {
     say(`      left out: ${error.message}`);
   }

@@ -7,14 +7,17 @@ const running = new Set();
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
-    for (const child of running) end(child);
+    for (const child of running) end(child, 'SIGTERM');
     process.exit(1);
   });
 }
 
-function end(child) {
+/** Seconds that programs get to clean up, for example to close their browser. */
+const GRACE = 10;
+
+function end(child, signal) {
   try {
-    process.kill(-child.pid, 'SIGKILL');
+    process.kill(-child.pid, signal);
   } catch (error) {
     if (error.code !== 'ESRCH') throw error;
   }
@@ -37,8 +40,13 @@ export async function run(command, args, { cwd, env, minutes, onLine } = {}) {
     detached: true,
   });
   running.add(child);
-  let late = false;
-  const timer = minutes && setTimeout(() => ((late = true), end(child)), minutes * 60e3);
+  const late = [];
+  const endAfter = (seconds, signal) =>
+    setTimeout(() => {
+      late.push(signal);
+      end(child, signal);
+    }, seconds * 1e3);
+  const timers = minutes ? [endAfter(minutes * 60, 'SIGTERM'), endAfter(minutes * 60 + GRACE, 'SIGKILL')] : [];
   const closed = new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve(code ?? signal));
@@ -50,10 +58,10 @@ export async function run(command, args, { cwd, env, minutes, onLine } = {}) {
   });
   try {
     const code = await closed;
-    if (late) throw new Error(`${command} did not end within ${minutes} minutes`);
+    if (late.length) throw new Error(`${command} did not end within ${minutes} minutes`);
     if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code}`);
   } finally {
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
     running.delete(child);
   }
   return lines;
