@@ -10,7 +10,7 @@ import { run } from './run.mjs';
 const DEFAULT = [
   'hnswlib', 'faiss-hnsw16-sq8', 'faiss-hnsw32-sq8', 'faiss-hnsw-rabitq', 'faiss-ivf-pq4fs', 'faiss-ivf-rabitq-fs',
   'faiss-binary-centred', 'faiss-flat', 'usearch-f16', 'usearch-i8', 'usearch-b1-centred',
-  'edgevec', 'edgevec-bq', 'mememo', 'orama', 'client-vector-search', 'voy-search', 'hnswlib-wasm',
+  'edgevec', 'edgevec-bq', 'mememo', 'orama', 'client-vector-search', 'hnswlib-wasm',
 ];
 const QUICK = ['hnswlib', 'faiss-hnsw16-sq8', 'edgevec'];
 
@@ -84,7 +84,8 @@ export async function race({ engine, place, n }, folder, { data, dims, queries, 
   }[place]();
   const said = await run(command, args, { cwd: folder, minutes, env: place === 'chromium' ? { CHROMIUM: chromium() } : {} });
   const rows = existsSync(out) ? readFileSync(out, 'utf8').trim().split('\n').map((line) => JSON.parse(line)) : [];
-  const failed = rows.find((row) => row.error);
-  if (failed || rows.length === 0) throw new Error(failed?.error ?? said.at(-1) ?? 'printed nothing');
+  // A failure may be told on standard output only.
+  const failure = rows.find((row) => row.error)?.error ?? (rows.length ? undefined : (said.at(-1) ?? 'no rows and no message'));
+  if (failure) throw new Error(failure);
   return rows.map((row) => peerRow(row, dims));
 }

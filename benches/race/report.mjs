@@ -57,7 +57,8 @@ export function tables(rows) {
     for (const target of TARGETS) {
       const ranked = contest(group, target);
       const peer = ranked.find((row) => !isCoracle(row));
-      out.push(`**${name}, recall@10 ≥ ${target}**${peer ? `; × is against ${peer.engine}, the fastest peer` : '; no peer reached it here'}`, '');
+      const against = peer ? `× is against ${peer.engine}, the fastest peer` : 'no peer to compare with';
+      out.push(`**${name}, recall@10 ≥ ${target}**; ${against}`, '');
       out.push(line(HEADER), line(HEADER.map((_, at) => (at < 3 ? '---' : '--:'))));
       out.push(...ranked.map((row) => line(cells(row, peer))));
       const short = [...new Set(group.map((row) => row.engine))].filter((engine) => !ranked.some((row) => row.engine === engine));
