@@ -257,7 +257,7 @@ fn pathological_pages_take_linear_time() {
         let started = Instant::now();
         let outcome = read(folder.path());
         let took = started.elapsed();
-        assert!(took < Duration::from_secs(20), "{name} took {took:?}");
+        assert!(took < Duration::from_secs(60), "{name} took {took:?}");
         assert!(
             outcome.is_ok() || name.ends_with(".md"),
             "{name}: {outcome:?}"

@@ -14,7 +14,7 @@
 //! | `jsonl.rs` | lines → records |
 //! | `clean.rs` | white space and invisible characters |
 //! | `address.rs` | paths → addresses |
-//! | `chunk.rs` | blocks → chunks |
+//! | `chunk/` | blocks → chunks |
 //! | `error.rs` | what stops a build, and why single inputs are left out |
 //!
 //! Pages are read in parallel and only their chunks are kept, so memory follows the text and not
