@@ -32,16 +32,20 @@ fn main() {
     let passages: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
 
     let counter = TokenCounter::new().expect("the model is part of the program");
-    let begin = Instant::now();
+    let begin = (Instant::now(), cpu_seconds());
     let tokens: usize = passages
         .iter()
         .map(|passage| counter.count_tokens(passage))
         .sum();
-    let rate = text.len() as f64 / 1e6 / begin.elapsed().as_secs_f64();
-    println!(
-        "count_tokens: {rate:.0} MB/s ({} bytes, {tokens} tokens)",
+    let rate = text.len() as f64 / 1e6 / begin.0.elapsed().as_secs_f64();
+    print!(
+        "count_tokens, {} bytes, {tokens} tokens: {rate:.1} MB/s",
         text.len()
     );
+    if let (Some(from), Some(to)) = (begin.1, cpu_seconds()) {
+        print!(", {:.1} CPU seconds in all", to - from);
+    }
+    println!();
 
     let passages = &passages[..passages.len().min(PASSAGES)];
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
