@@ -28,16 +28,25 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const at = (path) => join(root, path);
 const say = (text) => console.error(text);
 
-const { values: flags } = parseArgs({
-  options: {
-    n: { type: 'string' }, 'web-n': { type: 'string', default: '10000' }, peers: { type: 'string' },
-    queries: { type: 'string' }, threads: { type: 'string' }, minutes: { type: 'string' },
-    quick: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' },
-  },
-});
+const flags = parse();
 if (flags.help) {
   console.log(USAGE);
   process.exit(0);
+}
+
+/** The command line's flags; ends the program on one that does not exist. */
+function parse() {
+  const text = { type: 'string' };
+  const options = {
+    n: text, 'web-n': { ...text, default: '10000' }, peers: text, queries: text, threads: text, minutes: text,
+    quick: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' },
+  };
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    say(`${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
 }
 
 /** A count from a flag; ends the program on anything else. */
