@@ -77,10 +77,12 @@ say('building coracle-race, native and WebAssembly');
 const wasiTarget = 'wasm32-wasip1';
 const installed = await run('rustup', ['target', 'list', '--installed'], { cwd: root }).catch(() => [wasiTarget]);
 if (!installed.includes(wasiTarget)) await run('rustup', ['target', 'add', wasiTarget], { cwd: root });
-const cargo = (args, env) => run('cargo', ['build', '--quiet', '-p', 'coracle-race', ...args], { cwd: root, env });
-await cargo(['--release']);
-// The profile and the optimiser of the module that ships to browsers.
-await cargo(['--profile', 'edge', '--target', wasiTarget], { CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS: '-C target-feature=+simd128' });
+const compile = (command, args, env) => run('cargo', [command, '--quiet', '-p', 'coracle-race', ...args], { cwd: root, env });
+await compile('build', ['--release']);
+// The profile and the optimiser of the module that ships to browsers. All memory comes at the start:
+// Node 20 can crash when a module with open calls grows its memory past 100 MB.
+const edge = ['--profile', 'edge', '--target', wasiTarget, '--', '-C', `link-arg=--initial-memory=${512 << 20}`];
+await compile('rustc', edge, { CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS: '-C target-feature=+simd128' });
 const native = at('target/release/coracle-race');
 const work = at('target/race');
 mkdirSync(work, { recursive: true });
