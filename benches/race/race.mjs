@@ -28,16 +28,25 @@ const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const at = (path) => join(root, path);
 const say = (text) => console.error(text);
 
-const { values: flags } = parseArgs({
-  options: {
-    n: { type: 'string' }, 'web-n': { type: 'string', default: '10000' }, peers: { type: 'string' },
-    queries: { type: 'string' }, threads: { type: 'string' }, minutes: { type: 'string' },
-    quick: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' },
-  },
-});
+const flags = parse();
 if (flags.help) {
   console.log(USAGE);
   process.exit(0);
+}
+
+/** The command line's flags; ends the program on one that does not exist. */
+function parse() {
+  const text = { type: 'string' };
+  const options = {
+    n: text, 'web-n': { ...text, default: '10000' }, peers: text, queries: text, threads: text, minutes: text,
+    quick: { type: 'boolean', default: false }, help: { type: 'boolean', short: 'h' },
+  };
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    say(`${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
 }
 
 /** A count from a flag; ends the program on anything else. */
@@ -68,10 +77,12 @@ say('building coracle-race, native and WebAssembly');
 const wasiTarget = 'wasm32-wasip1';
 const installed = await run('rustup', ['target', 'list', '--installed'], { cwd: root }).catch(() => [wasiTarget]);
 if (!installed.includes(wasiTarget)) await run('rustup', ['target', 'add', wasiTarget], { cwd: root });
-const cargo = (args, env) => run('cargo', ['build', '--quiet', '-p', 'coracle-race', ...args], { cwd: root, env });
-await cargo(['--release']);
-// The profile and the optimiser of the module that ships to browsers.
-await cargo(['--profile', 'edge', '--target', wasiTarget], { CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS: '-C target-feature=+simd128' });
+const compile = (command, args, env) => run('cargo', [command, '--quiet', '-p', 'coracle-race', ...args], { cwd: root, env });
+await compile('build', ['--release']);
+// The profile and the optimiser of the module that ships to browsers. All memory comes at the start:
+// Node 20 can crash when a module with open calls grows its memory past 100 MB.
+const edge = ['--profile', 'edge', '--target', wasiTarget, '--', '-C', `link-arg=--initial-memory=${512 << 20}`];
+await compile('rustc', edge, { CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS: '-C target-feature=+simd128' });
 const native = at('target/release/coracle-race');
 const work = at('target/race');
 mkdirSync(work, { recursive: true });

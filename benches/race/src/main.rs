@@ -15,6 +15,7 @@ mod measure;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Parser;
 use clap::Subcommand;
@@ -48,8 +49,18 @@ enum Stage {
     },
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    match Args::parse().stage {
+fn main() -> ExitCode {
+    match run(Args::parse().stage) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("coracle-race: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(stage: Stage) -> Result<(), Box<dyn Error>> {
+    match stage {
         #[cfg(not(target_family = "wasm"))]
         Stage::Build(args) => build::run(&args),
         Stage::Search {
