@@ -18,6 +18,7 @@ use crate::vector::binary::BinaryCodes;
 use crate::vector::binary::BinaryRows;
 use crate::vector::int8;
 use crate::vector::topk::Candidate;
+use crate::vector::topk::TopK;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
@@ -97,10 +98,11 @@ impl Resident {
             },
             Access::Walk { rows, graph } => match allowed {
                 Some(allowed) if allowed.count() < SCAN_BELOW => {
-                    let mut found = self.estimates(query, allowed.iter());
-                    found.sort_unstable_by_key(|candidate| core::cmp::Reverse(candidate.key()));
-                    found.truncate(depth);
-                    found
+                    let mut best = TopK::new(depth);
+                    for candidate in self.estimates(query, allowed.iter()) {
+                        best.push(candidate);
+                    }
+                    best.into_sorted()
                 }
                 _ => {
                     let mut scratch = self.scratch.borrow_mut();
