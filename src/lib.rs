@@ -23,6 +23,7 @@ compile_error!("index files are little-endian and are read in place; big-endian 
 pub mod bytes;
 pub mod executor;
 pub mod json;
+pub mod sort;
 
 pub mod text;
 

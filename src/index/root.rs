@@ -349,6 +349,12 @@ impl Root {
 
     /// Where each section begins in the body, in order.
     pub fn sections(&self) -> Vec<(u64, &'static str)> {
+        let mut starts = self.section_starts();
+        crate::sort::sort_by(&mut starts, Ord::cmp);
+        starts
+    }
+
+    fn section_starts(&self) -> Vec<(u64, &'static str)> {
         let mut starts = alloc::vec![
             (self.layout.offset, "layout"),
             (self.dictionary_offset, "dictionary"),
@@ -365,15 +371,13 @@ impl Root {
             starts.push((vectors.rows.offset, "int8 rows"));
             starts.extend(vectors.graph.map(|graph| (graph.offset, "graph")));
         }
-        starts.sort_unstable();
         starts
     }
 
     /// Name of the section that holds the byte at `offset` of the body.
     pub fn section(&self, offset: u64) -> &'static str {
-        let starts = self.sections();
-        let at = starts.partition_point(|&(start, _)| start <= offset);
-        at.checked_sub(1).and_then(|at| starts.get(at)).map_or("body", |&(_, name)| name)
+        let starts = self.section_starts().into_iter();
+        starts.filter(|&(start, _)| start <= offset).max().map_or("body", |(_, name)| name)
     }
 }
 

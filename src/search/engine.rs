@@ -32,6 +32,8 @@ use crate::postings::WEIGHT_ONE;
 use crate::postings::contributions;
 use crate::postings::dictionary::Directory;
 use crate::postings::top_k;
+use crate::sort::sort_by;
+use crate::store::ReadStats;
 use crate::store::Source;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -40,12 +42,11 @@ use crate::store::Wave;
 use crate::text::Analyzer;
 use crate::text::AnalyzerId;
 use crate::vector::Query;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::cmp::Reverse;
+use core::cmp::Ordering;
 
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
@@ -83,6 +84,33 @@ struct Candidate {
     score: f32,
 }
 
+/// A search on its way: what was asked for and what the dictionary has of it.
+#[derive(Debug)]
+struct Search<'a> {
+    options: &'a SearchOptions,
+    /// Candidates down to the last hit of the page.
+    depth: usize,
+    has_vectors: bool,
+    /// Whether term rows can embed the query.
+    offline: bool,
+    /// Fields whose columns are to be read.
+    fields: Vec<String>,
+    lookup: Lookup,
+}
+
+/// Candidates of both rankings, best first.
+#[derive(Debug)]
+struct Ranking {
+    /// The ranking that was possible.
+    mode: Mode,
+    query: Option<Query>,
+    /// Chunks that hold a word of the query.
+    matches: Bitmap,
+    candidates: Vec<Candidate>,
+}
+
+/// Between two waves everything is a plain function of bytes at hand: code of an `async` function
+/// keeps its variables in memory, which makes it large.
 impl<S: Source> Engine<S> {
     /// Opens the index that `source` holds, reading its root.
     ///
@@ -131,151 +159,46 @@ impl<S: Source> Engine<S> {
             return Err(SearchError::Limit { got: depth });
         }
         let before = self.store.stats();
-        let root = self.root();
-        let query = &query[..query.floor_char_boundary(MAX_QUERY_BYTES)];
-        let vectors = root.vectors.as_ref().filter(|_| options.mode != Mode::Keyword);
-        let offline = vectors.is_some_and(|vectors| vectors.term_rows);
-        if options.mode == Mode::Vector && !offline && (vectors.is_none() || options.embedding.is_none())
-        {
-            return Err(SearchError::NoVectors);
-        }
+        let mut search = self.prepare(query, options)?;
+
         // Dictionary, and what stays in memory from the first search on.
-        let terms = self.analyzer.query_terms(query);
-        let mut lookup = Lookup::new(&terms, options.prefix);
-        let fields = self.fields(options)?;
-        let mut wants = Wants::new();
-        lookup.want_blocks(root, &self.directory, &mut wants);
-        self.want_parts(vectors.is_some(), &fields, &mut wants);
-        let wave = self.store.wave(&wants).await?;
-        self.load_parts(vectors.is_some(), &fields, &wave)?;
-        lookup.find(root, &self.directory, &wave).map_err(|(at, bad)| self.damaged(at, bad))?;
+        let wave = self.store.wave(&self.first_wants(&search)).await?;
+        self.find_words(&mut search, &wave)?;
 
         // Words that the dictionary lacks.
-        let mut wants = Wants::new();
-        if lookup.want_similar(root, &self.directory, &mut wants) {
+        if let Some(wants) = search.lookup.want_similar(self.root(), &self.directory) {
             let wave = self.store.wave(&wants).await?;
-            lookup.correct(root, &self.directory, &wave).map_err(|(at, bad)| self.damaged(at, bad))?;
+            let corrected = search.lookup.correct(self.root(), &self.directory, &wave);
+            corrected.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
-        let mut wants = Wants::new();
-        if offline && lookup.want_pieces(root, &self.directory, &mut wants) {
+        if search.offline
+            && let Some(wants) = search.lookup.want_pieces(self.root(), &self.directory)
+        {
             let wave = self.store.wave(&wants).await?;
-            lookup
-                .decompose(root, &self.directory, &wave)
-                .map_err(|(at, bad)| self.damaged(at, bad))?;
+            let decomposed = search.lookup.decompose(self.root(), &self.directory, &wave);
+            decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
 
-        // Posting lists and term rows.
-        let mut wants = Wants::new();
-        lookup.entries().for_each(|extent| wants.block(extent));
-        let entries = self.store.wave(&wants).await?;
-        let layout = self.layout()?;
-        let allowed = match &options.filter {
-            Some(filter) => {
-                let documents = filter.evaluate(&self.columns.borrow())?;
-                Some(documents.spread(&layout.first_chunks, root.counts.chunks))
-            }
-            None => None,
-        };
-        let resident = self.resident.borrow().clone().filter(|_| vectors.is_some());
-        let dense_query = match (&resident, &options.embedding) {
-            (Some(resident), Some(embedding)) => Some(Query::new(resident.quantizer(), embedding)?),
-            (Some(resident), None) if offline => {
-                let embedding = lookup
-                    .embedding(&entries, resident.quantizer().dim())
-                    .map_err(|(at, bad)| self.damaged(at, bad))?;
-                match embedding {
-                    Some(embedding) => Some(Query::new(resident.quantizer(), &embedding)?),
-                    None => None,
-                }
-            }
-            _ => None,
-        };
-        let dense = resident.as_deref().zip(dense_query.as_ref());
-
-        // Two rankings.
-        let depth_each = CANDIDATES.max(4 * depth);
-        let clauses = lookup
-            .clauses(&entries, row_dim_of(root))
-            .map_err(|(at, bad)| self.damaged(at, bad))?;
-        let by_words = match options.mode {
-            Mode::Vector => TopK::default(),
-            _ => {
-                let allowed = allowed.as_ref().map(Bitmap::words);
-                top_k(&clauses, root.counts.chunks, depth_each, allowed)
-                    .map_err(|bad| self.damaged_entries(bad))?
-            }
-        };
-        let by_meaning = match dense {
-            Some((resident, query)) => resident.nearest(query, allowed.as_ref(), depth_each),
-            None => Vec::new(),
-        };
-        let mode = match options.mode {
-            Mode::Hybrid if dense.is_none() => Mode::Keyword,
-            mode => mode,
-        };
+        // Posting lists and term rows, which give two rankings.
+        let entries = self.store.wave(&search.lookup.want_entries()).await?;
+        let mut ranking = self.rank_candidates(&search, &entries)?;
 
         // One ranking, by estimates first, then by int8 codes.
-        let mut candidates = self.unite(&layout, by_words.hits, &by_meaning);
-        if let Some((resident, query)) = dense {
-            let unknown: Vec<ChunkId> = candidates
-                .values()
-                .filter(|candidate| candidate.parts.cosine.is_none())
-                .map(|candidate| candidate.chunk)
-                .collect();
-            for estimate in resident.estimates(query, unknown.into_iter()) {
-                if let Some(candidate) = candidates.get_mut(&estimate.id) {
-                    candidate.parts.cosine = Some(estimate.score);
-                }
-            }
-            if mode == Mode::Hybrid {
-                for candidate in candidates.values_mut() {
-                    if candidate.contributions.is_empty() {
-                        candidate.contributions =
-                            contributions(&clauses, candidate.chunk)
-                                .map_err(|bad| self.damaged_entries(bad))?;
-                        candidate.parts.keyword = candidate.contributions.iter().sum();
-                    }
-                }
-            }
-        }
-        let mut ranked: Vec<Candidate> = candidates.into_values().collect();
-        rank(&mut ranked, mode, options.fusion);
-        if let (Some((_, query)), Some(vectors)) = (dense, vectors) {
-            ranked.truncate(RESCORED.max(2 * depth));
-            let mut wants = Wants::new();
-            let row = |candidate: &Candidate| vectors.rows.extent(u64::from(candidate.chunk));
-            ranked.iter().filter_map(row).for_each(|extent| wants.block(extent));
+        if let Some(wants) = ranking.want_rows(self.root(), search.depth) {
             let rows = self.store.wave(&wants).await?;
-            for candidate in &mut ranked {
-                if let Some(row) = row(candidate).and_then(|extent| rows.get(extent)) {
-                    candidate.parts.cosine = Some(dense::rescore(query, row));
-                    candidate.rescored = true;
-                }
-            }
-            rank(&mut ranked, mode, options.fusion);
+            ranking.rescore(self.root(), &rows, options.fusion);
         }
-        let mut matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
-        for candidate in &ranked {
-            matches.set(candidate.chunk);
-        }
-        let best = best_of(&ranked);
-        if options.group == Group::Document {
-            let mut seen = alloc::collections::BTreeSet::new();
-            ranked.retain(|candidate| seen.insert(candidate.document));
-        }
-        let documents = documents_of(&matches, &layout);
-        let total = match options.group {
-            Group::Document => documents.count(),
-            Group::Chunk => matches.count(),
-        };
-        let facets = self.facets(options, &documents)?;
-        ranked.truncate(depth);
-        ranked.drain(..options.offset.min(ranked.len()));
+        let (mut result, ranked, best) = self.group(&search, ranking)?;
 
-        let hits = self.hits(ranked, &best, &layout, &lookup, options).await?;
-        let corrections = lookup.corrections();
-        let stats = self.store.stats().since(before);
-        Ok(SearchResult { mode, hits, total, facets, corrections, stats })
+        // Passages and documents of the hits.
+        let layout = self.layout()?;
+        let places = ranked.iter().map(|candidate| (candidate.chunk, candidate.document));
+        let places: Vec<(ChunkId, DocumentId)> = places.collect();
+        let wave = self.store.wave(&want_records(&layout, &places)).await?;
+        let records = self.records(&layout, &places, &wave)?;
+        result.hits = self.hits(&search, ranked, records, &best);
+        result.stats = self.store.stats().since(before);
+        Ok(result)
     }
 
     /// The stored text of a chunk and the document it belongs to.
@@ -290,8 +213,158 @@ impl<S: Source> Engine<S> {
         let layout = self.layout()?;
         let chunks = self.root().counts.chunks;
         let document = layout.document_of(chunk).ok_or(SearchError::NoChunk { chunk, chunks })?;
-        let mut records = self.records(&layout, &[(chunk, document)]).await?;
-        records.pop().ok_or(SearchError::NoChunk { chunk, chunks })
+        let places = [(chunk, document)];
+        let wave = self.store.wave(&want_records(&layout, &places)).await?;
+        self.records(&layout, &places, &wave)?.pop().ok_or(SearchError::NoChunk { chunk, chunks })
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        query: &str,
+        options: &'a SearchOptions,
+    ) -> Result<Search<'a>, SearchError> {
+        let depth = options.limit.saturating_add(options.offset);
+        if options.limit == 0 || depth > MAX_LIMIT {
+            return Err(SearchError::Limit { got: depth });
+        }
+        let query = &query[..query.floor_char_boundary(MAX_QUERY_BYTES)];
+        let has_vectors = options.mode != Mode::Keyword && self.root().vectors.is_some();
+        let offline = has_vectors && row_dim_of(self.root()).is_some();
+        if options.mode == Mode::Vector
+            && !offline
+            && (!has_vectors || options.embedding.is_none())
+        {
+            return Err(SearchError::NoVectors);
+        }
+        let lookup = Lookup::new(&self.analyzer.query_terms(query), options.prefix);
+        let fields = self.fields(options)?;
+        Ok(Search { options, depth, has_vectors, offline, fields, lookup })
+    }
+
+    fn first_wants(&self, search: &Search<'_>) -> Wants {
+        let mut wants = search.lookup.want_blocks(self.root(), &self.directory);
+        self.want_parts(search.has_vectors, &search.fields, &mut wants);
+        wants
+    }
+
+    fn find_words(&self, search: &mut Search<'_>, wave: &Wave) -> Result<(), SearchError> {
+        self.load_parts(search.has_vectors, &search.fields, wave)?;
+        let found = search.lookup.find(self.root(), &self.directory, wave);
+        found.map_err(|(at, bad)| self.damaged(at, bad).into())
+    }
+
+    /// The query's embedding, given or summed from term rows, and the codes to compare it with.
+    fn dense_query(
+        &self,
+        search: &Search<'_>,
+        entries: &Wave,
+    ) -> Result<Option<(Rc<Resident>, Query)>, SearchError> {
+        let resident = self.resident.borrow().clone();
+        let Some(resident) = resident.filter(|_| search.has_vectors) else { return Ok(None) };
+        let quantizer = resident.quantizer();
+        let query = match &search.options.embedding {
+            Some(embedding) => Query::new(quantizer, embedding)?,
+            None if !search.offline => return Ok(None),
+            None => {
+                let embedding = search.lookup.embedding(entries, quantizer.dim());
+                match embedding.map_err(|(at, bad)| self.damaged(at, bad))? {
+                    Some(embedding) => Query::new(quantizer, &embedding)?,
+                    None => return Ok(None),
+                }
+            }
+        };
+        Ok(Some((resident, query)))
+    }
+
+    /// Finds candidates by words and by meaning and ranks them together.
+    fn rank_candidates(
+        &self,
+        search: &Search<'_>,
+        entries: &Wave,
+    ) -> Result<Ranking, SearchError> {
+        let Search { options, lookup, .. } = search;
+        let root = self.root();
+        let layout = self.layout()?;
+        let allowed = match &options.filter {
+            Some(filter) => {
+                let documents = filter.evaluate(&self.columns.borrow())?;
+                Some(documents.spread(&layout.first_chunks, root.counts.chunks))
+            }
+            None => None,
+        };
+        let dense = self.dense_query(search, entries)?;
+        let clauses = lookup.clauses(entries, row_dim_of(root));
+        let clauses = clauses.map_err(|(at, bad)| self.damaged(at, bad))?;
+
+        let depth_each = CANDIDATES.max(4 * search.depth);
+        let mut by_words = TopK::default();
+        if options.mode != Mode::Vector {
+            let allowed = allowed.as_ref().map(Bitmap::words);
+            by_words = top_k(&clauses, root.counts.chunks, depth_each, allowed)
+                .map_err(|bad| self.damaged_entries(bad))?;
+        }
+        let by_meaning = match &dense {
+            Some((resident, query)) => resident.nearest(query, allowed.as_ref(), depth_each),
+            None => Vec::new(),
+        };
+        let mode = match options.mode {
+            Mode::Hybrid if dense.is_none() => Mode::Keyword,
+            mode => mode,
+        };
+
+        let mut candidates = unite(&layout, by_words.hits, &by_meaning);
+        if let Some((resident, query)) = &dense {
+            let unknown = candidates.iter().filter(|candidate| candidate.parts.cosine.is_none());
+            let unknown: Vec<ChunkId> = unknown.map(|candidate| candidate.chunk).collect();
+            for estimate in resident.estimates(query, unknown.into_iter()) {
+                if let Ok(at) = place_of(&candidates, estimate.id) {
+                    candidates[at].parts.cosine = Some(estimate.score);
+                }
+            }
+        }
+        if mode == Mode::Hybrid {
+            for candidate in &mut candidates {
+                if candidate.contributions.is_empty() {
+                    candidate.contributions = contributions(&clauses, candidate.chunk)
+                        .map_err(|bad| self.damaged_entries(bad))?;
+                    candidate.parts.keyword = candidate.contributions.iter().sum();
+                }
+            }
+        }
+        rank(&mut candidates, mode, options.fusion);
+        let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
+        Ok(Ranking { mode, query: dense.map(|(_, query)| query), matches, candidates })
+    }
+
+    /// The page of candidates asked for, and all of the result but its hits.
+    fn group(
+        &self,
+        search: &Search<'_>,
+        ranking: Ranking,
+    ) -> Result<(SearchResult, Vec<Candidate>, Best), SearchError> {
+        let Search { options, depth, lookup, .. } = search;
+        let Ranking { mode, mut matches, mut candidates, .. } = ranking;
+        for candidate in &candidates {
+            matches.set(candidate.chunk);
+        }
+        let best = best_of(&candidates);
+        let documents = documents_of(&matches, &*self.layout()?);
+        let mut total = matches.count();
+        if options.group == Group::Document {
+            total = documents.count();
+            let mut seen = Bitmap::new(documents.len());
+            candidates.retain(|candidate| {
+                let is_first = !seen.get(candidate.document);
+                seen.set(candidate.document);
+                is_first
+            });
+        }
+        candidates.truncate(*depth);
+        candidates.drain(..options.offset.min(candidates.len()));
+        let facets = self.facets(options, &documents)?;
+        let (hits, stats) = (Vec::new(), ReadStats::default());
+        let corrections = lookup.corrections();
+        Ok((SearchResult { mode, hits, total, facets, corrections, stats }, candidates, best))
     }
 
     /// Fields whose columns the search needs and that are not loaded yet.
@@ -302,12 +375,10 @@ impl<S: Source> Engine<S> {
             fields.extend(columns.missing(filter)?.into_iter().map(String::from));
         }
         for facet in &options.facets {
-            if !columns.is_loaded(facet)? {
+            if !columns.is_loaded(facet)? && !fields.contains(facet) {
                 fields.push(facet.clone());
             }
         }
-        fields.sort_unstable();
-        fields.dedup();
         Ok(fields)
     }
 
@@ -380,31 +451,6 @@ impl<S: Source> Engine<S> {
         self.damaged(Extent { offset: self.root().entries_offset, len: 0 }, error)
     }
 
-    /// Chunks that either ranking proposes, with what is known of them.
-    fn unite(
-        &self,
-        layout: &Layout,
-        by_words: Vec<KeywordHit>,
-        by_meaning: &[crate::vector::topk::Candidate],
-    ) -> BTreeMap<ChunkId, Candidate> {
-        let mut candidates: BTreeMap<ChunkId, Candidate> = BTreeMap::new();
-        let new = |chunk: ChunkId| {
-            let document = layout.document_of(chunk).unwrap_or(0);
-            Candidate { chunk, document, weight: layout.weight(document), ..Candidate::default() }
-        };
-        for (rank, hit) in by_words.into_iter().enumerate() {
-            let candidate = candidates.entry(hit.chunk).or_insert_with(|| new(hit.chunk));
-            candidate.parts.keyword = hit.score;
-            candidate.parts.keyword_rank = Some(rank as u32 + 1);
-            candidate.contributions = hit.contributions;
-        }
-        for near in by_meaning {
-            let candidate = candidates.entry(near.id).or_insert_with(|| new(near.id));
-            candidate.parts.cosine = Some(near.score);
-        }
-        candidates
-    }
-
     fn facets(
         &self,
         options: &SearchOptions,
@@ -419,38 +465,33 @@ impl<S: Source> Engine<S> {
         Ok(facets)
     }
 
-    async fn hits(
+    fn hits(
         &self,
+        search: &Search<'_>,
         ranked: Vec<Candidate>,
+        records: Vec<(Passage, DocumentRecord)>,
         best: &Best,
-        layout: &Layout,
-        lookup: &Lookup,
-        options: &SearchOptions,
-    ) -> Result<Vec<Hit>, SearchError> {
-        let places: Vec<(ChunkId, DocumentId)> =
-            ranked.iter().map(|candidate| (candidate.chunk, candidate.document)).collect();
-        let records = self.records(layout, &places).await?;
-        let weighted = lookup.weighted_terms();
+    ) -> Vec<Hit> {
+        let weighted = search.lookup.weighted_terms();
         let terms: Vec<(&str, f32)> =
             weighted.iter().map(|(term, weight)| (term.as_str(), *weight)).collect();
         let mut hits = Vec::with_capacity(ranked.len());
         for (candidate, (passage, document)) in ranked.into_iter().zip(records) {
-            let explain = options.explain.then(|| explain(&candidate, best, lookup));
-            let excerpt = self.excerpt(&passage.text, &terms);
+            let explain = search.options.explain;
             hits.push(Hit {
                 id: document.id,
                 chunk: candidate.chunk,
                 score: candidate.score,
                 title: document.title,
                 url: document.url,
+                excerpt: self.excerpt(&passage.text, &terms),
                 headings: passage.headings,
                 anchor: passage.anchor,
                 meta: document.meta,
-                excerpt,
-                explain,
+                explain: explain.then(|| explain_hit(&candidate, best, &search.lookup)),
             });
         }
-        Ok(hits)
+        hits
     }
 
     fn excerpt(&self, text: &str, terms: &[(&str, f32)]) -> Excerpt {
@@ -471,44 +512,116 @@ impl<S: Source> Engine<S> {
         Excerpt { text: out, marks }
     }
 
-    /// Passages and documents of these chunks, read in one wave.
-    async fn records(
+    /// Passages and documents of these chunks out of the wave that brought their blocks.
+    fn records(
         &self,
         layout: &Layout,
         places: &[(ChunkId, DocumentId)],
+        wave: &Wave,
     ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
-        let mut wants = Wants::new();
-        for &(chunk, document) in places {
-            let tables = [layout.passages.locate(chunk), layout.documents.locate(document)];
-            tables.into_iter().flatten().for_each(|(extent, _)| wants.block(extent));
-        }
-        let wave = self.store.wave(&wants).await?;
-        let mut inflated: BTreeMap<Extent, Vec<u8>> = BTreeMap::new();
+        let mut inflated: Vec<(Extent, Vec<u8>)> = Vec::new();
         let mut records = Vec::with_capacity(places.len());
         for &(chunk, document) in places {
-            let (Some(passage_at), Some(document_at)) =
+            let (Some(passage), Some(document)) =
                 (layout.passages.locate(chunk), layout.documents.locate(document))
             else {
                 continue;
             };
-            for (extent, _) in [passage_at, document_at] {
-                if let Some(block) = wave.get(extent)
-                    && !inflated.contains_key(&extent)
-                {
-                    let what = self.root().section(extent.offset);
-                    let raw = inflate(block, what).map_err(|bad| self.damaged(extent, bad))?;
-                    inflated.insert(extent, raw);
-                }
-            }
-            let raw = |extent: Extent| inflated.get(&extent).map_or(&[][..], Vec::as_slice);
-            let passage = Passage::find(raw(passage_at.0), passage_at.1)
-                .map_err(|bad| self.damaged(passage_at.0, bad))?;
-            let record = DocumentRecord::find(raw(document_at.0), document_at.1)
-                .map_err(|bad| self.damaged(document_at.0, bad))?;
-            records.push((passage, record));
+            let mut raw = |extent: Extent, what| {
+                let known = inflated.iter().position(|(known, _)| *known == extent);
+                let at = match known {
+                    Some(at) => at,
+                    None => {
+                        let raw = wave.require(extent).and_then(|block| inflate(block, what));
+                        inflated.push((extent, raw.map_err(|bad| self.damaged(extent, bad))?));
+                        inflated.len() - 1
+                    }
+                };
+                Ok::<_, StoreError>(at)
+            };
+            let (passages, documents) = (raw(passage.0, "passages")?, raw(document.0, "documents")?);
+            records.push((
+                Passage::find(&inflated[passages].1, passage.1)
+                    .map_err(|bad| self.damaged(passage.0, bad))?,
+                DocumentRecord::find(&inflated[documents].1, document.1)
+                    .map_err(|bad| self.damaged(document.0, bad))?,
+            ));
         }
         Ok(records)
     }
+}
+
+impl Ranking {
+    /// The int8 codes of the best candidates; nothing without an embedding of the query.
+    fn want_rows(&mut self, root: &Root, depth: usize) -> Option<Wants> {
+        let rows = &root.vectors.as_ref().filter(|_| self.query.is_some())?.rows;
+        self.candidates.truncate(RESCORED.max(2 * depth));
+        let mut wants = Wants::new();
+        let extents = self.candidates.iter().filter_map(|near| rows.extent(u64::from(near.chunk)));
+        extents.for_each(|extent| wants.block(extent));
+        Some(wants)
+    }
+
+    /// Ranks by the codes that [`Ranking::want_rows`] wanted.
+    fn rescore(&mut self, root: &Root, wave: &Wave, fusion: Fusion) {
+        let (Some(query), Some(vectors)) = (&self.query, &root.vectors) else { return };
+        for candidate in &mut self.candidates {
+            let extent = vectors.rows.extent(u64::from(candidate.chunk));
+            if let Some(row) = extent.and_then(|extent| wave.get(extent)) {
+                candidate.parts.cosine = Some(dense::rescore(query, row));
+                candidate.rescored = true;
+            }
+        }
+        rank(&mut self.candidates, self.mode, fusion);
+    }
+}
+
+/// Chunks that either ranking proposes, with what is known of them, ascending.
+fn unite(
+    layout: &Layout,
+    by_words: Vec<KeywordHit>,
+    by_meaning: &[crate::vector::topk::Candidate],
+) -> Vec<Candidate> {
+    let new = |chunk: ChunkId| {
+        let document = layout.document_of(chunk).unwrap_or(0);
+        Candidate { chunk, document, weight: layout.weight(document), ..Candidate::default() }
+    };
+    let mut candidates: Vec<Candidate> = Vec::with_capacity(by_words.len() + by_meaning.len());
+    for (rank, hit) in by_words.into_iter().enumerate() {
+        let mut candidate = new(hit.chunk);
+        candidate.parts.keyword = hit.score;
+        candidate.parts.keyword_rank = Some(rank as u32 + 1);
+        candidate.contributions = hit.contributions;
+        candidates.push(candidate);
+    }
+    sort_by(&mut candidates, by_chunk);
+    let found = candidates.len();
+    for near in by_meaning {
+        let at = place_of(&candidates[..found], near.id).unwrap_or_else(|_| {
+            candidates.push(new(near.id));
+            candidates.len() - 1
+        });
+        candidates[at].parts.cosine = Some(near.score);
+    }
+    sort_by(&mut candidates, by_chunk);
+    candidates
+}
+
+fn by_chunk(a: &Candidate, b: &Candidate) -> Ordering {
+    a.chunk.cmp(&b.chunk)
+}
+
+fn place_of(candidates: &[Candidate], chunk: ChunkId) -> Result<usize, usize> {
+    candidates.binary_search_by_key(&chunk, |candidate| candidate.chunk)
+}
+
+fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)]) -> Wants {
+    let mut wants = Wants::new();
+    for &(chunk, document) in places {
+        let tables = [layout.passages.locate(chunk), layout.documents.locate(document)];
+        tables.into_iter().flatten().for_each(|(extent, _)| wants.block(extent));
+    }
+    wants
 }
 
 /// Bytes that term rows take at the head of every entry.
@@ -527,16 +640,16 @@ fn best_of(candidates: &[Candidate]) -> Best {
 
 /// Scores the candidates and sorts them: best first, ties by chunk.
 fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion) {
-    let mut by_cosine: Vec<(Reverse<u64>, usize)> = candidates
+    let mut by_cosine: Vec<(u64, usize)> = candidates
         .iter()
         .enumerate()
         .filter_map(|(at, candidate)| {
             let score = candidate.parts.cosine?;
             let id = candidate.chunk;
-            Some((Reverse(crate::vector::topk::Candidate { id, score }.key()), at))
+            Some((crate::vector::topk::Candidate { id, score }.key(), at))
         })
         .collect();
-    by_cosine.sort_unstable();
+    sort_by(&mut by_cosine, |a, b| b.cmp(a));
     for (rank, &(_, at)) in by_cosine.iter().enumerate() {
         candidates[at].parts.vector_rank = Some(rank as u32 + 1);
     }
@@ -550,7 +663,7 @@ fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion) {
         };
         candidate.score = score * candidate.weight;
     }
-    candidates.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+    sort_by(candidates, |a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
 }
 
 fn documents_of(chunks: &Bitmap, layout: &Layout) -> Bitmap {
@@ -561,7 +674,7 @@ fn documents_of(chunks: &Bitmap, layout: &Layout) -> Bitmap {
     documents
 }
 
-fn explain(candidate: &Candidate, best: &Best, lookup: &Lookup) -> Explain {
+fn explain_hit(candidate: &Candidate, best: &Best, lookup: &Lookup) -> Explain {
     let parts = &candidate.parts;
     let keyword = (parts.keyword > 0)
         .then(|| (parts.keyword / WEIGHT_ONE, parts.keyword_normalised(best)));

@@ -24,13 +24,14 @@ use crate::postings::dictionary::DictionaryBlock;
 use crate::postings::dictionary::Entry;
 use crate::postings::dictionary::TermInfo;
 use crate::postings::dictionary::edits_allowed;
+use crate::sort::sort_by;
 use crate::store::Wants;
 use crate::store::Wave;
 use crate::text::QueryTerms;
 use crate::text::TokenKind;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 /// Completions of an unfinished word, the most frequent ones.
 const COMPLETIONS: usize = 8;
@@ -57,7 +58,8 @@ type Damaged = (Extent, FormatError);
 #[derive(Debug)]
 pub struct Lookup {
     words: Vec<Word>,
-    blocks: BTreeMap<usize, DictionaryBlock>,
+    /// Dictionary blocks at hand, by their number.
+    blocks: Vec<(usize, DictionaryBlock)>,
 }
 
 #[derive(Debug)]
@@ -99,11 +101,12 @@ impl Lookup {
             substitutes: Vec::new(),
             corrected: false,
         });
-        Self { words: words.collect(), blocks: BTreeMap::new() }
+        Self { words: words.collect(), blocks: Vec::new() }
     }
 
     /// Wants the blocks that hold the words and their completions.
-    pub fn want_blocks(&self, root: &Root, directory: &Directory, wants: &mut Wants) {
+    pub fn want_blocks(&self, root: &Root, directory: &Directory) -> Wants {
+        let mut wants = Wants::new();
         for word in &self.words {
             let exact = directory.block_of(&word.term).into_iter();
             let completions = word
@@ -114,6 +117,7 @@ impl Lookup {
                 block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
             }
         }
+        wants
     }
 
     /// Finds the words, and completions of the last one.
@@ -131,13 +135,13 @@ impl Lookup {
             let mut completions: Vec<Alternative> = Vec::new();
             for prefix in &word.prefixes {
                 for at in directory.blocks_of_prefix(prefix, COMPLETION_BLOCKS) {
-                    let Some(block) = self.blocks.get(&at) else { continue };
+                    let Some(block) = block_at(&self.blocks, at) else { continue };
                     for entry in block.complete(prefix, COMPLETIONS) {
                         completions.push(alternative(root, &entry, completion_weight));
                     }
                 }
             }
-            completions.sort_by(|a, b| b.info.df.cmp(&a.info.df).then(a.term.cmp(&b.term)));
+            sort_by(&mut completions, by_frequency);
             completions.dedup_by(|a, b| a.term == b.term);
             completions.retain(|completion| completion.term != word.term);
             completions.truncate(COMPLETIONS);
@@ -147,17 +151,17 @@ impl Lookup {
     }
 
     /// Wants the blocks where words that were not found may be spelt differently, or be known as words
-    /// of general language; says whether there are such words.
-    pub fn want_similar(&self, root: &Root, directory: &Directory, wants: &mut Wants) -> bool {
-        let mut any = false;
+    /// of general language; nothing where there are no such words.
+    pub fn want_similar(&self, root: &Root, directory: &Directory) -> Option<Wants> {
+        let mut wants = None;
         for word in self.words.iter().filter(|word| word.is_unknown()) {
-            any = true;
+            let wants = wants.get_or_insert_with(Wants::new);
             let general = directory.block_of(&word_key(&word.term));
             for block in word.similar_blocks(directory).into_iter().chain(general) {
                 block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
             }
         }
-        any
+        wants
     }
 
     /// Recognises or corrects the words that were not found.
@@ -178,44 +182,50 @@ impl Lookup {
                 continue;
             }
             let edits_allowed = edits_allowed(&word.folded);
-            let mut found: Vec<(u32, Alternative)> = Vec::new();
+            let mut found: Vec<Alternative> = Vec::new();
+            let mut fewest = u32::MAX;
             for at in word.similar_blocks(directory) {
-                let Some(block) = blocks.get(&at) else { continue };
+                let Some(block) = block_at(blocks, at) else { continue };
                 // Stems and words as typed: an ending may hide either from the other.
                 for form in [&word.term, &word.folded] {
                     for similar in block.similar(form, edits_allowed, 1) {
+                        if similar.edits < fewest {
+                            fewest = similar.edits;
+                            found.clear();
+                        } else if similar.edits > fewest {
+                            continue;
+                        }
                         let weight = CORRECTION_WEIGHTS
                             .get(similar.edits as usize)
                             .copied()
                             .unwrap_or(WEIGHT_ONE / 2);
-                        found.push((similar.edits, alternative(root, &similar.entry, weight)));
+                        found.push(alternative(root, &similar.entry, weight));
                     }
                 }
             }
-            found.sort_by(|(edits_a, a), (edits_b, b)| {
-                edits_a.cmp(edits_b).then(b.info.df.cmp(&a.info.df)).then(a.term.cmp(&b.term))
-            });
-            let Some(&(fewest, _)) = found.first() else { continue };
-            found.retain(|(edits, _)| *edits == fewest);
-            found.dedup_by(|(_, a), (_, b)| a.term == b.term);
+            // Of equally near words, the one that begins alike is meant: few mistype the beginning.
+            let alike = |found: &Alternative| shared_prefix(&found.term, &word.folded);
+            sort_by(&mut found, |a, b| alike(b).cmp(&alike(a)).then(by_frequency(a, b)));
+            found.dedup_by(|a, b| a.term == b.term);
             found.truncate(CORRECTIONS);
-            word.alternatives.extend(found.into_iter().map(|(_, alternative)| alternative));
-            word.corrected = true;
+            found.iter_mut().skip(1).for_each(|other| other.weight /= 2);
+            word.alternatives = found;
+            word.corrected = !word.alternatives.is_empty();
         }
         Ok(())
     }
 
-    /// Wants the blocks of the pieces that words still unknown may consist of; says whether there are
-    /// such words.
-    pub fn want_pieces(&self, root: &Root, directory: &Directory, wants: &mut Wants) -> bool {
-        let mut any = false;
+    /// Wants the blocks of the pieces that words still unknown may consist of; nothing where there
+    /// are no such words.
+    pub fn want_pieces(&self, root: &Root, directory: &Directory) -> Option<Wants> {
+        let mut wants = None;
         for word in self.words.iter().filter(|word| word.is_unknown()) {
-            any = true;
+            let wants = wants.get_or_insert_with(Wants::new);
             for block in piece_keys(&word.folded).iter().filter_map(|key| directory.block_of(key)) {
                 block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
             }
         }
-        any
+        wants
     }
 
     /// Takes words still unknown apart.
@@ -255,12 +265,12 @@ impl Lookup {
                 continue;
             };
             if let Some(block) = wave.get(extent)
-                && !self.blocks.contains_key(&at)
+                && block_at(&self.blocks, at).is_none()
             {
                 let parsed = inflate(block, "dictionary")
                     .and_then(|raw| DictionaryBlock::parse(&raw, entry.postings.start))
                     .map_err(|error| (extent, error))?;
-                self.blocks.insert(at, parsed);
+                self.blocks.push((at, parsed));
             }
         }
         Ok(())
@@ -271,12 +281,14 @@ impl Lookup {
         self.words.iter().filter(|word| !word.alternatives.is_empty())
     }
 
-    /// The entries to read.
-    pub fn entries(&self) -> impl Iterator<Item = Extent> {
-        self.words.iter().flat_map(|word| {
-            let rows = word.substitutes.iter().map(|&(extent, _)| extent);
-            word.alternatives.iter().map(|entry| entry.extent).chain(rows)
-        })
+    /// Wants the entries: posting lists and term rows.
+    pub fn want_entries(&self) -> Wants {
+        let mut wants = Wants::new();
+        for word in &self.words {
+            word.alternatives.iter().for_each(|entry| wants.block(entry.extent));
+            word.substitutes.iter().for_each(|&(extent, _)| wants.block(extent));
+        }
+        wants
     }
 
     /// The posting lists, one clause for every known word.
@@ -304,8 +316,8 @@ impl Lookup {
 
     /// The query's embedding: the sum of the rows of its words.
     ///
-    /// A word that is in the dictionary counts with its own row; one that is not, with the mean of
-    /// its completions or corrections.
+    /// A word that is in the dictionary counts with its own row; one that is corrected, with that of
+    /// the first correction; an unfinished one, with the mean of its completions.
     ///
     /// # Errors
     /// The entry that is damaged.
@@ -319,7 +331,7 @@ impl Lookup {
             // The fit weighs a repeated term by the root of its count, so the query does too.
             let weight = libm::sqrtf(word.count as f32);
             let exact = word.alternatives.first().is_some_and(|first| first.term == word.term);
-            let used = if exact { 1 } else { word.alternatives.len() };
+            let used = if exact || word.corrected { 1 } else { word.alternatives.len() };
             for Alternative { extent, .. } in &word.alternatives[..used] {
                 add(*extent, weight / used as f32)?;
             }
@@ -378,6 +390,11 @@ impl Word {
     }
 }
 
+/// Characters that two words have in common at their beginning.
+fn shared_prefix(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
+}
+
 fn alternative(root: &Root, entry: &Entry<'_>, weight: u32) -> Alternative {
     let extent = entry_extent(root, entry);
     Alternative { term: String::from(entry.term), info: entry.info, extent, weight }
@@ -391,10 +408,19 @@ fn entry_extent(root: &Root, entry: &Entry<'_>) -> Extent {
 /// The dictionary entry of `key`, if its block is at hand and has it.
 fn lookup<'b>(
     directory: &Directory,
-    blocks: &'b BTreeMap<usize, DictionaryBlock>,
+    blocks: &'b [(usize, DictionaryBlock)],
     key: &str,
 ) -> Option<Entry<'b>> {
-    blocks.get(&directory.block_of(key)?)?.lookup(key)
+    block_at(blocks, directory.block_of(key)?)?.lookup(key)
+}
+
+fn block_at(blocks: &[(usize, DictionaryBlock)], at: usize) -> Option<&DictionaryBlock> {
+    blocks.iter().find(|(number, _)| *number == at).map(|(_, block)| block)
+}
+
+/// Most frequent first, ties by term.
+fn by_frequency(a: &Alternative, b: &Alternative) -> Ordering {
+    b.info.df.cmp(&a.info.df).then_with(|| a.term.cmp(&b.term))
 }
 
 /// Where dictionary block `block` lies; `None` where the directory contradicts the root.

@@ -1,84 +1,86 @@
 //! Recently used blocks.
 
+use super::Block;
 use crate::index::Extent;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 
-/// Keeps blocks up to a number of bytes and forgets the least recently used first.
+/// Keeps blocks up to a number of bytes and forgets those that were not used for longest.
+///
+/// There are two generations: what is used moves to the young one, and when that holds half of the
+/// bytes it becomes the old one, whose blocks are forgotten.
 #[derive(Debug)]
 pub struct Cache {
     capacity: usize,
+    /// Bytes in the young generation.
     used: usize,
-    clock: u64,
-    blocks: BTreeMap<Extent, (u64, Arc<[u8]>)>,
-    by_age: BTreeMap<u64, Extent>,
+    young: BTreeMap<Extent, Block>,
+    old: BTreeMap<Extent, Block>,
 }
 
 impl Cache {
     /// A cache of at most `capacity` bytes of payload.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, used: 0, clock: 0, blocks: BTreeMap::new(), by_age: BTreeMap::new() }
+        Self { capacity, used: 0, young: BTreeMap::new(), old: BTreeMap::new() }
     }
 
     /// The payload of a block, if it is kept.
-    pub fn get(&mut self, extent: Extent) -> Option<Arc<[u8]>> {
-        let (age, bytes) = self.blocks.get_mut(&extent)?;
-        self.by_age.remove(age);
-        self.clock += 1;
-        *age = self.clock;
-        self.by_age.insert(self.clock, extent);
-        Some(bytes.clone())
+    pub fn get(&mut self, extent: Extent) -> Option<Block> {
+        if let Some(block) = self.young.get(&extent) {
+            return Some(block.clone());
+        }
+        let block = self.old.get(&extent)?.clone();
+        self.insert(extent, block.clone());
+        Some(block)
     }
 
-    /// Keeps a payload; one larger than the whole cache is not kept.
-    pub fn insert(&mut self, extent: Extent, bytes: Arc<[u8]>) {
-        if bytes.len() > self.capacity {
+    /// Keeps a payload; one larger than half of the cache is not kept.
+    pub fn insert(&mut self, extent: Extent, block: Block) {
+        let (len, half) = (block.len(), self.capacity / 2);
+        if len > half || self.young.contains_key(&extent) {
             return;
         }
-        self.clock += 1;
-        self.used += bytes.len();
-        if let Some((age, old)) = self.blocks.insert(extent, (self.clock, bytes)) {
-            self.by_age.remove(&age);
-            self.used -= old.len();
+        if self.used + len > half {
+            self.old = core::mem::take(&mut self.young);
+            self.used = 0;
         }
-        self.by_age.insert(self.clock, extent);
-        while self.used > self.capacity {
-            let Some((_, oldest)) = self.by_age.pop_first() else { break };
-            if let Some((_, bytes)) = self.blocks.remove(&oldest) {
-                self.used -= bytes.len();
-            }
-        }
+        self.used += len;
+        self.young.insert(extent, block);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::sync::Arc;
 
     fn extent(offset: u64) -> Extent {
         Extent { offset, len: 104 }
     }
 
+    fn block(len: usize) -> Block {
+        Block(Arc::from(alloc::vec![0; len]))
+    }
+
     #[test]
-    fn least_recently_used_block_is_forgotten_first() {
-        let mut cache = Cache::new(300);
-        for offset in 0..3 {
-            cache.insert(extent(offset), Arc::from([0u8; 100]));
+    fn blocks_used_again_outlive_those_that_are_not() {
+        let mut cache = Cache::new(400);
+        for offset in 0..4 {
+            cache.insert(extent(offset), block(100));
         }
         assert!(cache.get(extent(0)).is_some());
-        cache.insert(extent(3), Arc::from([0u8; 100]));
+        cache.insert(extent(4), block(100));
         assert!(cache.get(extent(1)).is_none());
-        assert!(cache.get(extent(0)).is_some() && cache.get(extent(2)).is_some());
+        assert!(cache.get(extent(0)).is_some() && cache.get(extent(4)).is_some());
     }
 
     #[test]
     fn inserting_twice_counts_once_and_giants_are_not_kept() {
-        let mut cache = Cache::new(250);
-        cache.insert(extent(0), Arc::from([0u8; 100]));
-        cache.insert(extent(0), Arc::from([1u8; 100]));
-        cache.insert(extent(1), Arc::from([0u8; 100]));
+        let mut cache = Cache::new(400);
+        cache.insert(extent(0), block(100));
+        cache.insert(extent(0), block(100));
+        cache.insert(extent(1), block(100));
         assert_eq!(cache.used, 200);
-        cache.insert(extent(2), Arc::from([0u8; 251]));
+        cache.insert(extent(2), block(201));
         assert!(cache.get(extent(2)).is_none() && cache.get(extent(0)).is_some());
     }
 }

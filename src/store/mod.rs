@@ -33,6 +33,7 @@ use crate::index::Root;
 use crate::index::RootError;
 use crate::index::Run;
 use crate::index::payload;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -40,7 +41,10 @@ use alloc::vec::Vec;
 use cache::Cache;
 use core::cell::RefCell;
 use core::fmt;
-use futures_util::future::try_join_all;
+use core::future::Future;
+use core::future::poll_fn;
+use core::task::Poll;
+use futures_util::future::try_maybe_done;
 
 /// Blocks kept by default: what a visit of some dozen searches touches.
 pub const DEFAULT_CACHE_BYTES: usize = 16 << 20;
@@ -244,22 +248,33 @@ impl<S: Source> Store<S> {
     /// # Errors
     /// The first read or block that failed; nothing of a failed read is kept.
     pub async fn wave(&self, wants: &Wants) -> Result<Wave, StoreError> {
-        let mut blocks: BTreeMap<Extent, Block> = BTreeMap::new();
-        let mut missing: Vec<Extent> = wants.resident.clone();
-        {
+        let (mut wave, reads) = self.plan(wants)?;
+        if !reads.is_empty() {
+            let pieces = reads.iter().flat_map(|read| &read.pieces);
+            let bytes = join(pieces.map(|piece| self.source.read(&piece.file, piece.range.clone())));
+            self.receive(&reads, bytes.await?, &mut wave)?;
             let mut cache = self.cache.borrow_mut();
             for &extent in &wants.blocks {
-                match cache.get(extent) {
-                    Some(bytes) => {
-                        blocks.insert(extent, Block(bytes));
-                    }
-                    None => missing.push(extent),
+                if let Some(block) = wave.get(extent) {
+                    cache.insert(extent, block.clone());
                 }
             }
-            self.stats.borrow_mut().cached += blocks.len() as u32;
         }
-        if missing.is_empty() {
-            return Ok(Wave { blocks });
+        Ok(wave)
+    }
+
+    /// Blocks at hand, and reads for the others.
+    fn plan(&self, wants: &Wants) -> Result<(Wave, Vec<Read>), StoreError> {
+        let mut wave = Wave::default();
+        let mut missing: Vec<Extent> = wants.resident.clone();
+        let mut cache = self.cache.borrow_mut();
+        for &extent in &wants.blocks {
+            match cache.get(extent) {
+                Some(block) => {
+                    wave.blocks.insert(extent, block);
+                }
+                None => missing.push(extent),
+            }
         }
         for &extent in &missing {
             // Extents out of a dictionary are numbers that a file made up.
@@ -273,30 +288,47 @@ impl<S: Source> Store<S> {
             }
         }
         let reads = plan::plan(&self.root, missing);
-        {
-            let mut stats = self.stats.borrow_mut();
-            stats.waves += 1;
-            stats.requests += reads.iter().map(|read| read.pieces.len() as u32).sum::<u32>();
-        }
-        let buffers = try_join_all(reads.iter().map(|read| self.read(read))).await?;
-        for (read, buffer) in reads.iter().zip(&buffers) {
-            self.stats.borrow_mut().bytes += buffer.read;
+        let mut stats = self.stats.borrow_mut();
+        stats.cached += wave.blocks.len() as u32;
+        stats.waves += u32::from(!reads.is_empty());
+        stats.requests += reads.iter().map(|read| read.pieces.len() as u32).sum::<u32>();
+        Ok((wave, reads))
+    }
+
+    /// Checks what the pieces of the reads brought, and cuts it into blocks.
+    fn receive(
+        &self,
+        reads: &[Read],
+        pieces: Vec<Vec<u8>>,
+        wave: &mut Wave,
+    ) -> Result<(), StoreError> {
+        let mut pieces = pieces.into_iter();
+        for read in reads {
+            let mut bytes = Vec::with_capacity((read.range.end - read.range.start) as usize);
+            for (piece, brought) in read.pieces.iter().zip(&mut pieces) {
+                let got = brought.len() as u64;
+                let expected =
+                    piece.range.as_ref().map_or(piece.file_len, |range| range.end - range.start);
+                if got != expected {
+                    let problem = SourceProblem::WrongLength { expected, got };
+                    return Err(SourceError::new(&piece.file, piece.range.clone(), problem).into());
+                }
+                self.stats.borrow_mut().bytes += got;
+                let used = piece.skip as usize..(piece.skip + piece.take) as usize;
+                bytes.extend_from_slice(brought.get(used).unwrap_or(&[]));
+            }
             for &extent in &read.extents {
                 let start = (extent.offset - read.range.start) as usize;
-                let bytes = buffer.bytes.get(start..start + extent.len as usize).unwrap_or(&[]);
-                let what = self.root.section(extent.offset);
-                let payload = payload(bytes, self.root.build_id, extent, what)
-                    .map_err(|error| self.damaged(extent, error))?;
-                blocks.insert(extent, Block(Arc::from(payload)));
+                let block = bytes.get(start..start + extent.len as usize).unwrap_or(&[]);
+                let payload =
+                    payload(block, self.root.build_id, extent, "block").map_err(|error| {
+                        let what = self.root.section(extent.offset);
+                        self.damaged(extent, FormatError { what, ..error })
+                    })?;
+                wave.blocks.insert(extent, Block(Arc::from(payload)));
             }
         }
-        let mut cache = self.cache.borrow_mut();
-        for &extent in &wants.blocks {
-            if let Some(block) = blocks.get(&extent) {
-                cache.insert(extent, block.0.clone());
-            }
-        }
-        Ok(Wave { blocks })
+        Ok(())
     }
 
     /// The error for a block whose payload turned out not to be what its section holds.
@@ -305,37 +337,28 @@ impl<S: Source> Store<S> {
         let file = self.root.files.name(part).unwrap_or_default();
         StoreError::Format { file, offset: extent.offset, error }
     }
-
-    async fn read(&self, read: &Read) -> Result<Buffer, StoreError> {
-        let pieces =
-            try_join_all(read.pieces.iter().map(|piece| async move {
-                let bytes = self.source.read(&piece.file, piece.range.clone()).await?;
-                let expected = match &piece.range {
-                    Some(range) => range.end - range.start,
-                    None => piece.file_len,
-                };
-                if bytes.len() as u64 != expected {
-                    let problem =
-                        SourceProblem::WrongLength { expected, got: bytes.len() as u64 };
-                    return Err(SourceError::new(&piece.file, piece.range.clone(), problem));
-                }
-                Ok(bytes)
-            }))
-            .await?;
-        let read_bytes = pieces.iter().map(|bytes| bytes.len() as u64).sum();
-        let mut bytes = Vec::with_capacity((read.range.end - read.range.start) as usize);
-        for (piece, piece_bytes) in read.pieces.iter().zip(&pieces) {
-            let start = (piece.skip as usize).min(piece_bytes.len());
-            let end = (start + piece.take as usize).min(piece_bytes.len());
-            bytes.extend_from_slice(&piece_bytes[start..end]);
-        }
-        Ok(Buffer { bytes, read: read_bytes })
-    }
 }
 
-/// What one read brought: the bytes of its range and how many had to be read for them.
-#[derive(Debug)]
-struct Buffer {
-    bytes: Vec<u8>,
-    read: u64,
+/// Waits for all reads side by side and returns their bytes in order, or the first failure.
+///
+/// A wave has few reads, so all of them are polled whenever one wakes; what `try_join_all` does to
+/// avoid that takes 8 kB of code.
+async fn join<F>(reads: impl Iterator<Item = F>) -> Result<Vec<Vec<u8>>, SourceError>
+where
+    F: Future<Output = Result<Vec<u8>, SourceError>>,
+{
+    let mut reads: Vec<_> = reads.map(|read| Box::pin(try_maybe_done(read))).collect();
+    poll_fn(|context| {
+        let mut all = Poll::Ready(Ok(()));
+        for read in &mut reads {
+            match read.as_mut().poll(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(failed)) => return Poll::Ready(Err(failed)),
+                Poll::Pending => all = Poll::Pending,
+            }
+        }
+        all
+    })
+    .await?;
+    Ok(reads.iter_mut().filter_map(|read| read.as_mut().take_output()).collect())
 }

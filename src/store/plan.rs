@@ -2,6 +2,7 @@
 
 use crate::index::Extent;
 use crate::index::Root;
+use crate::sort::sort_by;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -41,7 +42,7 @@ pub struct Piece {
 /// The fewest reads that bring all extents without fetching gaps larger than [`GAP_BYTES`]; where
 /// parts are read whole, extents of one part share one read.
 pub fn plan(root: &Root, mut extents: Vec<Extent>) -> Vec<Read> {
-    extents.sort_unstable();
+    sort_by(&mut extents, Ord::cmp);
     extents.dedup();
     let mut reads: Vec<Read> = Vec::new();
     for extent in extents {

@@ -7,7 +7,7 @@ mod convert;
 mod error;
 mod source;
 
-use convert::JsMeta;
+use coracle::document::Value;
 use coracle::search::Engine;
 use coracle::store::BUNDLE_MAGIC;
 use coracle::store::Bundle;
@@ -18,6 +18,7 @@ use js_sys::Object;
 use js_sys::Promise;
 use js_sys::Uint8Array;
 use serde::Serialize;
+use serde::Serializer;
 use source::AnySource;
 use source::Http;
 use std::collections::BTreeMap;
@@ -41,23 +42,29 @@ pub fn start() {
 
 /// An opened index.
 #[wasm_bindgen]
+#[derive(Debug)]
 pub struct CoracleIndex {
     engine: Engine<AnySource>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Info {
+struct Info<'a> {
     build_id: String,
     documents: u32,
     chunks: u32,
     terms: u32,
-    fields: Vec<String>,
+    fields: Vec<&'a str>,
     bytes: f64,
-    embedder: Option<String>,
+    embedder: Option<&'a str>,
     dim: Option<u32>,
     offline_queries: bool,
-    figures: BTreeMap<String, f64>,
+    #[serde(serialize_with = "figures")]
+    figures: &'a [(String, f64)],
+}
+
+fn figures<S: Serializer>(figures: &[(String, f64)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(figures.iter().map(|(name, figure)| (name, figure)))
 }
 
 #[derive(Serialize)]
@@ -70,7 +77,8 @@ struct PassageOut {
     text: String,
     tokens: u32,
     span: (f64, f64),
-    meta: BTreeMap<String, JsMeta>,
+    #[serde(serialize_with = "convert::meta")]
+    meta: BTreeMap<String, Value>,
 }
 
 #[wasm_bindgen]
@@ -118,7 +126,7 @@ impl CoracleIndex {
             }
         };
         let found = found.map_err(|bad| error::search(&bad))?;
-        convert::result(&query, options.mode, found)
+        convert::result(&query, options.mode, &found)
     }
 
     /// The whole text of a chunk with its document's title and address.
@@ -134,7 +142,7 @@ impl CoracleIndex {
             text: passage.text,
             tokens: passage.tokens,
             span: (passage.span.start as f64, passage.span.end as f64),
-            meta: convert::meta(document.meta),
+            meta: document.meta,
         })
     }
 
@@ -147,12 +155,12 @@ impl CoracleIndex {
             documents: root.counts.documents,
             chunks: root.counts.chunks,
             terms: root.counts.terms,
-            fields: root.columns.iter().map(|(name, _)| name.clone()).collect(),
+            fields: root.columns.iter().map(|(name, _)| name.as_str()).collect(),
             bytes: root.body_len as f64,
-            embedder: vectors.map(|vectors| vectors.embedder.clone()),
+            embedder: vectors.map(|vectors| vectors.embedder.as_str()),
             dim: vectors.map(|vectors| vectors.dim),
             offline_queries: vectors.is_some_and(|vectors| vectors.term_rows),
-            figures: root.figures.iter().cloned().collect(),
+            figures: &root.figures,
         })
     }
 }

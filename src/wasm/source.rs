@@ -11,7 +11,6 @@ use js_sys::Promise;
 use js_sys::Reflect;
 use js_sys::Uint8Array;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
@@ -39,6 +38,7 @@ export interface Source {
 extern "C" {
     /// A source supplied by the host.
     #[wasm_bindgen(typescript_type = "Source")]
+    #[derive(Debug)]
     pub type HostSource;
 
     #[wasm_bindgen(method, catch)]
@@ -51,6 +51,7 @@ extern "C" {
 }
 
 /// Where an index is read from.
+#[derive(Debug)]
 pub enum AnySource {
     /// Files under an address.
     Http(Http),
@@ -102,10 +103,11 @@ fn host_problem(thrown: &JsValue) -> SourceProblem {
 }
 
 /// Files under an address, read by `fetch`.
+#[derive(Debug)]
 pub struct Http {
     base: String,
     /// Files of hosts that ignore ranges: fetched once, cut here.
-    whole: RefCell<BTreeMap<String, Rc<Vec<u8>>>>,
+    whole: RefCell<Vec<(String, Rc<Vec<u8>>)>>,
 }
 
 /// Stops the request when the search that needs it is given up.
@@ -127,8 +129,8 @@ impl Http {
     }
 
     async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
-        let kept = self.whole.borrow().get(file).cloned();
-        if let Some(whole) = kept {
+        let kept = self.whole.borrow().iter().find(|(name, _)| name == file).cloned();
+        if let Some((_, whole)) = kept {
             return cut(file, &whole, range);
         }
         let fail = |problem| SourceError::new(file, range.clone(), problem);
@@ -160,7 +162,11 @@ impl Http {
         guard.0 = None;
         if response.status() == 200 && range.is_some() {
             let whole = Rc::new(bytes);
-            self.whole.borrow_mut().insert(file.to_string(), whole.clone());
+            let mut kept = self.whole.borrow_mut();
+            // Reads of one wave run side by side: another may have kept it meanwhile.
+            if kept.iter().all(|(name, _)| name != file) {
+                kept.push((file.to_string(), whole.clone()));
+            }
             return cut(file, &whole, range);
         }
         Ok(bytes)
