@@ -3,7 +3,6 @@
 //! `cargo bench --bench words`. The text is made up, of words as frequent as Zipf's law has them, so
 //! that it runs anywhere and is the same everywhere.
 
-use core::hint::black_box;
 use coracle::postings::Block;
 use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
@@ -18,6 +17,7 @@ use coracle::postings::top_k;
 use coracle::text::Analyzer;
 use coracle::text::Language;
 use coracle::text::StopWords;
+use core::hint::black_box;
 use criterion::Criterion;
 use criterion::Throughput;
 use criterion::criterion_group;
@@ -31,7 +31,10 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as f64 / f64::from(1u32 << 31)
     }
 }
@@ -53,7 +56,14 @@ fn chunk(random: &mut Random) -> String {
 fn index(analyzer: Analyzer, texts: &[String]) -> Postings {
     let mut builder = PostingsBuilder::new(Bm25Params::default());
     for body in texts {
-        builder.push(&ChunkTerms::new(analyzer, &ChunkFields { title: "", headings: &[], body }));
+        builder.push(&ChunkTerms::new(
+            analyzer,
+            &ChunkFields {
+                title: "",
+                headings: &[],
+                body,
+            },
+        ));
     }
     builder.finish()
 }
@@ -76,7 +86,8 @@ fn words(criterion: &mut Criterion) {
     });
 
     let postings = index(analyzer, &texts);
-    let mut terms: Vec<EncodedTerm<'_>> = (0..postings.len()).map(|at| postings.encode(at)).collect();
+    let mut terms: Vec<EncodedTerm<'_>> =
+        (0..postings.len()).map(|at| postings.encode(at)).collect();
     terms.sort_by_key(|term| core::cmp::Reverse(term.df));
     let list = |term: &'_ EncodedTerm<'_>| (term.df, term.entry.clone());
     let common: Vec<(u32, Vec<u8>)> = terms[..5].iter().map(list).collect();
@@ -94,12 +105,16 @@ fn words(criterion: &mut Criterion) {
         });
     });
     for (name, lists) in [("top_10_common", &common), ("top_10_mixed", &mixed)] {
-        group.throughput(Throughput::Elements(lists.iter().map(|(df, _)| u64::from(*df)).sum()));
+        group.throughput(Throughput::Elements(
+            lists.iter().map(|(df, _)| u64::from(*df)).sum(),
+        ));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let clauses: Vec<Clause<'_>> = lists
                     .iter()
-                    .map(|(df, entry)| Clause::one(PostingList::parse(entry, *df).unwrap(), WEIGHT_ONE))
+                    .map(|(df, entry)| {
+                        Clause::one(PostingList::parse(entry, *df).unwrap(), WEIGHT_ONE)
+                    })
                     .collect();
                 top_k(&clauses, CHUNKS as u32, 10, None).unwrap()
             });

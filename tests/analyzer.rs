@@ -29,7 +29,12 @@ fn terms(text: &str) -> BTreeSet<String> {
 fn naming_conventions_meet() {
     let expected = terms("convert_string_view");
     assert!(expected.contains("convertstringview"));
-    for name in ["convertStringView", "ConvertStringView", "CONVERT_STRING_VIEW", "convert-string-view"] {
+    for name in [
+        "convertStringView",
+        "ConvertStringView",
+        "CONVERT_STRING_VIEW",
+        "convert-string-view",
+    ] {
         assert_eq!(terms(name), expected, "{name}");
     }
 }
@@ -37,17 +42,29 @@ fn naming_conventions_meet() {
 #[test]
 fn query_for_a_part_or_for_the_whole_finds_the_name() {
     for (text, queries) in [
-        ("class DiffExecutor {", &["diff executor", "diffexecutor", "DiffExecutors"][..]),
-        ("std::vector<int> v;", &["std::vector", "vectors", "vector std"]),
+        (
+            "class DiffExecutor {",
+            &["diff executor", "diffexecutor", "DiffExecutors"][..],
+        ),
+        (
+            "std::vector<int> v;",
+            &["std::vector", "vectors", "vector std"],
+        ),
         ("compile with /O2 or -O2", &["/O2", "-O2", "o2"]),
         ("int32_t and utf-8", &["int32_t", "utf8", "UTF-8", "int 32"]),
         ("C++/CLI, F# and C#", &["c++", "c#", "F#", "cli"]),
-        ("obj.push_back(x)", &["obj.push_back", "push_back", "pushBack", "push"]),
+        (
+            "obj.push_back(x)",
+            &["obj.push_back", "push_back", "pushBack", "push"],
+        ),
     ] {
         let indexed = terms(text);
         for query in queries {
             let wanted = analyzer().query_terms(query).terms;
-            assert!(wanted.iter().any(|term| indexed.contains(&term.term)), "{query} in {text}");
+            assert!(
+                wanted.iter().any(|term| indexed.contains(&term.term)),
+                "{query} in {text}"
+            );
         }
     }
     assert!(!terms("plain C").contains("c++") && !terms("C++").contains("c"));
@@ -56,7 +73,9 @@ fn query_for_a_part_or_for_the_whole_finds_the_name() {
 #[test]
 fn long_runs_are_cut_and_do_not_take_quadratic_time() {
     let long = "ab_".repeat(200_000) + &"x".repeat(1_000_000) + &".y".repeat(200_000);
-    analyzer().analyze(&long, StopWords::Drop, &mut |token| assert!(token.term.len() <= MAX_TERM_BYTES));
+    analyzer().analyze(&long, StopWords::Drop, &mut |token| {
+        assert!(token.term.len() <= MAX_TERM_BYTES)
+    });
 }
 
 proptest! {

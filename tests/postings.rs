@@ -139,7 +139,7 @@ fn impacts_rank_as_full_scan_bm25_within_quantization() {
             .collect();
         let found = top_k(&clauses, postings.chunk_count(), 50, None).unwrap();
         assert_eq!(
-            found.total as usize,
+            found.total() as usize,
             exact.iter().filter(|score| **score > 0.0).count()
         );
         // Each term is off by half a step at most, or a step where it was raised to 1.
@@ -195,6 +195,13 @@ fn build_is_the_same_however_often_it_runs() {
 }
 
 #[test]
+fn index_without_chunks_has_no_terms_and_no_hits() {
+    let postings = index(&[]);
+    assert!(postings.is_empty() && postings.chunk_count() == 0);
+    assert_eq!(top_k(&[], 0, 10, None).unwrap().total(), 0);
+}
+
+#[test]
 fn alternatives_count_once_with_the_best_of_them() {
     let bodies: Vec<String> = ["point", "pointer point", "pointer"]
         .map(str::to_owned)
@@ -232,7 +239,7 @@ fn alternatives_count_once_with_the_best_of_them() {
         let best = single(list("point", 16), hit.chunk).max(single(list("pointer", 8), hit.chunk));
         assert_eq!(hit.score, best, "{hit:?}");
     }
-    assert_eq!(found.total, 3);
+    assert_eq!(found.total(), 3);
 }
 
 #[test]
@@ -354,7 +361,7 @@ proptest! {
         let found = top_k(&clauses, bodies.len() as u32, k, Some(&[bitmap])).unwrap();
         let mut expected: Vec<(u32, u32)> = sums.iter().map(|(chunk, sum)| (*chunk, *sum)).collect();
         expected.sort_by_key(|&(chunk, sum)| (std::cmp::Reverse(sum), chunk));
-        prop_assert_eq!(found.total as usize, expected.len());
+        prop_assert_eq!(found.total() as usize, expected.len());
         expected.truncate(k);
         let hits: Vec<(u32, u32)> = found.hits.iter().map(|hit| (hit.chunk, hit.score)).collect();
         prop_assert_eq!(hits, expected);

@@ -5,6 +5,7 @@
 //! variable there is nothing to measure and the tests say so.
 
 #![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::print_stderr, reason = "shows what was measured")]
 
 use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
@@ -152,45 +153,45 @@ fn assert_reaches(name: &str, least: f64) {
 
 #[test]
 fn scifact_claims_reach_the_published_level() {
-    assert_reaches("scifact", 0.68);
+    assert_reaches("scifact", 0.695);
 }
 
 #[test]
 fn nfcorpus_questions_reach_the_published_level() {
-    assert_reaches("nfcorpus", 0.32);
+    assert_reaches("nfcorpus", 0.325);
 }
 
 #[test]
 fn cranfield_questions_reach_the_level() {
-    assert_reaches("cranfield", 0.50);
+    assert_reaches("cranfield", 0.52);
 }
 
 #[test]
 fn questions_about_code_reach_the_level_of_split_identifiers() {
-    assert_reaches("tech-code", 0.70);
+    assert_reaches("tech-code", 0.72);
 }
 
 #[test]
 fn questions_about_documentation_reach_the_level() {
-    assert_reaches("tech-docs", 0.69);
+    assert_reaches("tech-docs", 0.73);
 }
 
 #[test]
 fn chinese_bigrams_reach_the_level() {
-    assert_reaches("xquad-zh", 0.95);
+    assert_reaches("xquad-zh", 0.955);
 }
 
 #[test]
 fn thai_trigrams_reach_the_level() {
-    assert_reaches("xquad-th", 0.94);
+    assert_reaches("xquad-th", 0.96);
 }
 
 #[test]
 fn german_words_without_stemming_reach_the_level() {
-    assert_reaches("xquad-de", 0.90);
+    assert_reaches("xquad-de", 0.92);
 }
 
 #[test]
 fn english_paragraphs_reach_the_level() {
-    assert_reaches("xquad-en", 0.95);
+    assert_reaches("xquad-en", 0.96);
 }

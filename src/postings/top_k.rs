@@ -58,12 +58,26 @@ pub struct KeywordHit {
 }
 
 
+/// The best hits, and all that there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopK {
+    /// By score, then by chunk.
+    pub hits: Vec<KeywordHit>,
+    /// Chunks that hold at least one term and are allowed, as a bitmap like `allowed`.
+    pub matches: Vec<u64>,
+}
+
+impl TopK {
+    /// How many chunks hold at least one term and are allowed.
+    pub fn total(&self) -> u32 {
+        self.matches.iter().map(|word| word.count_ones()).sum()
+    }
+}
+
 /// Finds the `k` best chunks, of those that `allowed` has, for the sum of `clauses`.
 ///
 /// `allowed` is a bitmap, the least significant bit of the first word for chunk 0; chunks past its
-/// end are not allowed. Chunks from `chunk_count` on do not exist. Hits come by score, then by chunk;
-/// every allowed chunk that holds at least one term is added to `matches`, a bitmap of the same
-/// layout, where it has a bit for it.
+/// end are not allowed. Chunks from `chunk_count` on do not exist.
 ///
 /// # Errors
 /// [`FormatError`] when a list is damaged or names a chunk that does not exist.
@@ -74,8 +88,7 @@ pub fn top_k(
     chunk_count: u32,
     k: usize,
     allowed: Option<&[u64]>,
-    matches: &mut [u64],
-) -> Result<Vec<KeywordHit>, FormatError> {
+) -> Result<TopK, FormatError> {
     let mut cursors: Vec<Vec<Cursor<'_, '_>>> = Vec::with_capacity(clauses.len());
     for clause in clauses {
         let lists = clause.alternatives.iter();
@@ -85,6 +98,7 @@ pub fn top_k(
                 .collect::<Result<_, _>>()?,
         );
     }
+    let mut matches = vec![0u64; (chunk_count as usize).div_ceil(64)];
     // The worst of the best is on top: by score, and of equals the later chunk.
     let mut best: BinaryHeap<Reverse<(u32, Reverse<ChunkId>)>> = BinaryHeap::new();
     let mut sums = vec![0u32; WINDOW as usize];
@@ -94,7 +108,9 @@ pub fn top_k(
         sums.fill(0);
         for clause in &mut cursors {
             if let [only] = clause.as_mut_slice() {
-                only.drain_window(start, |at, score| sums[at] += score)?;
+                only.drain_window(start, |at, score| {
+                    sums[at] = sums[at].saturating_add(score);
+                })?;
                 continue;
             }
             maxima.fill(0);
@@ -102,16 +118,14 @@ pub fn top_k(
                 cursor.drain_window(start, |at, score| maxima[at] = maxima[at].max(score))?;
             }
             for (sum, maximum) in sums.iter_mut().zip(&maxima) {
-                *sum += maximum;
+                *sum = sum.saturating_add(*maximum);
             }
         }
         for (chunk, &score) in (start..).zip(&sums) {
             if score == 0 || !is_allowed(allowed, chunk) {
                 continue;
             }
-            if let Some(word) = matches.get_mut(chunk as usize / 64) {
-                *word |= 1 << (chunk % 64);
-            }
+            matches[chunk as usize / 64] |= 1 << (chunk % 64);
             let entry = Reverse((score, Reverse(chunk)));
             if best.len() < k {
                 best.push(entry);
@@ -126,7 +140,7 @@ pub fn top_k(
     for Reverse((score, Reverse(chunk))) in best.into_sorted_vec() {
         hits.push(KeywordHit { chunk, score, contributions: contributions(clauses, chunk)? });
     }
-    Ok(hits)
+    Ok(TopK { hits, matches })
 }
 
 /// What each clause contributes to the score of `chunk`; 0 where the chunk lacks it.

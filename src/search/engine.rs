@@ -27,8 +27,11 @@ use crate::index::Passage;
 use crate::index::Root;
 use crate::index::inflate;
 use crate::postings::KeywordHit;
+use crate::postings::TopK;
 use crate::postings::WEIGHT_ONE;
+use crate::postings::contributions;
 use crate::postings::dictionary::Directory;
+use crate::postings::top_k;
 use crate::store::Source;
 use crate::store::Store;
 use crate::store::StoreError;
@@ -191,20 +194,15 @@ impl<S: Source> Engine<S> {
 
         // Two rankings.
         let depth_each = CANDIDATES.max(4 * depth);
-        let mut matches = alloc::vec![0u64; (root.counts.chunks as usize).div_ceil(64)];
-        let clauses = lookup.clauses(&entries, row_dim_of(root)).map_err(|(at, bad)| self.damaged(at, bad))?;
+        let clauses = lookup
+            .clauses(&entries, row_dim_of(root))
+            .map_err(|(at, bad)| self.damaged(at, bad))?;
         let by_words = match options.mode {
-            Mode::Vector => Vec::new(),
+            Mode::Vector => TopK::default(),
             _ => {
-                let words = allowed.as_ref().map(Bitmap::words);
-                crate::postings::top_k(
-                    &clauses,
-                    root.counts.chunks,
-                    depth_each,
-                    words,
-                    &mut matches,
-                )
-                .map_err(|bad| self.damaged_entries(bad))?
+                let allowed = allowed.as_ref().map(Bitmap::words);
+                top_k(&clauses, root.counts.chunks, depth_each, allowed)
+                    .map_err(|bad| self.damaged_entries(bad))?
             }
         };
         let by_meaning = match dense {
@@ -217,7 +215,7 @@ impl<S: Source> Engine<S> {
         };
 
         // One ranking, by estimates first, then by int8 codes.
-        let mut candidates = self.unite(&layout, by_words, &by_meaning);
+        let mut candidates = self.unite(&layout, by_words.hits, &by_meaning);
         if let Some((resident, query)) = dense {
             let unknown: Vec<ChunkId> = candidates
                 .values()
@@ -233,7 +231,7 @@ impl<S: Source> Engine<S> {
                 for candidate in candidates.values_mut() {
                     if candidate.contributions.is_empty() {
                         candidate.contributions =
-                            crate::postings::contributions(&clauses, candidate.chunk)
+                            contributions(&clauses, candidate.chunk)
                                 .map_err(|bad| self.damaged_entries(bad))?;
                         candidate.parts.keyword = candidate.contributions.iter().sum();
                     }
@@ -256,7 +254,7 @@ impl<S: Source> Engine<S> {
             }
             rank(&mut ranked, mode, options.fusion);
         }
-        let mut matches = Bitmap::from_words(root.counts.chunks, matches);
+        let mut matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
         for candidate in &ranked {
             matches.set(candidate.chunk);
         }

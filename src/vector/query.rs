@@ -38,7 +38,7 @@ pub struct Query {
     pub(super) kernels: &'static Kernels,
     /// `code_dim / 4` tables of 16 bytes.
     pub(super) tables: Vec<u8>,
-    /// Four bit planes of `code_dim / 64` words, least significant plane first.
+    /// `code_dim / 64` groups of four words: 64 bits of each of the four planes.
     pub(super) planes: Vec<u64>,
     /// The rotated query in integers.
     pub(super) int8: Vec<i16>,
@@ -129,13 +129,14 @@ impl Query {
 fn tables(levels: &[u8]) -> Vec<u8> {
     let mut tables = Vec::with_capacity(4 * levels.len());
     for group in levels.as_chunks::<4>().0 {
-        let mut table = [0u8; 16];
-        table[0] = group.iter().sum();
-        for (bit, level) in group.iter().enumerate() {
-            let (known, new) = table.split_at_mut(1 << bit);
-            for (known, new) in known.iter().zip(new) {
-                // Setting the bit replaces `level` by `15 - level`.
-                *new = known - level + (15 - level);
+        let without: u8 = group.iter().sum();
+        // Setting a bit replaces its level by `15 - level`; the sums stay within 0..=60.
+        let change = group.map(|level| 15u8.wrapping_sub(2 * level));
+        let mut table = [without; 16];
+        for (pattern, sum) in table.iter_mut().enumerate() {
+            for (bit, change) in change.iter().enumerate() {
+                let set = 0u8.wrapping_sub((pattern >> bit & 1) as u8);
+                *sum = sum.wrapping_add(change & set);
             }
         }
         tables.extend_from_slice(&table);
@@ -143,14 +144,21 @@ fn tables(levels: &[u8]) -> Vec<u8> {
     tables
 }
 
-/// Bit `p` of all levels, for `p` from 0 to 3.
+/// For every 64 dimensions four words: bit `p` of their levels, for `p` from 0 to 3.
 fn planes(levels: &[u8]) -> Vec<u64> {
+    /// Gathers the lowest bits of 8 bytes in the highest byte of the product.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
     let mut planes = Vec::with_capacity(levels.len() / 16);
-    for plane in 0..4 {
-        planes.extend(levels.chunks(64).map(|word| {
-            word.iter().enumerate().fold(0u64, |bits, (at, level)| {
-                bits | u64::from(level >> plane & 1) << at
-            })
+    for word in levels.as_chunks::<64>().0 {
+        planes.extend((0..4).map(|plane| {
+            word.as_chunks::<8>()
+                .0
+                .iter()
+                .rev()
+                .fold(0u64, |bits, &eight| {
+                    let lowest = u64::from_le_bytes(eight) >> plane & 0x0101_0101_0101_0101;
+                    bits << 8 | lowest.wrapping_mul(GATHER) >> 56
+                })
         }));
     }
     planes

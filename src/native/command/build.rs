@@ -247,20 +247,23 @@ fn embed(
             return Err(Failure::Usage { flag: "--embedder", problem: problem.into() });
         };
         // Only the chunks' own embeddings are there to fit the terms to.
-        let group = TextGroup { texts: &texts, embeddings: &given.rows, emphasis: 1.0 };
+        let rows = normalised(given.rows, given.dim);
+        let group = TextGroup { texts: &texts, embeddings: &rows, emphasis: 1.0 };
         let table = lexicon.fit(&[group], given.dim, reporter)?;
         return Ok(Some(Embeddings {
             embedder: format!("provided:{}", given.dim),
             dim: given.dim,
             metric: Metric::Cosine,
             term_rows: Some(lexicon.rows(&table, Vec::new())),
-            rows: given.rows,
+            rows,
         }));
     }
     let Some(embedder) = embedder(args)? else { return Ok(None) };
+    let dim = embedder.dim();
     let embed = |stage: &'static str, texts: &[&str]| {
         let stage = reporter.stage(stage, texts.len() as u64);
-        embedder.embed(texts, &|done| stage.advance(done as u64))
+        let rows = embedder.embed(texts, &|done| stage.advance(done as u64))?;
+        Ok::<_, Failure>(normalised(rows, dim))
     };
     let rows = embed("embed", &texts)?;
     // Short texts teach the table what single words mean.
@@ -268,7 +271,6 @@ fn embed(
     let sentence_rows = embed("sentences", &sentences)?;
     let vocabulary = lexicon.vocabulary(&general_word_pieces().map_err(EmbedError::from)?);
     let vocabulary_rows = embed("vocabulary", &vocabulary.texts())?;
-    let dim = embedder.dim();
     let emphasis = FitParams::default().chunk_emphasis;
     let groups = [
         TextGroup { texts: &texts, embeddings: &rows, emphasis },
@@ -283,6 +285,17 @@ fn embed(
         term_rows: Some(lexicon.rows(&table, extra)),
         rows,
     }))
+}
+
+/// Scales every row to length 1: not every embedder does, and the fit is to directions.
+fn normalised(mut rows: Vec<f32>, dim: usize) -> Vec<f32> {
+    for row in rows.chunks_exact_mut(dim) {
+        let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        if norm > 0.0 {
+            row.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+        }
+    }
+    rows
 }
 
 fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> Vec<&'a str> {

@@ -49,44 +49,44 @@ pub const MAX_DIMENSION: usize = 8192;
 /// Bytes of lines that are parsed at once.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// Reads records line by line; `each` gets every non-empty line's number, from 1, with its outcome,
-/// in order. Returns the bytes read.
+/// Reads records line by line; `each` gets the number of every line that is not empty, from 1, and
+/// what `parse` made of it, in order.
 ///
 /// # Errors
-/// Those of `reader`. What is wrong with single lines goes to `each`.
+/// Those of `reader`, after all whole lines before it. What is wrong with single lines goes to
+/// `parse`.
 pub fn read<R: BufRead, T: Send>(
     mut reader: R,
-    max_line_bytes: u64,
+    max_line_bytes: usize,
     parse: impl Fn(Result<Record, Reason>) -> T + Sync,
     mut each: impl FnMut(u64, T),
-) -> io::Result<u64> {
+) -> io::Result<()> {
     let mut line = 0;
-    let mut total = 0;
     loop {
         let mut batch: Vec<(u64, Result<Vec<u8>, Reason>)> = Vec::new();
         let mut batch_bytes = 0;
-        while batch_bytes < BATCH_BYTES {
+        let mut end = None;
+        while end.is_none() && batch_bytes < BATCH_BYTES {
             let mut bytes = Vec::new();
-            let Some(read) = read_line(&mut reader, max_line_bytes, &mut bytes)? else {
-                break;
+            let is_cut = match read_line(&mut reader, max_line_bytes, &mut bytes) {
+                Ok(Some(is_cut)) => is_cut,
+                Ok(None) => {
+                    end = Some(Ok(()));
+                    break;
+                }
+                Err(error) => {
+                    end = Some(Err(error));
+                    break;
+                }
             };
             line += 1;
-            total += read;
-            batch_bytes += bytes.len() + 64;
-            let kept = bytes.len() as u64;
-            if read > kept + 1 && kept >= max_line_bytes {
-                batch.push((
-                    line,
-                    Err(Reason::LineTooLong {
-                        limit: max_line_bytes,
-                    }),
-                ));
+            batch_bytes += bytes.len();
+            if is_cut {
+                let limit = max_line_bytes as u64;
+                batch.push((line, Err(Reason::LineTooLong { limit })));
             } else if !bytes.trim_ascii().is_empty() {
                 batch.push((line, Ok(bytes)));
             }
-        }
-        if batch_bytes == 0 {
-            return Ok(total);
         }
         let parsed: Vec<(u64, T)> = batch
             .into_par_iter()
@@ -95,34 +95,41 @@ pub fn read<R: BufRead, T: Send>(
         for (line, outcome) in parsed {
             each(line, outcome);
         }
+        if let Some(end) = end {
+            return end;
+        }
     }
 }
 
 /// Reads a line without its end into `out`, at most `limit` bytes of it; the rest is skipped
-/// without being kept. Returns the bytes read with the line end, `None` at the end of the input.
-fn read_line<R: BufRead>(reader: &mut R, limit: u64, out: &mut Vec<u8>) -> io::Result<Option<u64>> {
-    let mut total = 0u64;
+/// without being kept. Returns whether something was skipped, `None` at the end of the input.
+fn read_line<R: BufRead>(
+    reader: &mut R,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> io::Result<Option<bool>> {
+    let mut is_empty = true;
+    let mut is_cut = false;
     loop {
         let buffer = match reader.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
         };
         if buffer.is_empty() {
-            return Ok((total > 0).then_some(total));
+            return Ok((!is_empty).then_some(is_cut));
         }
+        is_empty = false;
         let end = buffer.iter().position(|&b| b == b'\n');
         let line = buffer
             .get(..end.unwrap_or(buffer.len()))
             .unwrap_or_default();
-        let room = usize::try_from(limit)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(out.len());
-        out.extend_from_slice(line.get(..room).unwrap_or(line));
+        let kept = line.get(..limit.saturating_sub(out.len())).unwrap_or(line);
+        is_cut |= kept.len() < line.len();
+        out.extend_from_slice(kept);
         let used = line.len() + usize::from(end.is_some());
         reader.consume(used);
-        total += used as u64;
         if end.is_some() {
-            return Ok(Some(total));
+            return Ok(Some(is_cut));
         }
     }
 }
@@ -171,31 +178,16 @@ fn bad_json(text: &str, error: &serde_json::Error) -> Reason {
         .next()
         .unwrap_or_default()
         .to_owned();
-    let around = text
-        .get(column.saturating_sub(2)..)
-        .unwrap_or_default()
-        .trim_start();
-    let is_nan = [
-        "NaN",
-        "Infinity",
-        "-Infinity",
-        "aN",
-        "nfinity",
-        "Inf",
-        "nan",
-        "inf",
-    ]
-    .iter()
-    .any(|word| around.starts_with(word));
-    if is_nan
-        && let Some(open) = text
-            .get(..column.saturating_sub(1))
-            .and_then(|t| t.rfind('['))
-    {
-        let before = text.get(open..column.saturating_sub(1)).unwrap_or_default();
-        return Reason::NonFiniteVector {
-            component: before.matches(',').count(),
-        };
+    // JSON has no word for these, but common writers emit them.
+    let at = column.saturating_sub(1);
+    let around = text.get(at..).unwrap_or_default().trim_start_matches('-');
+    let is_nan = ["NaN", "Infinity", "nan", "inf"]
+        .iter()
+        .any(|word| around.starts_with(word));
+    let before = text.get(..at).unwrap_or_default();
+    if is_nan && let Some(open) = before.rfind('[') {
+        let component = before.get(open..).unwrap_or_default().matches(',').count();
+        return Reason::NonFiniteVector { component };
     }
     Reason::BadJson { column, message }
 }
@@ -322,6 +314,10 @@ mod tests {
             Reason::NonFiniteVector { component: 2 }
         );
         assert_eq!(
+            reason(br#"{"id": 1, "text": "x", "vector": [1, -Infinity]}"#),
+            Reason::NonFiniteVector { component: 1 }
+        );
+        assert_eq!(
             reason(br#"{"id": 1, "text": "x", "vector": [1e39]}"#),
             Reason::NonFiniteVector { component: 0 }
         );
@@ -347,14 +343,13 @@ mod tests {
         input.extend(std::iter::repeat_n(b'x', 100_000));
         input.extend_from_slice(b"\n\n{\"id\":2,\"text\":\"b\"}");
         let mut found = Vec::new();
-        let total = read(
+        read(
             &input[..],
             1000,
             |r| r.map(|r| r.id),
             |line, r| found.push((line, r)),
         )
         .expect("readable");
-        assert_eq!(total, input.len() as u64);
         assert_eq!(
             found,
             [

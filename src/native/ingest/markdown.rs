@@ -169,7 +169,7 @@ impl BlockReader {
             }
             Tag::Paragraph => {
                 // The first paragraph of an item continues its mark.
-                if !(self.is_item && !self.text.trim().contains(' ')) {
+                if !self.is_item || self.text.trim().contains(' ') {
                     self.close();
                 }
             }

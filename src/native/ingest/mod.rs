@@ -14,7 +14,7 @@
 //! | `jsonl.rs` | lines → records |
 //! | `clean.rs` | white space and invisible characters |
 //! | `address.rs` | paths → addresses |
-//! | `chunk.rs` | blocks → chunks |
+//! | `chunk/` | blocks → chunks |
 //! | `error.rs` | what stops a build, and why single inputs are left out |
 //!
 //! Pages are read in parallel and only their chunks are kept, so memory follows the text and not
@@ -74,7 +74,7 @@ pub struct IngestOptions {
     /// Largest page file in bytes; larger ones are left out.
     pub max_file_bytes: u64,
     /// Longest line of a JSON lines file in bytes; longer ones are left out.
-    pub max_line_bytes: u64,
+    pub max_line_bytes: usize,
 }
 
 impl Default for IngestOptions {
@@ -249,6 +249,12 @@ fn document(
     if page.is_excluded {
         return Err(Left::Excluded);
     }
+    for asked in [&page.url, &page.slug].into_iter().flatten() {
+        if !address::is_safe(asked) {
+            let url = asked.clone();
+            return Err(Left::Quarantined(None, Reason::UnsafeUrl { url }));
+        }
+    }
     let url = address::address(
         &options.base_url,
         &file.relative,
@@ -256,9 +262,6 @@ fn document(
         page.url.as_deref(),
         page.slug.as_deref(),
     );
-    if !address::is_safe(&url) {
-        return Err(Left::Quarantined(None, Reason::UnsafeUrl { url }));
-    }
     let chunks = chunker.chunks(&page.title, &page.blocks);
     if chunks.is_empty() {
         return Err(Left::Quarantined(None, Reason::NoText));

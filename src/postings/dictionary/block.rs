@@ -20,6 +20,9 @@ pub const BLOCK_BYTES: usize = 8192;
 /// The least bytes of a term: shared, suffix length, df, impact, idf (2), entry length.
 const MIN_ENTRY_BYTES: usize = 7;
 
+/// The longest key, in bytes. It bounds what a damaged block can unfold to.
+pub const MAX_KEY_BYTES: usize = 255;
+
 /// Shorter words are no beginnings of longer ones: see [`DictionaryBlock::complete`].
 const MIN_STEM_BYTES: usize = 3;
 
@@ -94,7 +97,7 @@ impl BlockBuilder {
         self.term_count == 0
     }
 
-    /// Adds a term that follows all others in byte order.
+    /// Adds a term of at most [`MAX_KEY_BYTES`] that follows all others in byte order.
     pub fn push(&mut self, term: &str, info: &TermInfo) {
         let shared = if self.term_count == 0 {
             self.first_term = String::from(term);
@@ -130,6 +133,18 @@ impl BlockBuilder {
             postings_len: done.postings_len,
         })
     }
+}
+
+/// Refuses keys longer than [`MAX_KEY_BYTES`].
+pub(super) fn check_key_len(reader: &Reader<'_>, len: usize) -> Result<(), FormatError> {
+    if len > MAX_KEY_BYTES {
+        let problem = Problem::OutOfRange {
+            got: len as u64,
+            max: MAX_KEY_BYTES as u64,
+        };
+        return Err(reader.error("key length", problem));
+    }
+    Ok(())
 }
 
 /// Bytes that two terms share at their start, cut at a character.
@@ -172,6 +187,7 @@ impl DictionaryBlock {
                 return Err(reader.error("shared prefix", Problem::BadUtf8));
             }
             let suffix = reader.str("suffix")?;
+            check_key_len(&reader, shared + suffix.len())?;
             let start = text.len();
             text.extend_from_within(last.start..last.start + shared);
             text.push_str(suffix);

@@ -1,6 +1,7 @@
 //! The directory: which block holds a term, and where that block and its posting lists are.
 
 use super::block::EncodedBlock;
+use super::block::check_key_len;
 use super::block::shared_prefix;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -70,7 +71,8 @@ impl Directory {
     /// Reads a directory.
     ///
     /// # Errors
-    /// [`FormatError`] when bytes are missing or left over, terms are not UTF-8 or do not ascend, or
+    /// [`FormatError`] when bytes are missing or left over, terms are not UTF-8, too long or do not
+    /// ascend, or
     /// lengths add up to more than 64 bits.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes, WHAT);
@@ -85,6 +87,7 @@ impl Directory {
                 .ok_or_else(|| reader.error("shared prefix", Problem::BadUtf8))?;
             let mut first_term = String::from(shared);
             first_term.push_str(reader.str("suffix")?);
+            check_key_len(&reader, first_term.len())?;
             if !blocks.is_empty() && first_term.as_str() <= last {
                 return Err(reader.error("suffix", Problem::Inconsistent));
             }

@@ -30,6 +30,7 @@ pub use block::BlockBuilder;
 pub use block::DictionaryBlock;
 pub use block::EncodedBlock;
 pub use block::Entry;
+pub use block::MAX_KEY_BYTES;
 pub use block::TermInfo;
 pub use directory::Directory;
 pub use directory::DirectoryBuilder;

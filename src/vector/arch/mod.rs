@@ -3,7 +3,7 @@
 //! | kernel | scalar | simd128 | AVX2 | AVX-512 |
 //! |---|---|---|---|---|
 //! | [`Kernels::block_distances`] | yes | swizzle | vpshufb | vpshufb (BW) |
-//! | [`Kernels::row_distance`] | yes | i8x16.popcnt | popcnt | vpopcntq (VPOPCNTDQ) |
+//! | [`Kernels::row_distance`] | yes | i8x16.popcnt | popcnt | vpopcntq (VPOPCNTDQ, VL) |
 //! | [`Kernels::dot_i16`] | yes | i32x4.dot_i16x8 | vpmaddwd | vpdpwssd (VNNI) |
 //! | [`Kernels::dot_i8`] | yes | i32x4.dot_i16x8 | vpmaddwd | vpdpbusd (VNNI) |
 //!
@@ -34,9 +34,10 @@ pub struct Kernels {
     /// [`crate::vector::binary`] and [`crate::vector::Query`]. Table entries are at most 60.
     pub block_distances: fn(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]),
 
-    /// Weighted Hamming distance of one row: `sum over p of 2^p * popcount(signs ^ plane p)`.
+    /// Weighted Hamming distance of one row: `2^p * popcount(signs[i] ^ planes[4 i + p])`, summed over
+    /// all words `i` and the four planes `p`.
     ///
-    /// `planes` holds four planes of `signs.len()` words.
+    /// `planes` has four times the length of `signs`.
     pub row_distance: fn(signs: &[u64], planes: &[u64]) -> u32,
 
     /// Inner product of a code and an integer query of the same length; wraps on overflow, which

@@ -26,22 +26,16 @@ fn block_distances(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]) {
     }
 }
 
+#[inline]
 pub(super) fn row_distance(signs: &[u64], planes: &[u64]) -> u32 {
-    if signs.is_empty() {
-        return 0;
+    let mut counts = [0; 4];
+    for (word, planes) in signs.iter().zip(planes.as_chunks::<4>().0) {
+        for (count, plane) in counts.iter_mut().zip(planes) {
+            *count += (word ^ plane).count_ones();
+        }
     }
-    planes
-        .chunks_exact(signs.len())
-        .zip(0..4)
-        .map(|(plane, p)| {
-            signs
-                .iter()
-                .zip(plane)
-                .map(|(a, b)| (a ^ b).count_ones())
-                .sum::<u32>()
-                << p
-        })
-        .sum()
+    let [c0, c1, c2, c3] = counts;
+    c0 + 2 * c1 + 4 * c2 + 8 * c3
 }
 
 pub(super) fn dot_i16(row: &[i8], query: &[i16]) -> i32 {

@@ -2,11 +2,12 @@
 
 use core::arch::wasm32::i8x16_add;
 use core::arch::wasm32::i8x16_popcnt;
-use core::arch::wasm32::i8x16_shl;
 use core::arch::wasm32::i8x16_splat;
 use core::arch::wasm32::i8x16_swizzle;
+use core::arch::wasm32::i16x8_add;
 use core::arch::wasm32::i16x8_extend_high_i8x16;
 use core::arch::wasm32::i16x8_extend_low_i8x16;
+use core::arch::wasm32::i16x8_shl;
 use core::arch::wasm32::i32x4_add;
 use core::arch::wasm32::i32x4_dot_i16x8;
 use core::arch::wasm32::i32x4_extract_lane;
@@ -18,6 +19,7 @@ use core::arch::wasm32::u16x8_extend_high_u8x16;
 use core::arch::wasm32::u16x8_extend_low_u8x16;
 use core::arch::wasm32::u16x8_splat;
 use core::arch::wasm32::u32x4_extadd_pairwise_u16x8;
+use core::arch::wasm32::u64x2_splat;
 use core::arch::wasm32::v128;
 use core::arch::wasm32::v128_and;
 use core::arch::wasm32::v128_xor;
@@ -64,41 +66,39 @@ fn block_distances(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]) {
     }
 }
 
+/// Words whose bit counts fit a byte: 31 * 8 < 2^8.
+const SPAN_WORDS: usize = 31;
+
 fn row_distance(signs: &[u64], planes: &[u64]) -> u32 {
-    let words = signs.len();
-    let (pairs, odd) = signs.as_chunks::<2>();
-    let plane = |p: usize| planes.get(p * words..).and_then(|rest| rest.get(..words));
-    let (Some(p0), Some(p1), Some(p2), Some(p3)) = (plane(0), plane(1), plane(2), plane(3)) else {
-        return scalar::row_distance(signs, planes);
-    };
-    let load = |pair: [u64; 2]| -> v128 { bytemuck::cast(pair) };
-    let mut sums = i32x4_splat(0);
-    let mut add = |signs: v128, planes: [v128; 4]| {
-        let [c0, c1, c2, c3] = planes.map(|plane| i8x16_popcnt(v128_xor(signs, plane)));
-        // At most 8 * (1 + 2 + 4 + 8) = 120 per byte.
-        let low = i8x16_add(c0, i8x16_shl(c1, 1));
-        let high = i8x16_add(i8x16_shl(c2, 2), i8x16_shl(c3, 3));
-        let pairwise = u16x8_extadd_pairwise_u8x16(i8x16_add(low, high));
-        sums = i32x4_add(sums, u32x4_extadd_pairwise_u16x8(pairwise));
-    };
-    let pairs_of = |plane| <[u64]>::as_chunks::<2>(plane).0.iter();
-    for ((((&signs, &a), &b), &c), &d) in pairs
-        .iter()
-        .zip(pairs_of(p0))
-        .zip(pairs_of(p1))
-        .zip(pairs_of(p2))
-        .zip(pairs_of(p3))
-    {
-        add(load(signs), [load(a), load(b), load(c), load(d)]);
+    let (mut signs, (mut planes, _)) = (signs, planes.as_chunks::<4>());
+    let mut sum = 0;
+    while signs.len() > SPAN_WORDS && planes.len() > SPAN_WORDS {
+        sum += span_distance(&signs[..SPAN_WORDS], planes);
+        signs = &signs[SPAN_WORDS..];
+        planes = &planes[SPAN_WORDS..];
     }
-    if let [last] = odd {
-        let at = words - 1;
-        add(
-            load([*last, 0]),
-            [p0, p1, p2, p3].map(|plane| load([plane[at], 0])),
-        );
+    sum + span_distance(signs, planes)
+}
+
+/// At most [`SPAN_WORDS`] words.
+#[inline(always)]
+fn span_distance(signs: &[u64], planes: &[[u64; 4]]) -> u32 {
+    let mut low = i8x16_splat(0);
+    let mut high = i8x16_splat(0);
+    for (&word, &planes) in signs.iter().zip(planes) {
+        let word = u64x2_splat(word);
+        let [planes_low, planes_high]: [v128; 2] = bytemuck::cast(planes);
+        low = i8x16_add(low, i8x16_popcnt(v128_xor(word, planes_low)));
+        high = i8x16_add(high, i8x16_popcnt(v128_xor(word, planes_high)));
     }
-    horizontal_sum(sums) as u32
+    // The sums of planes 0 and 1 lie in the halves of `low`, those of 2 and 3 in `high`.
+    let pairs = i16x8_add(widen(low), i16x8_shl(widen(high), 2));
+    let [a, b, c, d]: [u32; 4] = bytemuck::cast(u32x4_extadd_pairwise_u16x8(pairs));
+    a + b + 2 * (c + d)
+}
+
+fn widen(bytes: v128) -> v128 {
+    u16x8_extadd_pairwise_u8x16(bytes)
 }
 
 fn dot_i16(row: &[i8], query: &[i16]) -> i32 {

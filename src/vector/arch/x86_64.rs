@@ -19,6 +19,7 @@ pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
     let has_avx512 = has_avx2
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vnni")
         && is_x86_feature_detected!("avx512vpopcntdq");
     [(has_avx2, &AVX2), (has_avx512, &AVX512)]
@@ -53,7 +54,7 @@ static AVX512: Kernels = Kernels {
         unsafe { avx512::block_distances(signs, tables, distances) }
     },
     row_distance: |signs, planes| {
-        // SAFETY: `available` has found avx512f and avx512vpopcntdq.
+        // SAFETY: `available` has found avx512f, avx512vl and avx512vpopcntdq.
         unsafe { avx512::row_distance(signs, planes) }
     },
     dot_i16: |row, query| {
@@ -180,21 +181,21 @@ mod avx512 {
     use core::arch::x86_64::__m128i;
     use core::arch::x86_64::__m512i;
     use core::arch::x86_64::_mm_add_epi16;
+    use core::arch::x86_64::_mm256_add_epi64;
+    use core::arch::x86_64::_mm256_popcnt_epi64;
+    use core::arch::x86_64::_mm256_set1_epi64x;
+    use core::arch::x86_64::_mm256_setzero_si256;
+    use core::arch::x86_64::_mm256_xor_si256;
     use core::arch::x86_64::_mm512_add_epi8;
     use core::arch::x86_64::_mm512_add_epi16;
-    use core::arch::x86_64::_mm512_add_epi64;
     use core::arch::x86_64::_mm512_and_si512;
     use core::arch::x86_64::_mm512_cvtepi8_epi16;
     use core::arch::x86_64::_mm512_dpbusd_epi32;
     use core::arch::x86_64::_mm512_dpwssd_epi32;
-    use core::arch::x86_64::_mm512_maskz_loadu_epi64;
-    use core::arch::x86_64::_mm512_popcnt_epi64;
     use core::arch::x86_64::_mm512_reduce_add_epi32;
-    use core::arch::x86_64::_mm512_reduce_add_epi64;
     use core::arch::x86_64::_mm512_set1_epi8;
     use core::arch::x86_64::_mm512_setzero_si512;
     use core::arch::x86_64::_mm512_shuffle_epi8;
-    use core::arch::x86_64::_mm512_slli_epi64;
     use core::arch::x86_64::_mm512_srli_epi16;
     use core::arch::x86_64::_mm512_sub_epi32;
     use core::arch::x86_64::_mm512_unpackhi_epi8;
@@ -246,39 +247,17 @@ mod avx512 {
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512vpopcntdq,popcnt")]
+    /// One word against its four planes at a time; the weights come last.
+    #[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
     pub(super) fn row_distance(signs: &[u64], planes: &[u64]) -> u32 {
-        let words = signs.len();
-        let plane = |p: usize| planes.get(p * words..).and_then(|rest| rest.get(..words));
-        let (Some(p0), Some(p1), Some(p2), Some(p3)) = (plane(0), plane(1), plane(2), plane(3))
-        else {
-            return scalar::row_distance(signs, planes);
-        };
-        let mut sums = _mm512_setzero_si512();
-        for at in (0..words).step_by(8) {
-            let signs = load(signs, at);
-            let c0 = _mm512_popcnt_epi64(_mm512_xor_si512(signs, load(p0, at)));
-            let c1 = _mm512_popcnt_epi64(_mm512_xor_si512(signs, load(p1, at)));
-            let c2 = _mm512_popcnt_epi64(_mm512_xor_si512(signs, load(p2, at)));
-            let c3 = _mm512_popcnt_epi64(_mm512_xor_si512(signs, load(p3, at)));
-            let low = _mm512_add_epi64(c0, _mm512_slli_epi64::<1>(c1));
-            let high = _mm512_add_epi64(c2, _mm512_slli_epi64::<1>(c3));
-            let sum = _mm512_add_epi64(low, _mm512_slli_epi64::<2>(high));
-            sums = _mm512_add_epi64(sums, sum);
+        let mut counts = _mm256_setzero_si256();
+        for (&word, &planes) in signs.iter().zip(planes.as_chunks::<4>().0) {
+            let word = _mm256_set1_epi64x(word as i64);
+            let differing = _mm256_xor_si256(word, bytemuck::cast(planes));
+            counts = _mm256_add_epi64(counts, _mm256_popcnt_epi64(differing));
         }
-        _mm512_reduce_add_epi64(sums) as u32
-    }
-
-    /// Up to eight words from `at` on; zeros past the end.
-    #[target_feature(enable = "avx512f")]
-    fn load(words: &[u64], at: usize) -> __m512i {
-        let rest = &words[at..];
-        if let Some(&full) = rest.first_chunk::<8>() {
-            return bytemuck::cast(full);
-        }
-        let mask = (1u8 << rest.len()) - 1;
-        // SAFETY: the mask admits exactly the words of `rest`; masked-off lanes are not read.
-        unsafe { _mm512_maskz_loadu_epi64(mask, rest.as_ptr().cast()) }
+        let [c0, c1, c2, c3]: [u64; 4] = bytemuck::cast(counts);
+        (c0 + 2 * c1 + 4 * c2 + 8 * c3) as u32
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]

@@ -27,8 +27,7 @@ use crate::double::row;
 use crate::endpoint::options;
 
 /// Embeds like the double, in batches of four, and counts.
-#[derive(Default)]
-#[derive(Debug)]
+#[derive(Default, Debug)]
 struct Counting {
     texts: Cell<usize>,
     fails_after: Option<usize>,

@@ -295,7 +295,7 @@ fn embed_bad_responses_name_the_field() {
     let twice = json!({"data": [{"index": 0, "embedding": good}, {"index": 0, "embedding": good}]});
     type Check = fn(&ResponseProblem) -> bool;
     let cases: [(String, &str, Check); 11] = [
-        (response(&[good.clone()]), "1 entries", |p| {
+        (response(std::slice::from_ref(&good)), "1 entries", |p| {
             matches!(
                 p,
                 ResponseProblem::Count {
