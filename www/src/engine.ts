@@ -1,0 +1,112 @@
+/**
+ * The WebAssembly face as the rest of the package sees it, and an `Index` on top of it in the same
+ * thread.
+ */
+import { CoracleIndex } from '../pkg/coracle.js';
+import { CoracleError, toError } from './error.js';
+import type { Hit, Index, IndexInfo, OpenOptions, SearchOptions, SearchResult, Source } from './index.js';
+
+/** A hit before it can read its own text. */
+export type PlainHit = Omit<Hit, 'text'>;
+/** A result as plain data, fit for `postMessage`. */
+export type PlainResult = Omit<SearchResult, 'hits'> & { hits: PlainHit[] };
+/** Search options as plain data. */
+export type PlainOptions = Omit<SearchOptions, 'signal'>;
+
+/** Search over plain data: what the module offers, and what can be had over a message port. */
+export interface Engine {
+  readonly info: IndexInfo;
+  search(query: string, options: PlainOptions, signal?: AbortSignal): Promise<PlainResult>;
+  text(chunk: number): Promise<string>;
+  close(): void;
+}
+
+/** Opens an index in this thread. The module must have been initialised. */
+export async function openEngine(from: string | Source, signal?: AbortSignal): Promise<Engine> {
+  signal?.throwIfAborted();
+  let handle: CoracleIndex;
+  try {
+    handle = await CoracleIndex.open(from, {});
+  } catch (thrown) {
+    throw toError(thrown);
+  }
+  if (signal?.aborted) {
+    handle.free();
+    throw signal.reason;
+  }
+  const closing = new AbortController();
+  let running = 0;
+  // Rust lends the handle to every search under way; it may be freed only when all have returned.
+  async function lent<T>(work: () => Promise<T>): Promise<T> {
+    if (closing.signal.aborted) throw closed();
+    running += 1;
+    try {
+      return await work();
+    } catch (thrown) {
+      throw toError(thrown);
+    } finally {
+      running -= 1;
+      if (running === 0 && closing.signal.aborted) handle.free();
+    }
+  }
+  return {
+    info: handle.info() as IndexInfo,
+    search: (query, options, signal) =>
+      lent(async () => {
+        const stop = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
+        return (await handle.search(query, options, stop)) as PlainResult;
+      }),
+    text: (chunk) => lent(async () => ((await handle.passage(chunk)) as { text: string }).text),
+    close() {
+      if (closing.signal.aborted) return;
+      closing.abort(closed());
+      if (running === 0) handle.free();
+    },
+  };
+}
+
+/** The public interface on top of an engine: options are taken apart, hits learn to read their text. */
+export function toIndex(engine: Engine): Index {
+  return {
+    info: engine.info,
+    async search(query, options = {}) {
+      const { signal, vector, ...plain } = options;
+      signal?.throwIfAborted();
+      const sent: PlainOptions = vector ? { ...plain, vector: Float32Array.from(vector) } : plain;
+      let result: PlainResult;
+      try {
+        result = await engine.search(query, sent, signal);
+      } catch (thrown) {
+        signal?.throwIfAborted();
+        throw thrown;
+      }
+      const hits = result.hits.map((hit): Hit => ({ ...hit, text: () => engine.text(hit.chunk) }));
+      return { ...result, hits };
+    },
+    close: () => engine.close(),
+  };
+}
+
+export function closed(): CoracleError {
+  return new CoracleError('closed', 'the index was closed; open it again to search');
+}
+
+/** What a host's `openOn` looks like. */
+export type OpenOn = (from: string | URL | Source, options: OpenOptions) => Promise<Index>;
+
+export function isSource(from: unknown): from is Source {
+  return typeof (from as Source | null)?.read === 'function';
+}
+
+/** A folder's URL, absolute and ending in a slash, so that file names can be appended. */
+export function folderUrl(from: string | URL, base?: string): string {
+  let url: URL;
+  try {
+    url = new URL(from, base);
+  } catch (cause) {
+    throw new CoracleError('bad_url', `not a URL: ${from}`, { cause });
+  }
+  url.hash = '';
+  if (!url.pathname.endsWith('/')) url.pathname += '/';
+  return url.href;
+}

@@ -1,0 +1,193 @@
+/**
+ * Coracle in JavaScript: open an index, search it, read the hits.
+ *
+ * ```js
+ * import { open } from '@coracle-search/coracle';
+ *
+ * const index = await open('/search/');
+ * const { hits } = await index.search('how do I install it?');
+ * console.log(hits[0].title, await hits[0].text());
+ * ```
+ *
+ * The same interface runs in browsers (search happens in a worker thread), in Cloudflare's workerd,
+ * and in Node, Deno and Bun; the package's `exports` choose the right host. All ranking is done by
+ * one WebAssembly module, so that every host returns the same ids and the same scores.
+ */
+import { openOn } from '#host';
+
+export { CoracleError } from './error.js';
+
+/** How hits are found: by words and meaning together, by words alone, by meaning alone. */
+export type Mode = 'hybrid' | 'keyword' | 'vector';
+
+/** A value of a metadata field. */
+export type Scalar = string | number | boolean;
+
+/** What a metadata field must satisfy. A field with several values satisfies it if one of them does. */
+export type Condition =
+  | Scalar
+  | Scalar[]
+  | { eq?: Scalar; in?: Scalar[]; gt?: Scalar; gte?: Scalar; lt?: Scalar; lte?: Scalar; exists?: boolean };
+
+/**
+ * A condition on documents' metadata. Several keys in one object must all hold.
+ *
+ * ```js
+ * { lang: 'en' }
+ * { lang: ['en', 'de'], year: { gte: 2020, lt: 2024 } }
+ * { or: [{ section: 'guide' }, { not: { draft: true } }] }
+ * ```
+ */
+export type Filter = { [field: string]: Condition | Filter | Filter[] };
+
+/** What one search may ask for. */
+export interface SearchOptions {
+  /** Default: `hybrid`, or `keyword` where the index has no vectors. */
+  mode?: Mode;
+  /** Hits to return, 1 to 1000; default 10. */
+  limit?: number;
+  /** Hits to skip, for the next page; default 0. */
+  offset?: number;
+  /** Only documents whose metadata satisfies this. */
+  filter?: Filter;
+  /** Metadata fields whose values are to be counted over everything found. */
+  facets?: string[];
+  /** How the two rankings become one: weighted sum of normalised scores, or reciprocal ranks. */
+  fusion?: 'convex' | 'rrf';
+  /** Weight of meaning against words in convex fusion, 0 to 1; default: what the build measured. */
+  alpha?: number;
+  /** Adds to every hit how its score came about. */
+  explain?: boolean;
+  /** An embedding of the query, made by the index's own embedding model; replaces the built-in one. */
+  vector?: ArrayLike<number>;
+  /** `document` (default) keeps the best chunk of each document, `chunk` returns all of them. */
+  group?: 'document' | 'chunk';
+  /** Treats the last word as unfinished: it also matches words that begin with it. */
+  prefix?: boolean;
+  /** Ends the search early: the promise rejects with the signal's reason and reading stops. */
+  signal?: AbortSignal;
+}
+
+/** A piece of a chunk's text around the words that were found. */
+export interface Excerpt {
+  /** Plain text. Never HTML: show it as text. */
+  text: string;
+  /** What to highlight: pairs of start and end in UTF-16 units of `text`, ascending, apart. */
+  marks: [number, number][];
+}
+
+/** One thing found. */
+export interface Hit {
+  /** Identifier of the document, as its input named it. */
+  id: string;
+  /** Ordinal of the chunk in the index. */
+  chunk: number;
+  /** Larger is better; comparable within one result only. */
+  score: number;
+  /** Title of the document. */
+  title: string;
+  /** Where the document is found, as the build recorded it; `url#anchor` leads to the chunk. */
+  url: string;
+  /** Headings above the chunk, outermost first, without the title. */
+  headings: string[];
+  /** Fragment of the nearest heading, without `#`; may be empty. */
+  anchor: string;
+  /** Metadata of the document. */
+  meta: Record<string, unknown>;
+  /** Text to show under the title. */
+  excerpt: Excerpt;
+  /** Reads the chunk's whole text. Costs a read the first time. */
+  text(): Promise<string>;
+  /** How the score came about, where `explain` asked for it. */
+  explain?: Record<string, unknown>;
+}
+
+/** What a search cost. */
+export interface SearchStats {
+  /** Rounds of parallel reads, each waiting for the one before. */
+  waves: number;
+  /** Reads sent to the source. */
+  requests: number;
+  /** Bytes that came back. */
+  bytes: number;
+  /** Reads answered from memory. */
+  cached: number;
+}
+
+/** The answer to a search. */
+export interface SearchResult {
+  /** The query as it was asked. */
+  query: string;
+  /** The mode that was used in the end. */
+  mode: string;
+  /** Best first. */
+  hits: Hit[];
+  /** How many documents (or chunks, see `group`) were found in all. */
+  total: number;
+  /** Values and their counts, most frequent first, for every field in `facets`. */
+  facets?: Record<string, { value: Scalar; count: number }[]>;
+  /** Words that were not in the index, and the words that were searched instead. */
+  corrections: { from: string; to: string }[];
+  /** What it cost. */
+  stats: SearchStats;
+  /** Set when less than the asked mode could be done, saying what is missing. */
+  degraded?: string;
+}
+
+/** What an index says about itself. */
+export interface IndexInfo {
+  /** Documents in the index. */
+  documents: number;
+  /** Chunks in the index. */
+  chunks: number;
+  /** Everything else that the index's root records, by name. */
+  [field: string]: unknown;
+}
+
+/**
+ * Where an index's files are read from, for anything that is not a URL: an object store's binding,
+ * a cache, memory.
+ */
+export interface Source {
+  /**
+   * Reads `file` (a path relative to the index) from byte `start` up to but not including `end`.
+   * Both `undefined`: the whole file. A file that does not exist is a rejected promise.
+   */
+  read(file: string, start: number | undefined, end: number | undefined): Promise<Uint8Array>;
+}
+
+/** How to open an index. */
+export interface OpenOptions {
+  /** `false` searches on the calling thread. Browsers default to a worker thread; others have none. */
+  worker?: boolean;
+  /** Gives up opening: the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** An opened index. */
+export interface Index {
+  /** What the index says about itself. */
+  readonly info: IndexInfo;
+  /**
+   * Searches.
+   *
+   * @throws {CoracleError} with a stable `code`
+   * @throws {DOMException} `AbortError` (or the signal's own reason) after `options.signal` fired
+   */
+  search(query: string, options?: SearchOptions): Promise<SearchResult>;
+  /** Frees the memory and ends the worker thread. Searches under way reject. */
+  close(): void;
+}
+
+/**
+ * Opens an index.
+ *
+ * Reads the root file and nothing else; what a query needs is read when it is asked.
+ *
+ * @param from URL of the folder that `coracle build` wrote (relative to the page in browsers; a
+ *   folder's path works too in Node, Deno and Bun), or a `Source` that reads its files
+ * @throws {CoracleError} if there is no index, or it is damaged or of an unknown version
+ */
+export function open(from: string | URL | Source, options: OpenOptions = {}): Promise<Index> {
+  return openOn(from, options);
+}
