@@ -71,7 +71,7 @@ function options(given: Given, limits: Limits): Asked['options'] {
 
 /** Values of an address are text; those that are not in a body are turned into what they stand for. */
 function fromAddress({ searchParams }: URL): Given {
-  const given: Given = {};
+  const given: Given = Object.create(null);
   for (const [name, value] of searchParams) {
     if (name === 'facets') given.facets = [...((given.facets as string[]) ?? []), ...value.split(',')];
     else if (name in given) throw bad(name, 'is given twice');

@@ -84,6 +84,7 @@ let instances = 0;
  * @cssprop --coracle-shadow - shadow of the panel
  * @cssprop --coracle-font - font family; default: inherited
  * @cssprop --coracle-font-size - font size; default 1rem
+ * @cssprop --coracle-field-height - height of the field; default 3em
  * @cssprop --coracle-lines - lines of an excerpt; default 2
  * @cssprop --coracle-panel-height - greatest height of the panel
  * @cssprop --coracle-layer - z-index of the panel; default 1000
@@ -385,6 +386,10 @@ export class CoracleSearch extends HTMLElement {
   #unfold(): void {
     const full = !this.#results.hidden || !this.#message.hidden;
     const wanted = full && (this.hasAttribute('inline') || this.matches(':focus-within'));
+    if (wanted) {
+      const room = innerHeight - this.#input.getBoundingClientRect().bottom - 24;
+      this.#panel.style.setProperty('--_room', `${room}px`);
+    }
     this.#panel.hidden = !wanted;
     this.#input.setAttribute('aria-expanded', String(wanted && !this.#results.hidden));
   }
