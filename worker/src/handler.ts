@@ -50,7 +50,7 @@ export function createHandler(settings: HandlerOptions): Handler {
     const result = await (await opened()).search(query, { ...options, signal: request.signal });
     return answer(200, await plain(result, text), {
       'cache-control': request.method === 'POST' ? 'no-store' : `public, max-age=${maxAge}`,
-      ...(result.degraded && { 'coracle-degraded': encodeURIComponent(result.degraded) }),
+      ...(result.degraded && { 'coracle-degraded': result.degraded }),
     });
   }
 
@@ -78,7 +78,7 @@ export function createHandler(settings: HandlerOptions): Handler {
     const { pathname } = new URL(request.url);
     try {
       if (pathname !== '/search' && pathname !== '/health') {
-        throw new Refusal(404, 'not_found', `there is no ${pathname} here; ask /search or /health`);
+        throw new Refusal(404, 'not-found', `there is no ${pathname} here; ask /search or /health`);
       }
       if (request.method === 'OPTIONS') return answer(204, undefined, preflight);
       return pathname === '/search' ? await search(request) : await health(request);
@@ -101,7 +101,7 @@ const preflight = {
 
 function allow(request: Request, ...methods: string[]): void {
   if (methods.includes(request.method)) return;
-  throw new Refusal(405, 'method_not_allowed', `${request.method} is not answered here; use ${methods.join(' or ')}`);
+  throw new Refusal(405, 'method-not-allowed', `${request.method} is not answered here; use ${methods.join(' or ')}`);
 }
 
 /** The result as JSON: hits without their functions, with their texts where asked for. */

@@ -15,19 +15,11 @@ export class Refusal extends Error {
  * Errors of the engine that the client caused; everything else is the server's. What the engine says
  * about its files is kept from clients: it names places they have no business with.
  */
-const clientErrors: Record<string, number> = {
-  bad_query: 400,
-  bad_filter: 400,
-  unknown_field: 400,
-  bad_option: 400,
-  dimension_mismatch: 400,
-  unsupported_mode: 400,
-};
+const clientErrors = new Set(['usage', 'filter', 'embedding', 'no-vectors', 'limit']);
 
 export function toRefusal(thrown: unknown): Refusal {
   if (thrown instanceof Refusal) return thrown;
   const { code, message } = thrown as { code?: string; message: string };
-  const status = code === undefined ? undefined : clientErrors[code];
-  if (status) return new Refusal(status, code!, message);
-  return new Refusal(503, 'index_unavailable', 'the index cannot be read right now');
+  if (code !== undefined && clientErrors.has(code)) return new Refusal(400, code, message);
+  return new Refusal(503, 'index-unavailable', 'the index cannot be read right now');
 }

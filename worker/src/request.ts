@@ -16,7 +16,7 @@ export interface Limits {
   body: number;
 }
 
-export const defaultLimits: Limits = { query: 1000, limit: 100, offset: 1000, facets: 16, body: 64 * 1024 };
+export const defaultLimits: Limits = { query: 1000, limit: 100, offset: 99, facets: 16, body: 64 * 1024 };
 
 /** A checked request. */
 export interface Asked {
@@ -39,10 +39,10 @@ export async function read(request: Request, limits: Limits): Promise<Asked> {
   }
   const query = given.q;
   if (typeof query !== 'string' || query.trim() === '') {
-    throw new Refusal(400, 'missing_query', 'the query is missing: ask /search?q=… or POST {"q": "…"}');
+    throw new Refusal(400, 'missing-query', 'the query is missing: ask /search?q=… or POST {"q": "…"}');
   }
   if (query.length > limits.query) {
-    throw new Refusal(400, 'query_too_long', `the query has ${query.length} characters; at most ${limits.query} are taken`);
+    throw new Refusal(400, 'query-too-long', `the query has ${query.length} characters; at most ${limits.query} are taken`);
   }
   return { query, options: options(given, limits), text: flag(given, 'text') ?? false };
 }
@@ -89,11 +89,11 @@ async function body(request: Request, limits: Limits): Promise<Given> {
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
-    throw new Refusal(400, 'bad_request', 'the body is not UTF-8');
+    throw new Refusal(400, 'bad-request', 'the body is not UTF-8');
   }
   const given = json('body', text);
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new Refusal(400, 'bad_request', 'the body must be a JSON object such as {"q": "…"}');
+    throw new Refusal(400, 'bad-request', 'the body must be a JSON object such as {"q": "…"}');
   }
   return given as Given;
 }
@@ -107,7 +107,7 @@ async function capped(request: Request, most: number): Promise<Uint8Array> {
     length += step.value.length;
     if (length > most) {
       await reader!.cancel();
-      throw new Refusal(413, 'body_too_large', `the body is larger than ${most} bytes`);
+      throw new Refusal(413, 'body-too-large', `the body is larger than ${most} bytes`);
     }
     parts.push(step.value);
   }
@@ -121,7 +121,7 @@ async function capped(request: Request, most: number): Promise<Uint8Array> {
 }
 
 function bad(name: string, claim: string): Refusal {
-  return new Refusal(400, 'bad_request', `\`${name}\` ${claim}`);
+  return new Refusal(400, 'bad-request', `\`${name}\` ${claim}`);
 }
 
 function json(name: string, text: string): unknown {
@@ -169,7 +169,7 @@ function fraction(given: Given, name: string): number | undefined {
 function filter(value: unknown): Filter | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Refusal(400, 'bad_filter', '`filter` must be a JSON object such as {"lang": "en"}');
+    throw new Refusal(400, 'filter', '`filter` must be a JSON object such as {"lang": "en"}');
   }
   return value as Filter;
 }

@@ -1,9 +1,9 @@
 /** Where a worker reads an index from: an R2 bucket, or the files deployed with the worker. */
 import type { Source } from '@coracle-search/coracle';
 
-/** An error with a code that the engine passes on. */
-function failure(code: string, message: string): Error {
-  return Object.assign(new Error(message), { code });
+/** An error whose status tells the engine what kind it is. */
+function failure(status: number, message: string): Error {
+  return Object.assign(new Error(message), { status });
 }
 
 /** Reads ranges of the objects under `prefix` in a bucket. */
@@ -12,7 +12,7 @@ export function bucketSource(bucket: R2Bucket, prefix: string): Source {
     async read(file, start, end) {
       const range = start === undefined || end === undefined ? undefined : { offset: start, length: end - start };
       const object = await bucket.get(prefix + file, range && { range });
-      if (!object) throw failure('not_found', `the bucket has no object ${prefix}${file}`);
+      if (!object) throw failure(404, `the bucket has no object ${prefix}${file}`);
       return new Uint8Array(await object.arrayBuffer());
     },
   };
@@ -32,8 +32,7 @@ export function assetsSource(assets: Fetcher, prefix: string): Source {
 
   async function fetched(file: string): Promise<Uint8Array> {
     const response = await assets.fetch(new URL(prefix + file, 'https://assets.local/'));
-    if (response.status === 404) throw failure('not_found', `there is no file ${prefix}${file} among the assets`);
-    if (!response.ok) throw failure('unreadable', `the asset ${prefix}${file} answers ${response.status}`);
+    if (!response.ok) throw failure(response.status, `the asset ${prefix}${file} answers ${response.status}`);
     return new Uint8Array(await response.arrayBuffer());
   }
 

@@ -4,7 +4,7 @@
  */
 import { CoracleIndex } from '../pkg/coracle.js';
 import { CoracleError, toError } from './error.js';
-import type { Hit, Index, IndexInfo, OpenOptions, SearchOptions, SearchResult, Source } from './index.js';
+import type { From, Hit, Index, IndexInfo, OpenOptions, SearchOptions, SearchResult, Source } from './index.js';
 
 /** A hit before it can read its own text. */
 export type PlainHit = Omit<Hit, 'text'>;
@@ -22,11 +22,11 @@ export interface Engine {
 }
 
 /** Opens an index in this thread. The module must have been initialised. */
-export async function openEngine(from: string | Source, signal?: AbortSignal): Promise<Engine> {
+export async function openEngine(from: string | Source | Uint8Array, signal?: AbortSignal): Promise<Engine> {
   signal?.throwIfAborted();
   let handle: CoracleIndex;
   try {
-    handle = await CoracleIndex.open(from, {});
+    handle = await CoracleIndex.open(from);
   } catch (thrown) {
     throw toError(thrown);
   }
@@ -43,7 +43,7 @@ export async function openEngine(from: string | Source, signal?: AbortSignal): P
     try {
       return await work();
     } catch (thrown) {
-      throw toError(thrown);
+      throw closing.signal.aborted ? closed() : toError(thrown);
     } finally {
       running -= 1;
       if (running === 0 && closing.signal.aborted) handle.free();
@@ -92,10 +92,11 @@ export function closed(): CoracleError {
 }
 
 /** What a host's `openOn` looks like. */
-export type OpenOn = (from: string | URL | Source, options: OpenOptions) => Promise<Index>;
+export type OpenOn = (from: From, options: OpenOptions) => Promise<Index>;
 
-export function isSource(from: unknown): from is Source {
-  return typeof (from as Source | null)?.read === 'function';
+/** Whether an index is read by the caller's code or lies in memory, rather than at an address. */
+export function isData(from: From): from is Source | Uint8Array {
+  return from instanceof Uint8Array || typeof (from as Source).read === 'function';
 }
 
 /** A folder's URL, absolute and ending in a slash, so that file names can be appended. */
@@ -104,7 +105,7 @@ export function folderUrl(from: string | URL, base?: string): string {
   try {
     url = new URL(from, base);
   } catch (cause) {
-    throw new CoracleError('bad_url', `not a URL: ${from}`, { cause });
+    throw new CoracleError('bad-url', `not a URL: ${from}`, { cause });
   }
   url.hash = '';
   if (!url.pathname.endsWith('/')) url.pathname += '/';

@@ -5,7 +5,7 @@
  * where, and what to do about it.
  */
 export class CoracleError extends Error {
-  /** Stable name of the kind of error, in snake case: `not_found`, `damaged`, `bad_filter`, … */
+  /** Stable name of the kind of error: `source`, `damaged`, `filter`, `no-vectors`, … */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -15,11 +15,12 @@ export class CoracleError extends Error {
   }
 }
 
-/** An error as it crosses a thread boundary; `name` tells aborts from failures. */
+/** An error as it crosses a thread boundary; `status` is what a `Source` may say about a read. */
 export interface ErrorMessage {
   name: string;
   code: string;
   message: string;
+  status: number | undefined;
 }
 
 /** Turns anything thrown into what the API promises: a `CoracleError`, or an abort as it was. */
@@ -31,11 +32,13 @@ export function toError(thrown: unknown): Error {
 
 export function packError(thrown: unknown): ErrorMessage {
   const { name, message } = toError(thrown);
-  return { name, message, code: codeOf(thrown) ?? 'internal' };
+  const { status } = Object(thrown) as { status?: number };
+  return { name, message, code: codeOf(thrown) ?? 'internal', status };
 }
 
-export function unpackError({ name, code, message }: ErrorMessage): Error {
-  return name === 'AbortError' ? new DOMException(message, name) : new CoracleError(code, message);
+export function unpackError({ name, code, message, status }: ErrorMessage): Error {
+  if (name === 'AbortError') return new DOMException(message, name);
+  return Object.assign(new CoracleError(code, message), status !== undefined && { status });
 }
 
 export function isAbort(thrown: unknown): boolean {
@@ -43,6 +46,6 @@ export function isAbort(thrown: unknown): boolean {
 }
 
 function codeOf(thrown: unknown): string | undefined {
-  const code = (thrown as { code?: unknown } | null)?.code;
+  const { code } = Object(thrown) as { code?: unknown };
   return typeof code === 'string' ? code : undefined;
 }

@@ -44,9 +44,9 @@ export type Filter = { [field: string]: Condition | Filter | Filter[] };
 export interface SearchOptions {
   /** Default: `hybrid`, or `keyword` where the index has no vectors. */
   mode?: Mode;
-  /** Hits to return, 1 to 1000; default 10. */
+  /** Hits to return, 1 to 100; default 10. */
   limit?: number;
-  /** Hits to skip, for the next page; default 0. */
+  /** Hits to skip, for the next page; together with `limit` at most 100. Default 0. */
   offset?: number;
   /** Only documents whose metadata satisfies this. */
   filter?: Filter;
@@ -99,7 +99,31 @@ export interface Hit {
   /** Reads the chunk's whole text. Costs a read the first time. */
   text(): Promise<string>;
   /** How the score came about, where `explain` asked for it. */
-  explain?: Record<string, unknown>;
+  explain?: Explanation;
+}
+
+/** A hit's place in one of the two rankings. */
+export interface Part {
+  /** By words: sum of the terms' impacts. By meaning: inner product with the query's embedding. */
+  score: number;
+  /** The score as it enters convex fusion. */
+  normalised: number;
+  /** Place in the ranking, best 1. */
+  rank?: number;
+}
+
+/** How a hit's score came about. */
+export interface Explanation {
+  /** By words; absent where no word matched. */
+  keyword?: Part;
+  /** By meaning; absent where it was not a candidate. */
+  vector?: Part;
+  /** What each term added to the score by words. */
+  terms: { term: string; score: number }[];
+  /** Whether the score by meaning comes from the finer codes. */
+  rescored: boolean;
+  /** Factor that the document was given at build time. */
+  weight: number;
 }
 
 /** What a search cost. */
@@ -130,18 +154,32 @@ export interface SearchResult {
   corrections: { from: string; to: string }[];
   /** What it cost. */
   stats: SearchStats;
-  /** Set when less than the asked mode could be done, saying what is missing. */
+  /** Set when less than the asked mode could be done: `keyword-only`. */
   degraded?: string;
 }
 
 /** What an index says about itself. */
 export interface IndexInfo {
+  /** Identifier of this build: the same input, options and version give the same one. */
+  buildId: string;
   /** Documents in the index. */
   documents: number;
   /** Chunks in the index. */
   chunks: number;
-  /** Everything else that the index's root records, by name. */
-  [field: string]: unknown;
+  /** Different terms in the index. */
+  terms: number;
+  /** Metadata fields that filters and facets may name. */
+  fields: string[];
+  /** Bytes of all files but the root. */
+  bytes: number;
+  /** Model that embedded the chunks; absent where the index has words only. */
+  embedder?: string;
+  /** Components of an embedding. */
+  dim?: number;
+  /** Whether queries can be embedded without the model. */
+  offlineQueries: boolean;
+  /** Figures that the build measured, by name. */
+  figures: Record<string, number>;
 }
 
 /**
@@ -151,10 +189,14 @@ export interface IndexInfo {
 export interface Source {
   /**
    * Reads `file` (a path relative to the index) from byte `start` up to but not including `end`.
-   * Both `undefined`: the whole file. A file that does not exist is a rejected promise.
+   * Both `undefined`: the whole file. Rejections may carry an HTTP `status`: 404 means that there is
+   * no such file.
    */
   read(file: string, start: number | undefined, end: number | undefined): Promise<Uint8Array>;
 }
+
+/** Where an index may be. */
+export type From = string | URL | Source | Uint8Array;
 
 /** How to open an index. */
 export interface OpenOptions {
@@ -185,9 +227,10 @@ export interface Index {
  * Reads the root file and nothing else; what a query needs is read when it is asked.
  *
  * @param from URL of the folder that `coracle build` wrote (relative to the page in browsers; a
- *   folder's path works too in Node, Deno and Bun), or a `Source` that reads its files
+ *   folder's path works too in Node, Deno and Bun), a `Source` that reads its files, or the bytes of
+ *   a bundle
  * @throws {CoracleError} if there is no index, or it is damaged or of an unknown version
  */
-export function open(from: string | URL | Source, options: OpenOptions = {}): Promise<Index> {
+export function open(from: From, options: OpenOptions = {}): Promise<Index> {
   return openOn(from, options);
 }

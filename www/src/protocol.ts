@@ -10,7 +10,7 @@ import type { IndexInfo } from './index.js';
 
 /** To the searching thread. */
 export type Request =
-  | { type: 'open'; id: number; module: WebAssembly.Module; url: string | undefined }
+  | { type: 'open'; id: number; module: WebAssembly.Module; from: string | Uint8Array | undefined }
   | { type: 'search'; id: number; query: string; options: PlainOptions }
   | { type: 'text'; id: number; chunk: number }
   | { type: 'cancel'; id: number }

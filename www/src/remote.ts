@@ -86,11 +86,11 @@ export class Remote {
 export async function openRemote(
   remote: Remote,
   module: WebAssembly.Module,
-  url: string | undefined,
+  from: string | Uint8Array | undefined,
   signal: AbortSignal | undefined,
   end: () => void,
 ): Promise<Engine> {
-  const info = await remote.ask<IndexInfo>({ type: 'open', module, url }, signal);
+  const info = await remote.ask<IndexInfo>({ type: 'open', module, from }, signal);
   return {
     info,
     search: (query, options, signal) => remote.ask<PlainResult>({ type: 'search', query, options }, signal),

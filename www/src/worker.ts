@@ -5,7 +5,7 @@
  * with one end of a message channel.
  */
 import init from '../pkg/coracle.js';
-import { openEngine, type Engine } from './engine.js';
+import { closed, openEngine, type Engine } from './engine.js';
 import { packError, unpackError } from './error.js';
 import type { Source } from './index.js';
 import type { Port, Request, Response } from './protocol.js';
@@ -30,10 +30,10 @@ export function serve(port: Port): void {
   async function work(request: Request & { type: 'open' | 'search' | 'text' }, signal: AbortSignal) {
     if (request.type === 'open') {
       await init({ module_or_path: request.module });
-      engine = await openEngine(request.url ?? remote, signal);
+      engine = await openEngine(request.from ?? remote, signal);
       return engine.info;
     }
-    if (!engine) throw new Error('search before open');
+    if (!engine) throw closed();
     return request.type === 'search'
       ? engine.search(request.query, request.options, signal)
       : engine.text(request.chunk);

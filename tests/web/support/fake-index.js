@@ -45,7 +45,7 @@ export class FakeIndex {
         reject(signal.reason);
       });
     });
-    if (this.failing) throw Object.assign(new Error('the file postings was not found'), { code: 'not_found' });
+    if (this.failing) throw Object.assign(new Error('the file postings was not found'), { code: 'source' });
     const corrections = query.includes('smrt') ? [{ from: 'smrt', to: 'smart' }] : [];
     const word = query.replace('smrt', 'smart').split(' ')[0].toLowerCase();
     const found = documents.filter(({ title, text, headings }) => [title, text, ...headings].join(' ').toLowerCase().includes(word));
@@ -58,7 +58,7 @@ export class FakeIndex {
       total: found.length,
       corrections,
       stats: { waves: 2, requests: 3, bytes: 40_000, cached: 0 },
-      degraded: query.includes('degraded') ? 'meaning was not searched' : undefined,
+      degraded: query.includes('degraded') ? 'keyword-only' : undefined,
     };
   }
 

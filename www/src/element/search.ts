@@ -11,6 +11,8 @@ import css from './style.css';
 export type State = 'idle' | 'loading' | 'results' | 'empty' | 'error';
 
 const DEBOUNCE_MS = 90;
+/** The engine returns no more hits than this for one query, however they are paged. */
+const MOST_HITS = 100;
 const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
 const CROSS = 'M5.5 5.5l9 9M14.5 5.5l-9 9';
 
@@ -284,7 +286,7 @@ export class CoracleSearch extends HTMLElement {
     try {
       const index = await this.#open();
       signal.throwIfAborted();
-      const result = await index.search(query, { ...this.#options(), offset, signal });
+      const result = await index.search(query, { ...this.#options(offset), offset, signal });
       signal.throwIfAborted();
       this.#found(result, offset);
     } catch (thrown) {
@@ -293,8 +295,9 @@ export class CoracleSearch extends HTMLElement {
     }
   }
 
-  #options(): SearchOptions {
-    const options: SearchOptions = { limit: positive(this.getAttribute('limit')) ?? 8, prefix: true };
+  #options(offset: number): SearchOptions {
+    const limit = Math.min(positive(this.getAttribute('limit')) ?? 8, MOST_HITS - offset);
+    const options: SearchOptions = { limit, prefix: true };
     const mode = this.getAttribute('mode');
     const group = this.getAttribute('group');
     const filter = this.filter;
@@ -322,7 +325,7 @@ export class CoracleSearch extends HTMLElement {
     this.#tell(result);
     const count = this.#strings.count(this.#hits.length, result.total);
     this.#count.textContent = count;
-    this.#more.hidden = made.length === 0 || this.#hits.length >= result.total;
+    this.#more.hidden = made.length === 0 || this.#hits.length >= Math.min(result.total, MOST_HITS);
     if (this.#hits.length === 0) {
       const none = `${this.#strings.none} “${result.query}”`;
       this.#message.replaceChildren(element('strong', {}, none), this.#strings.noneHint);
@@ -346,7 +349,7 @@ export class CoracleSearch extends HTMLElement {
     if (corrections.length > 0) {
       lines.push(element('div', {}, `${this.#strings.corrected} `, ...corrected(query, corrections)));
     }
-    if (degraded) lines.push(element('div', {}, `${this.#strings.degraded}: ${degraded}`));
+    if (degraded) lines.push(element('div', {}, this.#strings.degraded));
     this.#notice.replaceChildren(...lines);
     this.#notice.hidden = lines.length === 0;
   }

@@ -9,7 +9,7 @@ export interface Strings {
   loading: string;
   /** Shown above hits that were found for other words than the ones typed. */
   corrected: string;
-  /** Shown when the full search could not be done. */
+  /** Shown when only words could be searched. */
   degraded: string;
   /** Title of the message when nothing was found; the query stands in quotes after it. */
   none: string;
@@ -32,7 +32,7 @@ export const english: Strings = {
   more: 'More results',
   loading: 'Searching',
   corrected: 'Showing results for',
-  degraded: 'Partial results',
+  degraded: 'Searched by words only, not by meaning.',
   none: 'Nothing found for',
   noneHint: 'Try fewer or other words.',
   failed: 'Search is not available',

@@ -4,7 +4,7 @@
  * The page fetches and compiles the module while the worker's script is on its way, so that the two
  * cost one round trip together.
  */
-import { folderUrl, isSource, toIndex, type OpenOn } from '../engine.js';
+import { folderUrl, isData, toIndex, type OpenOn } from '../engine.js';
 import { CoracleError } from '../error.js';
 import type { Port } from '../protocol.js';
 import { openRemote, Remote } from '../remote.js';
@@ -14,13 +14,14 @@ const MODULE = new URL('./coracle_bg.wasm', import.meta.url);
 
 export const openOn: OpenOn = async (from, { worker = true, signal }) => {
   signal?.throwIfAborted();
-  const source = isSource(from) ? from : undefined;
-  const url = source ? undefined : folderUrl(from as string | URL, document.baseURI);
+  // A source is a function of this thread: the other one asks for its reads.
+  const source = isData(from) && !(from instanceof Uint8Array) ? from : undefined;
+  const sent = isData(from) ? (source ? undefined : (from as Uint8Array)) : folderUrl(from, document.baseURI);
   const [module, thread] = await Promise.all([compiled(), (worker && startWorker()) || startHere()]);
   const remote = new Remote(thread.port, source);
   thread.onfailure = (reason) => remote.fail(reason);
   try {
-    return toIndex(await openRemote(remote, module, url, signal, () => thread.end()));
+    return toIndex(await openRemote(remote, module, sent, signal, () => thread.end()));
   } catch (thrown) {
     thread.end();
     throw thrown;
@@ -46,10 +47,10 @@ function compiled(): Promise<WebAssembly.Module> {
 
 async function compile(): Promise<WebAssembly.Module> {
   const response = await fetch(MODULE).catch((cause) => {
-    throw new CoracleError('module_unavailable', `${MODULE} cannot be fetched; copy it beside the scripts`, { cause });
+    throw new CoracleError('module-unavailable', `${MODULE} cannot be fetched; copy it beside the scripts`, { cause });
   });
   if (!response.ok) {
-    throw new CoracleError('module_unavailable', `${MODULE} answers ${response.status}; copy it beside the scripts`);
+    throw new CoracleError('module-unavailable', `${MODULE} answers ${response.status}; copy it beside the scripts`);
   }
   // Streaming compilation insists on the media type, which small static servers may not know.
   return response.headers.get('content-type')?.startsWith('application/wasm')
@@ -78,7 +79,7 @@ async function startWorker(): Promise<Thread> {
   }
   const thread: Thread = { port: worker, end: () => worker.terminate() };
   worker.onerror = (event) => {
-    thread.onfailure?.(new CoracleError('worker_failed', `the search worker stopped: ${event.message}`));
+    thread.onfailure?.(new CoracleError('worker-failed', `the search worker stopped: ${event.message}`));
   };
   return thread;
 }

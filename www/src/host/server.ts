@@ -3,8 +3,7 @@ import { open as openFile, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { initSync } from '../../pkg/coracle.js';
-import { folderUrl, isSource, openEngine, toIndex, type OpenOn } from '../engine.js';
-import { CoracleError } from '../error.js';
+import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.js';
 import type { Source } from '../index.js';
 
 let ready: Promise<unknown> | undefined;
@@ -12,11 +11,14 @@ let ready: Promise<unknown> | undefined;
 export const openOn: OpenOn = async (from, { signal }) => {
   ready ??= readFile(new URL('./coracle_bg.wasm', import.meta.url)).then((module) => initSync({ module }));
   await ready;
-  if (isSource(from)) return toIndex(await openEngine(from, signal));
+  if (isData(from)) return toIndex(await openEngine(from, signal));
   if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), signal));
   const folder = String(from).startsWith('file:') ? fileURLToPath(from) : resolve(String(from));
   return toIndex(await openEngine(folderSource(folder), signal));
 };
+
+/** What the file system says, in the words that a `Source` uses. */
+const statuses: Record<string, number> = { ENOENT: 404, ENOTDIR: 404, EACCES: 403, EPERM: 403 };
 
 /** Reads an index's files from a folder. */
 function folderSource(folder: string): Source {
@@ -26,8 +28,8 @@ function folderSource(folder: string): Source {
         if (start === undefined || end === undefined) return new Uint8Array(await readFile(join(folder, file)));
         return await readRange(join(folder, file), start, end);
       } catch (cause) {
-        const code = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'not_found' : 'unreadable';
-        throw new CoracleError(code, `${join(folder, file)}: ${(cause as Error).message}`, { cause });
+        const { code, message } = cause as NodeJS.ErrnoException;
+        throw Object.assign(new Error(message, { cause }), { status: statuses[code ?? ''] });
       }
     },
   };
