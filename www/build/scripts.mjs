@@ -51,16 +51,21 @@ export async function buildScripts() {
     script('worker.ts', 'coracle-worker.js', 'browser'),
     script('index.ts', 'workerd.js', 'workerd'),
     script('index.ts', 'server.js', 'server', { platform: 'node', target: 'node20' }),
-    build({
-      entryPoints: [at('worker/src/handler.ts')],
-      outfile: at('worker/dist/handler.js'),
-      bundle: true,
-      format: 'esm',
-      target: 'es2022',
-      logLevel: 'warning',
-    }),
   ]);
   copyFileSync(at('www/pkg/coracle_bg.wasm'), `${out}/coracle_bg.wasm`);
+  // After the package, which it imports as any user would. Wrangler bundles for itself; this is for
+  // other hosts, and for the tests.
+  await build({
+    entryPoints: ['worker/src/handler.ts', 'worker/src/index.ts'].map((file) => at(file)),
+    outdir: at('worker/dist'),
+    plugins: [moduleBeside],
+    conditions: ['workerd', 'worker'],
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'warning',
+  });
+  copyFileSync(at('www/pkg/coracle_bg.wasm'), at('worker/dist/coracle_bg.wasm'));
 }
 
 export async function buildTypes() {

@@ -1,0 +1,8 @@
+// Places in the built project.
+import { fileURLToPath } from 'node:url';
+
+export const at = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+
+/** The demo site, and in `public/search` the index of the guide. */
+export const site = at('public/');
+export const guideIndex = at('public/search/');
