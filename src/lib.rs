@@ -21,6 +21,7 @@ extern crate std;
 compile_error!("index files are little-endian and are read in place; big-endian hosts are not supported");
 
 pub mod bytes;
+pub mod executor;
 pub mod json;
 
 pub mod text;

@@ -1,1 +1,56 @@
-//! index.
+//! Index files: the only place where bytes have meaning.
+//!
+//! ```text
+//! root.cora                      read first, published last, never cached for long
+//!   └─ names ─► body             immutable; cut into files named by the hash of their content
+//!               ├ layout         document of each chunk, places of passages and documents
+//!               ├ dictionary     sorted terms in compressed blocks      (postings::dictionary)
+//!               ├ entries        term row ‖ posting list, one block per term
+//!               ├ quantizer      parameters of the codes                (vector::Quantizer)
+//!               ├ codes          1-bit codes of all chunks, a run of blocks
+//!               ├ rows           int8 codes, one block per chunk
+//!               ├ graph          HNSW links, a run of blocks, where a scan would be slower
+//!               ├ passages       compressed texts of neighbouring chunks
+//!               ├ documents      compressed ids, urls, titles, metadata
+//!               └ columns        metadata by field, for filters and facets
+//! ```
+//!
+//! | file | responsibility |
+//! |---|---|
+//! | `SPEC.md` | the format, normative |
+//! | `root.rs` | the root: what there is and where |
+//! | `block.rs` | blocks: check and compression |
+//! | `passages.rs` | records shown with hits and the table that finds them |
+//! | `write.rs` | an index out of its parts: the body front to back, then the root |
+//!
+//! A body is one logical string of bytes in all three physical layouts: *range* (few large files,
+//! read by byte range), *split* (many small files, read whole) and *bundle* (root and body in one
+//! file). What lies where in the body does not depend on the layout.
+
+mod block;
+mod passages;
+mod root;
+mod write;
+
+pub use block::CHECK_LEN;
+pub use block::Extent;
+pub use block::deflate;
+pub use block::inflate;
+pub use block::payload;
+pub use passages::BlockTable;
+pub use passages::DocumentRecord;
+pub use passages::Layout;
+pub use passages::Passage;
+pub use passages::RecordBlocks;
+pub use root::Counts;
+pub use root::FORMAT_VERSION;
+pub use root::Files;
+pub use root::MAX_ROOT_BYTES;
+pub use root::OLDEST_READABLE;
+pub use root::ROOT_FILE;
+pub use root::Root;
+pub use root::RootError;
+pub use root::Run;
+pub use root::VectorSections;
+pub use write::BodyWriter;
+pub use write::Sink;

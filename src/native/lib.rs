@@ -1,1 +1,25 @@
 //! Native face of Coracle: files, threads, sockets.
+//!
+//! The modules stand in the order in which a build uses them.
+
+pub mod report;
+
+pub mod ingest;
+
+pub mod embed;
+pub mod fit;
+
+pub mod source;
+
+pub mod publish;
+
+pub mod indexer;
+
+pub mod budget;
+
+pub mod error;
+
+pub mod cli;
+pub mod config;
+
+pub mod command;

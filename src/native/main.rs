@@ -1,2 +1,168 @@
 //! The `coracle` command.
-fn main() {}
+
+use std::io;
+use std::io::IsTerminal;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::CommandFactory;
+use coracle::filter::Filter;
+use coracle::search::DEFAULT_ALPHA;
+use coracle::search::DEFAULT_RRF_K;
+use coracle::search::Fusion;
+use coracle::search::Group;
+use coracle::search::Mode;
+use coracle::search::SearchOptions;
+use coracle_cli::cli::Cli;
+use coracle_cli::cli::Command;
+use coracle_cli::cli::FusionChoice;
+use coracle_cli::cli::GroupChoice;
+use coracle_cli::cli::ModeChoice;
+use coracle_cli::cli::SearchArgs;
+use coracle_cli::cli::ServeArgs;
+use coracle_cli::command;
+use coracle_cli::config;
+use coracle_cli::config::ConfigError;
+use coracle_cli::error::ExitCode;
+use coracle_cli::error::Failure;
+use coracle_cli::report::Reporter;
+
+fn main() -> std::process::ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    let cli = match config::parse(&args, Path::new(".")) {
+        Ok(cli) => cli,
+        // Help and usage errors: clap knows where they go and which code they end with.
+        Err(ConfigError::Usage(error)) => error.exit(),
+        Err(error) => return fail(&error.into(), false),
+    };
+    match run(&cli) {
+        Ok(code) => code.into(),
+        Err(failure) if failure.is_broken_pipe() => ExitCode::Done.into(),
+        Err(failure) => fail(&failure, cli.global.json),
+    }
+}
+
+fn fail(failure: &Failure, json: bool) -> std::process::ExitCode {
+    let message =
+        if json { failure.to_json() } else { format!("coracle: {failure}") };
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{message}");
+    failure.exit_code().into()
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(Failure::io("write", Path::new("standard output")))
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    let reporter = Reporter::new(cli.global.verbosity());
+    let json = cli.global.json;
+    match &cli.command {
+        Command::Build(args) => {
+            let summary = command::build::build(args, &reporter)?;
+            if json {
+                print(&format!("{}\n", summary.to_json()))?;
+            } else if !cli.global.quiet {
+                print(&summary.to_string())?;
+            }
+            Ok(ExitCode::Done)
+        }
+        Command::Search(args) => {
+            let found = command::search::search(&args.index, &args.query, &search_options(args)?)?;
+            if json {
+                print(&format!("{}\n", command::search::to_json(&args.query, &found)))?;
+            } else {
+                let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                let style = command::search::Style::new(colour);
+                print(&command::search::to_text(&found, style))?;
+            }
+            Ok(if found.hits.is_empty() { ExitCode::NothingFound } else { ExitCode::Done })
+        }
+        Command::Serve(args) => serve(args),
+        Command::Inspect(args) => {
+            let root = command::inspect::root(&args.index)?;
+            if json {
+                print(&format!("{}\n", command::inspect::to_json(&root)))?;
+            } else {
+                print(&command::inspect::to_text(&root))?;
+            }
+            Ok(ExitCode::Done)
+        }
+        Command::Verify(args) => {
+            let done = command::verify::verify(&args.index, &reporter)?;
+            if json {
+                let done = serde_json::json!({
+                    "blocks": done.blocks, "postings": done.postings, "records": done.records,
+                });
+                print(&format!("{done}\n"))?;
+            } else if !cli.global.quiet {
+                print(&format!(
+                    "{}: whole; {} blocks, {} postings, {} records\n",
+                    args.index, done.blocks, done.postings, done.records
+                ))?;
+            }
+            Ok(ExitCode::Done)
+        }
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "coracle", &mut script);
+            print(&String::from_utf8_lossy(&script))?;
+            Ok(ExitCode::Done)
+        }
+    }
+}
+
+fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
+    let filter = match &args.filter {
+        None => None,
+        Some(text) => Some(Filter::parse(text).map_err(|error| Failure::Usage {
+            flag: "--filter",
+            problem: error.to_string(),
+        })?),
+    };
+    if args.alpha.is_some() && args.fusion == Some(FusionChoice::Rrf) {
+        let problem = "belongs to --fusion convex".to_string();
+        return Err(Failure::Usage { flag: "--alpha", problem });
+    }
+    Ok(SearchOptions {
+        mode: match args.mode {
+            ModeChoice::Hybrid => Mode::Hybrid,
+            ModeChoice::Keyword => Mode::Keyword,
+            ModeChoice::Vector => Mode::Vector,
+        },
+        limit: args.limit as usize,
+        filter,
+        facets: args.facet.clone(),
+        fusion: match args.fusion {
+            Some(FusionChoice::Rrf) => Fusion::Rrf { k: DEFAULT_RRF_K },
+            _ => Fusion::Convex { alpha: args.alpha.unwrap_or(DEFAULT_ALPHA) },
+        },
+        explain: args.explain,
+        group: match args.group {
+            GroupChoice::Document => Group::Document,
+            GroupChoice::Chunk => Group::Chunk,
+        },
+        ..SearchOptions::default()
+    })
+}
+
+fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+    let serving = command::serve::Serving::bind(&args.dir, address)?;
+    let url = format!("http://{}/", serving.address());
+    print(&format!("{url} serves {}; stop with Ctrl-C\n", args.dir.display()))?;
+    if args.open {
+        let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        std::process::Command::new(opener)
+            .arg(&url)
+            .spawn()
+            .map_err(Failure::io("run", Path::new(opener)))?;
+    }
+    serving.run();
+    Ok(ExitCode::Done)
+}

@@ -1,1 +1,296 @@
-//! search.
+//! Query → hits.
+//!
+//! ```text
+//! query ─ analyse ─► terms ─ dictionary ─► entries ─┬─ posting lists ──► keyword ranking ─┐
+//!                                                   └─ term rows ─► query embedding       ├─ fuse
+//!                                                          └─ codes ──► vector ranking  ──┘    │
+//!            hits with excerpts ◄─ passages, documents ◄─ group by document ◄─ int8 rescoring ◄┘
+//! ```
+//!
+//! | file | responsibility |
+//! |---|---|
+//! | `engine.rs` | [`Engine`]: an opened index and the pipeline above, wave by wave |
+//! | `lexical.rs` | query words → dictionary entries, with corrections and prefixes |
+//! | `dense.rs` | resident codes and graph; candidates; rescoring |
+//! | `fuse.rs` | two rankings → one |
+//! | `verify.rs` | every block and structure of an index, checked |
+//!
+//! A *wave* is a set of reads that do not depend on one another; everything between two waves is
+//! computation on bytes at hand. All arithmetic has one order, so that every platform returns the
+//! same hits with the same score bits.
+
+mod dense;
+mod engine;
+mod fuse;
+mod lexical;
+mod verify;
+
+pub use engine::Engine;
+pub use fuse::DEFAULT_ALPHA;
+pub use fuse::DEFAULT_RRF_K;
+pub use fuse::Fusion;
+pub use verify::Verified;
+
+use crate::document::ChunkId;
+use crate::document::Value;
+use crate::filter::Filter;
+use crate::filter::FilterError;
+use crate::store::ReadStats;
+use crate::store::StoreError;
+use crate::vector::VectorError;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
+
+/// The longest query that is read; what follows is ignored.
+pub const MAX_QUERY_BYTES: usize = 1024;
+
+/// The most hits that one search returns.
+pub const MAX_LIMIT: usize = 100;
+
+/// Which rankings take part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Words and meaning; words alone where the index or the query has no embedding.
+    #[default]
+    Hybrid,
+    /// Words only.
+    Keyword,
+    /// Meaning only.
+    Vector,
+}
+
+/// What one hit stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Group {
+    /// A document, shown by its best chunk.
+    #[default]
+    Document,
+    /// A chunk.
+    Chunk,
+}
+
+/// How to search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchOptions {
+    /// Which rankings take part.
+    pub mode: Mode,
+    /// Hits to return, 1 to [`MAX_LIMIT`].
+    pub limit: usize,
+    /// Hits to leave out at the top; with `limit` at most [`MAX_LIMIT`].
+    pub offset: usize,
+    /// Condition on the documents' metadata.
+    pub filter: Option<Filter>,
+    /// Fields whose values are counted over all matching documents.
+    pub facets: Vec<String>,
+    /// How two rankings become one.
+    pub fusion: Fusion,
+    /// Whether hits say how their score came about.
+    pub explain: bool,
+    /// The query's embedding from the index's own embedder; otherwise term rows give it.
+    pub embedding: Option<Vec<f32>>,
+    /// What one hit stands for.
+    pub group: Group,
+    /// Whether the last word may be the beginning of one (search while typing).
+    pub prefix: bool,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            limit: 10,
+            offset: 0,
+            filter: None,
+            facets: Vec::new(),
+            fusion: Fusion::default(),
+            explain: false,
+            embedding: None,
+            group: Group::default(),
+            prefix: false,
+        }
+    }
+}
+
+/// A document or chunk found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// Identifier of the document.
+    pub id: String,
+    /// The chunk that scored best.
+    pub chunk: ChunkId,
+    /// Fused score, larger is better; from 0 to 1 (times the document's weight) unless fused by RRF.
+    pub score: f32,
+    /// Title of the document.
+    pub title: String,
+    /// Address of the document.
+    pub url: String,
+    /// Headings above the chunk, outermost first.
+    pub headings: Vec<String>,
+    /// Fragment of the nearest heading, without `#`; empty at the top.
+    pub anchor: String,
+    /// Metadata of the document.
+    pub meta: BTreeMap<String, Value>,
+    /// The part of the chunk that answers best.
+    pub excerpt: Excerpt,
+    /// How the score came about, where it was asked for.
+    pub explain: Option<Explain>,
+}
+
+/// A piece of a chunk's text with the matching words marked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The piece, with `…` where it is cut.
+    pub text: String,
+    /// Byte ranges of matching words in `text`, ascending and disjoint.
+    pub marks: Vec<Range<usize>>,
+}
+
+/// How a hit's score came about.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Explain {
+    /// Sum of impacts and its share of the query's best.
+    pub keyword: Option<(u32, f32)>,
+    /// Rank by words, best 1.
+    pub keyword_rank: Option<u32>,
+    /// What each dictionary term added to the sum of impacts.
+    pub terms: Vec<(String, u32)>,
+    /// Inner product with the query's embedding and its normalised form.
+    pub vector: Option<(f32, f32)>,
+    /// Rank by meaning, best 1.
+    pub vector_rank: Option<u32>,
+    /// Whether the inner product comes from the int8 code (otherwise from the 1-bit code).
+    pub rescored: bool,
+    /// The document's weight.
+    pub weight: f32,
+}
+
+/// A query word that the index does not have and what was searched instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// The word of the query.
+    pub from: String,
+    /// The dictionary term.
+    pub to: String,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchResult {
+    /// The ranking that was made: [`Mode::Keyword`] where hybrid search found no embedding.
+    pub mode: Mode,
+    /// Hits, best first.
+    pub hits: Vec<Hit>,
+    /// Documents (or chunks, by [`Group`]) that match a word of the query; in vector mode those that
+    /// were candidates.
+    pub total: u32,
+    /// Values and counts by field, most frequent first.
+    pub facets: Vec<(String, Vec<(Value, u32)>)>,
+    /// Query words that were corrected.
+    pub corrections: Vec<Correction>,
+    /// What reading cost.
+    pub stats: ReadStats,
+}
+
+/// Why a search failed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SearchError {
+    /// The index could not be read.
+    Store(StoreError),
+    /// The filter does not fit the index.
+    Filter(FilterError),
+    /// The embedding given does not fit the index.
+    Embedding(VectorError),
+    /// The index has no embeddings, or no way to embed a query without one being given.
+    NoVectors,
+    /// The index was built with an analyzer that this program does not have.
+    Analyzer {
+        /// Its id.
+        got: u32,
+    },
+    /// `limit` is 0, or `limit` and `offset` together exceed [`MAX_LIMIT`].
+    Limit {
+        /// The sum asked for.
+        got: usize,
+    },
+    /// A chunk id outside the index.
+    NoChunk {
+        /// The id.
+        chunk: ChunkId,
+        /// Number of chunks in the index.
+        chunks: u32,
+    },
+}
+
+impl fmt::Display for SearchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Filter(error) => error.fmt(f),
+            Self::Embedding(error) => error.fmt(f),
+            Self::NoVectors => f.write_str(
+                "the index has no embeddings that this query could use; search by keyword, give an \
+                 embedding, or build with an embedder",
+            ),
+            Self::Analyzer { got } => write!(
+                f,
+                "the index was built with analyzer {got}, which this program does not have; update \
+                 the program or rebuild the index"
+            ),
+            Self::Limit { got } => {
+                write!(f, "limit and offset ask for {got} hits; 1 to {MAX_LIMIT} are possible")
+            }
+            Self::NoChunk { chunk, chunks } => {
+                write!(f, "there is no chunk {chunk}; the index has {chunks}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for SearchError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Filter(error) => Some(error),
+            Self::Embedding(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl SearchError {
+    /// A stable name of the kind of error, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError::Source(_)) => "source",
+            Self::Store(StoreError::Root(_)) => "root",
+            Self::Store(StoreError::Format { .. }) => "damaged",
+            Self::Filter(_) => "filter",
+            Self::Embedding(_) => "embedding",
+            Self::NoVectors => "no-vectors",
+            Self::Analyzer { .. } => "analyzer",
+            Self::Limit { .. } => "limit",
+            Self::NoChunk { .. } => "no-chunk",
+        }
+    }
+}
+
+impl From<StoreError> for SearchError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<FilterError> for SearchError {
+    fn from(error: FilterError) -> Self {
+        Self::Filter(error)
+    }
+}
+
+impl From<VectorError> for SearchError {
+    fn from(error: VectorError) -> Self {
+        Self::Embedding(error)
+    }
+}

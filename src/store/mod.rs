@@ -1,1 +1,341 @@
-//! store.
+//! Bytes on demand.
+//!
+//! The world comes in through one trait, [`Source`]: read a range of a file. Memory, files, HTTP and
+//! buckets are small implementations of it. [`Store`] stands on a source: it knows the root, turns
+//! extents of the body into few reads, issues them together (a *wave*), checks every block and keeps
+//! what it read.
+//!
+//! | file | responsibility |
+//! |---|---|
+//! | `source.rs` | the trait, its errors, memory and bundle sources |
+//! | `plan.rs` | extents → reads: coalescing, whole parts where ranges are not to be had |
+//! | `cache.rs` | recently used blocks, bounded in bytes |
+
+mod cache;
+mod plan;
+mod source;
+
+pub use plan::Read;
+pub use source::BUNDLE_MAGIC;
+pub use source::Bundle;
+pub use source::Memory;
+pub use source::Source;
+pub use source::SourceError;
+pub use source::SourceProblem;
+pub use source::bundle;
+
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::index::Extent;
+use crate::index::MAX_ROOT_BYTES;
+use crate::index::ROOT_FILE;
+use crate::index::Root;
+use crate::index::RootError;
+use crate::index::Run;
+use crate::index::payload;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use cache::Cache;
+use core::cell::RefCell;
+use core::fmt;
+use futures_util::future::try_join_all;
+
+/// Blocks kept by default: what a visit of some dozen searches touches.
+pub const DEFAULT_CACHE_BYTES: usize = 16 << 20;
+
+/// What reading cost, counted over the life of a store or of one search.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadStats {
+    /// Serial round trips: reads of one wave run side by side.
+    pub waves: u32,
+    /// Reads issued.
+    pub requests: u32,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Blocks found in the cache.
+    pub cached: u32,
+}
+
+impl ReadStats {
+    /// What was added since `earlier`.
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            waves: self.waves - earlier.waves,
+            requests: self.requests - earlier.requests,
+            bytes: self.bytes - earlier.bytes,
+            cached: self.cached - earlier.cached,
+        }
+    }
+}
+
+/// Why an index could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreError {
+    /// The source failed.
+    Source(SourceError),
+    /// The root is not usable.
+    Root(RootError),
+    /// Bytes of the body are not what the build wrote.
+    Format {
+        /// File that holds the bytes.
+        file: String,
+        /// Offset of the block in the body.
+        offset: u64,
+        /// What is wrong.
+        error: FormatError,
+    },
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(error) => error.fmt(f),
+            Self::Root(error) => error.fmt(f),
+            Self::Format { file, offset, error } => write!(
+                f,
+                "{file}: block at {offset}: {error}; fetch the file again or rebuild the index"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(match self {
+            Self::Source(error) => error,
+            Self::Root(error) => error,
+            Self::Format { error, .. } => error,
+        })
+    }
+}
+
+impl From<SourceError> for StoreError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<RootError> for StoreError {
+    fn from(error: RootError) -> Self {
+        Self::Root(error)
+    }
+}
+
+/// A checked block's payload, shared with the cache.
+#[derive(Debug, Clone)]
+pub struct Block(Arc<[u8]>);
+
+impl core::ops::Deref for Block {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What a step of a search wants to read.
+#[derive(Debug, Clone, Default)]
+pub struct Wants {
+    blocks: Vec<Extent>,
+    resident: Vec<Extent>,
+}
+
+impl Wants {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Wants a block that other searches may want again.
+    pub fn block(&mut self, extent: Extent) {
+        self.blocks.push(extent);
+    }
+
+    /// Wants all blocks of a run, which the caller will keep: they pass by the cache.
+    pub fn resident(&mut self, run: &Run) {
+        self.resident.extend(run.extents());
+    }
+}
+
+/// The blocks that a wave brought.
+#[derive(Debug, Clone, Default)]
+pub struct Wave {
+    blocks: BTreeMap<Extent, Block>,
+}
+
+impl Wave {
+    /// The payload of a block that was wanted.
+    pub fn get(&self, extent: Extent) -> Option<&Block> {
+        self.blocks.get(&extent)
+    }
+
+    /// The payload of a block that was wanted, or the error that it was not.
+    ///
+    /// # Errors
+    /// [`Problem::Inconsistent`].
+    pub fn require(&self, extent: Extent) -> Result<&Block, FormatError> {
+        let missing = FormatError {
+            what: "index",
+            field: "block",
+            offset: 0,
+            problem: Problem::Inconsistent,
+        };
+        self.blocks.get(&extent).ok_or(missing)
+    }
+
+    /// The payloads of a run that was wanted, one after the other.
+    pub fn run(&self, run: &Run) -> Vec<u8> {
+        let mut out = Vec::with_capacity(run.payload_len as usize);
+        for block in run.extents().filter_map(|extent| self.blocks.get(&extent)) {
+            out.extend_from_slice(block);
+        }
+        out
+    }
+}
+
+/// An opened index: its root, its source and what has been read.
+#[derive(Debug)]
+pub struct Store<S> {
+    source: S,
+    root: Root,
+    cache: RefCell<Cache>,
+    stats: RefCell<ReadStats>,
+}
+
+impl<S: Source> Store<S> {
+    /// Reads and parses the root.
+    ///
+    /// # Errors
+    /// [`StoreError::Source`] and [`StoreError::Root`].
+    pub async fn open(source: S, cache_bytes: usize) -> Result<Self, StoreError> {
+        let bytes = source.read(ROOT_FILE, None).await?;
+        if bytes.len() as u64 > MAX_ROOT_BYTES {
+            return Err(RootError::NotAnIndex.into());
+        }
+        let root = Root::parse(&bytes)?;
+        let stats = ReadStats { waves: 1, requests: 1, bytes: bytes.len() as u64, cached: 0 };
+        Ok(Self {
+            source,
+            root,
+            cache: RefCell::new(Cache::new(cache_bytes)),
+            stats: RefCell::new(stats),
+        })
+    }
+
+    /// The root.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The source.
+    pub fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// What reading cost so far.
+    pub fn stats(&self) -> ReadStats {
+        *self.stats.borrow()
+    }
+
+    /// Reads everything that `wants` names and that is not cached, side by side.
+    ///
+    /// # Errors
+    /// The first read or block that failed; nothing of a failed read is kept.
+    pub async fn wave(&self, wants: &Wants) -> Result<Wave, StoreError> {
+        let mut blocks: BTreeMap<Extent, Block> = BTreeMap::new();
+        let mut missing: Vec<Extent> = wants.resident.clone();
+        {
+            let mut cache = self.cache.borrow_mut();
+            for &extent in &wants.blocks {
+                match cache.get(extent) {
+                    Some(bytes) => {
+                        blocks.insert(extent, Block(bytes));
+                    }
+                    None => missing.push(extent),
+                }
+            }
+            self.stats.borrow_mut().cached += blocks.len() as u32;
+        }
+        if missing.is_empty() {
+            return Ok(Wave { blocks });
+        }
+        for &extent in &missing {
+            // Extents out of a dictionary are numbers that a file made up.
+            let end = extent.offset.checked_add(u64::from(extent.len));
+            if extent.len == 0 || end.is_none_or(|end| end > self.root.body_len) {
+                let max = self.root.body_len;
+                let problem = Problem::OutOfRange { got: extent.offset, max };
+                let what = self.root.section(extent.offset);
+                let error = FormatError { what, field: "extent", offset: 0, problem };
+                return Err(self.damaged(extent, error));
+            }
+        }
+        let reads = plan::plan(&self.root, missing);
+        {
+            let mut stats = self.stats.borrow_mut();
+            stats.waves += 1;
+            stats.requests += reads.iter().map(|read| read.pieces.len() as u32).sum::<u32>();
+        }
+        let buffers = try_join_all(reads.iter().map(|read| self.read(read))).await?;
+        for (read, buffer) in reads.iter().zip(&buffers) {
+            self.stats.borrow_mut().bytes += buffer.read;
+            for &extent in &read.extents {
+                let start = (extent.offset - read.range.start) as usize;
+                let bytes = buffer.bytes.get(start..start + extent.len as usize).unwrap_or(&[]);
+                let what = self.root.section(extent.offset);
+                let payload = payload(bytes, self.root.build_id, extent, what)
+                    .map_err(|error| self.damaged(extent, error))?;
+                blocks.insert(extent, Block(Arc::from(payload)));
+            }
+        }
+        let mut cache = self.cache.borrow_mut();
+        for &extent in &wants.blocks {
+            if let Some(block) = blocks.get(&extent) {
+                cache.insert(extent, block.0.clone());
+            }
+        }
+        Ok(Wave { blocks })
+    }
+
+    /// The error for a block whose payload turned out not to be what its section holds.
+    pub fn damaged(&self, extent: Extent, error: FormatError) -> StoreError {
+        let part = (extent.offset / self.root.files.part_bytes) as usize;
+        let file = self.root.files.name(part).unwrap_or_default();
+        StoreError::Format { file, offset: extent.offset, error }
+    }
+
+    async fn read(&self, read: &Read) -> Result<Buffer, StoreError> {
+        let pieces =
+            try_join_all(read.pieces.iter().map(|piece| async move {
+                let bytes = self.source.read(&piece.file, piece.range.clone()).await?;
+                let expected = match &piece.range {
+                    Some(range) => range.end - range.start,
+                    None => piece.file_len,
+                };
+                if bytes.len() as u64 != expected {
+                    let problem =
+                        SourceProblem::WrongLength { expected, got: bytes.len() as u64 };
+                    return Err(SourceError::new(&piece.file, piece.range.clone(), problem));
+                }
+                Ok(bytes)
+            }))
+            .await?;
+        let read_bytes = pieces.iter().map(|bytes| bytes.len() as u64).sum();
+        let mut bytes = Vec::with_capacity((read.range.end - read.range.start) as usize);
+        for (piece, piece_bytes) in read.pieces.iter().zip(&pieces) {
+            let start = (piece.skip as usize).min(piece_bytes.len());
+            let end = (start + piece.take as usize).min(piece_bytes.len());
+            bytes.extend_from_slice(&piece_bytes[start..end]);
+        }
+        Ok(Buffer { bytes, read: read_bytes })
+    }
+}
+
+/// What one read brought: the bytes of its range and how many had to be read for them.
+#[derive(Debug)]
+struct Buffer {
+    bytes: Vec<u8>,
+    read: u64,
+}

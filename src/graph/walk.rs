@@ -1,0 +1,111 @@
+//! Best-first search of one level (Algorithm 2), for the builder and for queries alike.
+//!
+//! Candidates are keys as in [`crate::vector::topk`]: quality and id in one `u64`, larger is better.
+
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
+
+use crate::vector::topk::TopK;
+use crate::vector::topk::id_of;
+
+/// The links of one level.
+pub(super) trait Links {
+    /// Appends the links of `node` to `links`.
+    fn links(&self, node: u32, links: &mut Vec<u32>);
+}
+
+/// A set of nodes that is emptied in constant time, 255 times out of 256.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Visited {
+    stamps: Vec<u8>,
+    generation: u8,
+}
+
+impl Visited {
+    pub(super) fn clear(&mut self, len: usize) {
+        if self.stamps.len() != len || self.generation == u8::MAX {
+            self.stamps.clear();
+            self.stamps.resize(len, 0);
+            self.generation = 0;
+        }
+        self.generation += 1;
+    }
+
+    pub(super) fn contains(&self, node: u32) -> bool {
+        self.stamps.get(node as usize) == Some(&self.generation)
+    }
+
+    /// Adds a node; whether it is new. Nodes past the end never are.
+    pub(super) fn insert(&mut self, node: u32) -> bool {
+        match self.stamps.get_mut(node as usize) {
+            Some(stamp) if *stamp != self.generation => {
+                *stamp = self.generation;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Memory of a walk, kept from one to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Walk {
+    visited: Visited,
+    candidates: BinaryHeap<u64>,
+    links: Vec<u32>,
+    keys: Vec<u64>,
+    /// Nodes whose links were followed.
+    pub(super) hops: u64,
+    /// Nodes scored.
+    pub(super) scored: u64,
+}
+
+impl Walk {
+    /// Walks a level of nodes `0..len` from the keys in `entries` and returns the keys of the `ef`
+    /// best nodes found among those that `accept` admits; others are walked through only.
+    ///
+    /// `score` appends the keys of some nodes to a list.
+    pub(super) fn search(
+        &mut self,
+        level: &impl Links,
+        len: usize,
+        entries: &[u64],
+        ef: usize,
+        mut score: impl FnMut(&[u32], &mut Vec<u64>),
+        accept: impl Fn(u32) -> bool,
+    ) -> TopK {
+        let mut found = TopK::new(ef);
+        self.visited.clear(len);
+        self.candidates.clear();
+        for &key in entries {
+            if self.visited.insert(id_of(key)) {
+                self.candidates.push(key);
+                if accept(id_of(key)) {
+                    found.push_key(key);
+                }
+            }
+        }
+        while let Some(best) = self.candidates.pop() {
+            if best < found.threshold() {
+                break;
+            }
+            self.links.clear();
+            level.links(id_of(best), &mut self.links);
+            let visited = &mut self.visited;
+            self.links.retain(|&node| visited.insert(node));
+            self.keys.clear();
+            score(&self.links, &mut self.keys);
+            self.hops += 1;
+            self.scored += self.keys.len() as u64;
+            for &key in &self.keys {
+                if key > found.threshold() {
+                    self.candidates.push(key);
+                    if accept(id_of(key)) {
+                        found.push_key(key);
+                    }
+                }
+            }
+        }
+        found
+    }
+}

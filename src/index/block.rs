@@ -1,0 +1,148 @@
+//! Blocks: the unit that is stored, read and checked.
+//!
+//! A block is a payload followed by a 32-bit check. The check is the low half of XXH3-64 over the
+//! payload, seeded with the build id and the block's place in the body, so that bytes of another
+//! build or of another place are refused like damaged ones.
+
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
+use crate::bytes::Writer;
+use alloc::vec::Vec;
+use core::ops::Range;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Bytes that a block takes beyond its payload.
+pub const CHECK_LEN: usize = 4;
+
+/// A compressed payload may not grow beyond this many bytes.
+pub const MAX_INFLATED: usize = 1 << 26;
+
+/// Where a block lies in the body: its payload and check together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Extent {
+    /// Offset of the first byte in the body.
+    pub offset: u64,
+    /// Bytes of payload and check.
+    pub len: u32,
+}
+
+impl Extent {
+    /// The block's bytes as a half-open range of the body.
+    pub fn range(self) -> Range<u64> {
+        self.offset..self.offset + u64::from(self.len)
+    }
+
+    /// Appends the extent.
+    pub fn write(self, out: &mut Writer) {
+        out.varint(self.offset);
+        out.varint(u64::from(self.len));
+    }
+
+    /// Reads an extent that must lie inside a body of `body_len` bytes.
+    ///
+    /// # Errors
+    /// [`Problem::OutOfRange`] when it does not, [`Problem::Inconsistent`] when it is too short for
+    /// a block.
+    pub fn read(
+        reader: &mut Reader<'_>,
+        body_len: u64,
+        field: &'static str,
+    ) -> Result<Self, FormatError> {
+        let offset = reader.varint_max(body_len, field)?;
+        let len = reader.varint_max((body_len - offset).min(u64::from(u32::MAX)), field)? as u32;
+        if (len as usize) < CHECK_LEN {
+            return Err(reader.error(field, Problem::Inconsistent));
+        }
+        Ok(Self { offset, len })
+    }
+}
+
+/// The check of a payload that lies at `offset` in the body of build `build_id`.
+pub fn check(build_id: u64, offset: u64, payload: &[u8]) -> [u8; CHECK_LEN] {
+    // An odd multiplier spreads neighbouring offsets over the whole seed.
+    let seed = build_id ^ offset.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (xxh3_64_with_seed(payload, seed) as u32).to_le_bytes()
+}
+
+/// The payload of a block read from `extent`.
+///
+/// # Errors
+/// [`Problem::Truncated`] when `bytes` are not the extent's length, [`Problem::Checksum`] when they
+/// are not the bytes that were written.
+pub fn payload<'a>(
+    bytes: &'a [u8],
+    build_id: u64,
+    extent: Extent,
+    what: &'static str,
+) -> Result<&'a [u8], FormatError> {
+    let error = |problem| FormatError { what, field: "block", offset: 0, problem };
+    if bytes.len() != extent.len as usize || bytes.len() < CHECK_LEN {
+        return Err(error(Problem::Truncated {
+            need: u64::from(extent.len),
+            left: bytes.len() as u64,
+        }));
+    }
+    let (payload, stored) = bytes.split_at(bytes.len() - CHECK_LEN);
+    if stored != check(build_id, extent.offset, payload) {
+        return Err(error(Problem::Checksum));
+    }
+    Ok(payload)
+}
+
+/// Compresses a payload: its length as a varint, then raw DEFLATE (RFC 1951).
+pub fn deflate(raw: &[u8]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.varint(raw.len() as u64);
+    out.raw(&miniz_oxide::deflate::compress_to_vec(raw, 9));
+    out.into_bytes()
+}
+
+/// Undoes [`deflate`].
+///
+/// # Errors
+/// [`Problem::BadCompression`], or [`Problem::OutOfRange`] for a length above [`MAX_INFLATED`].
+pub fn inflate(payload: &[u8], what: &'static str) -> Result<Vec<u8>, FormatError> {
+    let mut reader = Reader::new(payload, what);
+    let len = reader.varint_max(MAX_INFLATED as u64, "length")? as usize;
+    let compressed = reader.take(reader.left(), "data")?;
+    match miniz_oxide::inflate::decompress_to_vec_with_limit(compressed, len) {
+        Ok(raw) if raw.len() == len => Ok(raw),
+        _ => Err(reader.error("data", Problem::BadCompression)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn payload_refuses_other_builds_places_and_flipped_bits() {
+        let extent = Extent { offset: 640, len: 9 };
+        let mut block = vec![1, 2, 3, 4, 5];
+        block.extend(check(7, 640, &block));
+        assert_eq!(payload(&block, 7, extent, "t"), Ok(&[1u8, 2, 3, 4, 5][..]));
+        assert!(payload(&block, 8, extent, "t").is_err());
+        assert!(payload(&block, 7, Extent { offset: 641, len: 9 }, "t").is_err());
+        assert!(payload(&block[..8], 7, extent, "t").is_err());
+        for bit in 0..block.len() * 8 {
+            let mut flipped = block.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(payload(&flipped, 7, extent, "t").is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn inflate_returns_what_was_deflated_and_never_more() {
+        let raw: Vec<u8> = (0..10_000u32).map(|i| (i * i) as u8).collect();
+        let packed = deflate(&raw);
+        assert_eq!(inflate(&packed, "t").as_deref(), Ok(&raw[..]));
+        let mut lying = packed.clone();
+        lying[0] = lying[0].wrapping_sub(1);
+        assert!(inflate(&lying, "t").is_err());
+        for cut in 0..packed.len() {
+            assert!(inflate(&packed[..cut], "t").is_err(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! The grammar of the command line.
+//!
+//! Every flag can be given in three places; the first one that says something counts: the flag,
+//! the variable `CORACLE_<FLAG>`, the key `<flag>` in `coracle.toml` (see `config.rs`).
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+use clap::builder::FalseyValueParser;
+
+use crate::indexer::GraphChoice;
+use crate::ingest::IngestOptions;
+use crate::ingest::address::UrlStyle;
+use crate::ingest::chunk::ChunkOptions;
+use crate::report::Verbosity;
+
+/// The exit codes as the help text shows them; `error.rs` has the same list as a type.
+const EXIT_CODES: &str = "Exit codes:
+  0  done; for search: something was found
+  1  search found nothing
+  2  the command line or coracle.toml is wrong
+  3  the documents are unusable
+  4  the index is damaged, or belongs to another format, build or embedder
+  5  a file or folder could not be read or written
+  6  a remote endpoint failed or refused
+  7  a limit that was set is exceeded
+
+Every flag can also be set as CORACLE_<FLAG> in the environment, or in coracle.toml under
+[build], [search] or [serve]; the command line comes first, then the environment, then the file.";
+
+/// Hybrid search from static files: builds, searches, serves and checks indexes.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "coracle", version, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Print results, the summary and errors as JSON, and no progress
+    #[arg(long, global = true, env = "CORACLE_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Print nothing but results and errors
+    #[arg(long, short, global = true, env = "CORACLE_QUIET", value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+    /// Read settings from FILE instead of ./coracle.toml
+    #[arg(long, global = true, value_name = "FILE", env = "CORACLE_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+impl GlobalArgs {
+    /// How much to tell on the way.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        if self.json || self.quiet {
+            Verbosity::Quiet
+        } else {
+            Verbosity::Normal
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Build an index from documents
+    Build(BuildArgs),
+    /// Search an index
+    Search(SearchArgs),
+    /// Serve a folder on this machine, with byte ranges
+    Serve(ServeArgs),
+    /// Show what an index consists of
+    Inspect(IndexArgs),
+    /// Check every byte of an index
+    Verify(IndexArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// `coracle build`
+#[derive(Debug, Clone, Args)]
+pub struct BuildArgs {
+    /// Folders and files: Markdown, MDX, HTML, text, JSON lines (also .gz)
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Folder for the index (with --layout bundle a file); an index that is there is replaced once
+    /// the new one is complete
+    #[arg(long, short, value_name = "DIR", env = "CORACLE_OUT")]
+    pub out: PathBuf,
+    /// Leave out what this glob names, as in .gitignore; may be repeated
+    #[arg(
+        long,
+        value_name = "GLOB",
+        env = "CORACLE_EXCLUDE",
+        value_delimiter = ','
+    )]
+    pub exclude: Vec<String>,
+    /// What stands before the path of every file in its address
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CORACLE_BASE_URL",
+        default_value = "/"
+    )]
+    pub base_url: String,
+    /// How file names become addresses
+    #[arg(
+        long,
+        value_name = "STYLE",
+        env = "CORACLE_URL_STYLE",
+        value_enum,
+        default_value_t
+    )]
+    pub url_style: UrlStyle,
+    /// Language of the documents (ISO 639-1), for stemming and stop words
+    #[arg(
+        long,
+        value_name = "CODE",
+        env = "CORACLE_LANGUAGE",
+        default_value = "en"
+    )]
+    pub language: String,
+    /// Stop when an input has to be left out
+    #[arg(long, env = "CORACLE_STRICT", value_parser = FalseyValueParser::new())]
+    pub strict: bool,
+
+    /// Most tokens of a chunk's text
+    #[arg(
+        long,
+        value_name = "N",
+        env = "CORACLE_CHUNK_TOKENS",
+        default_value_t = 200,
+        help_heading = "Chunks"
+    )]
+    pub chunk_tokens: usize,
+    /// Merge neighbouring sections while one has fewer tokens
+    #[arg(
+        long,
+        value_name = "N",
+        env = "CORACLE_CHUNK_MIN_TOKENS",
+        default_value_t = 50,
+        help_heading = "Chunks"
+    )]
+    pub chunk_min_tokens: usize,
+    /// Tokens repeated where a section is cut
+    #[arg(
+        long,
+        value_name = "N",
+        env = "CORACLE_CHUNK_OVERLAP",
+        default_value_t = 0,
+        help_heading = "Chunks"
+    )]
+    pub chunk_overlap: usize,
+
+    /// Where vectors come from
+    #[arg(
+        long,
+        env = "CORACLE_EMBEDDER",
+        value_enum,
+        default_value_t,
+        help_heading = "Embedding"
+    )]
+    pub embedder: EmbedderChoice,
+    /// Address of an OpenAI-compatible API, up to and including /v1
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CORACLE_ENDPOINT_URL",
+        help_heading = "Embedding"
+    )]
+    pub endpoint_url: Option<String>,
+    /// Model to ask the endpoint for
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CORACLE_ENDPOINT_MODEL",
+        help_heading = "Embedding"
+    )]
+    pub endpoint_model: Option<String>,
+    /// Variable that holds the endpoint's key
+    #[arg(
+        long,
+        value_name = "VAR",
+        env = "CORACLE_ENDPOINT_KEY_ENV",
+        default_value = "OPENAI_API_KEY",
+        help_heading = "Embedding"
+    )]
+    pub endpoint_key_env: String,
+    /// Ask the endpoint for vectors of this many components
+    #[arg(long, value_name = "N", env = "CORACLE_DIMENSIONS", help_heading = "Embedding",
+          value_parser = clap::value_parser!(u32).range(1..=8192))]
+    pub dimensions: Option<u32>,
+    /// Folder that keeps vectors between builds [default: the user's cache folder]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CORACLE_CACHE",
+        help_heading = "Embedding"
+    )]
+    pub cache: Option<PathBuf>,
+    /// Compute every vector anew
+    #[arg(long, env = "CORACLE_NO_CACHE", value_parser = FalseyValueParser::new(), help_heading = "Embedding")]
+    pub no_cache: bool,
+
+    /// How the index is laid out in files
+    #[arg(
+        long,
+        env = "CORACLE_LAYOUT",
+        value_enum,
+        default_value_t,
+        help_heading = "Files"
+    )]
+    pub layout: LayoutChoice,
+    /// Largest file: 256MiB in the range layout, 64KiB in the split layout where nothing is said
+    #[arg(long, value_name = "BYTES", env = "CORACLE_PART_BYTES", value_parser = parse_bytes, help_heading = "Files")]
+    pub part_bytes: Option<u64>,
+    /// Whether to write a graph for searches that hold the index in memory
+    #[arg(
+        long,
+        value_name = "WHEN",
+        env = "CORACLE_GRAPH",
+        value_enum,
+        default_value_t,
+        help_heading = "Files"
+    )]
+    pub graph: GraphChoice,
+    /// Fail when a cold query is predicted to read more, for example 300kB
+    #[arg(long, value_name = "BYTES", env = "CORACLE_MAX_COLD_BYTES", value_parser = parse_bytes, help_heading = "Files")]
+    pub max_cold_bytes: Option<u64>,
+    /// Threads to use [default: all cores]; the index is the same for any number
+    #[arg(long, value_name = "N", env = "CORACLE_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl BuildArgs {
+    /// What ingest needs to know. `window_tokens` is what the embedder's model reads at most.
+    #[must_use]
+    pub fn ingest_options(&self, window_tokens: Option<usize>) -> IngestOptions {
+        IngestOptions {
+            exclude: self.exclude.clone(),
+            base_url: self.base_url.clone(),
+            url_style: self.url_style,
+            chunk: ChunkOptions {
+                max_tokens: self.chunk_tokens,
+                min_tokens: self.chunk_min_tokens,
+                overlap_tokens: self.chunk_overlap,
+                window_tokens,
+            },
+            ..IngestOptions::default()
+        }
+    }
+}
+
+/// Where vectors come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EmbedderChoice {
+    /// The embedded model; no key, no network
+    #[default]
+    Default,
+    /// No vectors: keyword search only
+    None,
+    /// The "embedding" or "vector" field of every record
+    Provided,
+    /// An OpenAI-compatible API
+    Endpoint,
+}
+
+/// How the index is laid out in files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LayoutChoice {
+    /// Few big files, read in byte ranges
+    #[default]
+    Range,
+    /// Small files, for hosts that ignore byte ranges
+    Split,
+    /// One file, read whole
+    Bundle,
+}
+
+/// `coracle search`
+#[derive(Debug, Clone, Args)]
+pub struct SearchArgs {
+    /// Folder or http(s) address of the index
+    pub index: String,
+    /// What to look for
+    pub query: String,
+    /// What to search with
+    #[arg(long, env = "CORACLE_MODE", value_enum, default_value_t)]
+    pub mode: ModeChoice,
+    /// Most hits to show
+    #[arg(long, short = 'n', value_name = "N", env = "CORACLE_LIMIT", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub limit: u32,
+    /// Only hits whose metadata match, as JSON: '{"lang": "en", "year": {"gte": 2020}}'
+    #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
+    pub filter: Option<String>,
+    /// Count the values of this field; may be repeated
+    #[arg(
+        long,
+        value_name = "FIELD",
+        env = "CORACLE_FACET",
+        value_delimiter = ','
+    )]
+    pub facet: Vec<String>,
+    /// Show how each score came about, and what was read for it
+    #[arg(long, env = "CORACLE_EXPLAIN", value_parser = FalseyValueParser::new())]
+    pub explain: bool,
+    /// How keyword and vector hits become one list [default: convex]
+    #[arg(long, env = "CORACLE_FUSION", value_enum)]
+    pub fusion: Option<FusionChoice>,
+    /// What one hit stands for
+    #[arg(long, env = "CORACLE_GROUP", value_enum, default_value_t)]
+    pub group: GroupChoice,
+    /// Weight of the vector side in the convex combination, 0 to 1 [default: 0.8]
+    #[arg(long, value_name = "WEIGHT", env = "CORACLE_ALPHA", value_parser = parse_alpha)]
+    pub alpha: Option<f32>,
+}
+
+/// What to search with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ModeChoice {
+    /// Keywords and vectors
+    #[default]
+    Hybrid,
+    /// Keywords only
+    Keyword,
+    /// Vectors only
+    Vector,
+}
+
+/// What one hit stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum GroupChoice {
+    /// A document, shown by its best chunk
+    #[default]
+    Document,
+    /// A chunk
+    Chunk,
+}
+
+/// How keyword and vector hits become one list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FusionChoice {
+    /// Convex combination of normalised scores
+    Convex,
+    /// Reciprocal rank fusion
+    Rrf,
+}
+
+/// `coracle serve`
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Folder to serve
+    pub dir: PathBuf,
+    /// Port; 0 takes a free one
+    #[arg(long, short, env = "CORACLE_PORT", default_value_t = 8787)]
+    pub port: u16,
+    /// Open the browser
+    #[arg(long, env = "CORACLE_OPEN", value_parser = FalseyValueParser::new())]
+    pub open: bool,
+}
+
+/// `coracle inspect` and `coracle verify`
+#[derive(Debug, Clone, Args)]
+pub struct IndexArgs {
+    /// Folder or http(s) address of the index
+    pub index: String,
+}
+
+/// `coracle completions`
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// A number of bytes: `300000`, `300kB`, `24MiB`.
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '_')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" => 1_000,
+        "m" | "mb" => 1_000_000,
+        "g" | "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        unit => {
+            return Err(format!(
+                "unit {unit:?} is none of B, kB, MB, GB, KiB, MiB, GiB"
+            ));
+        }
+    };
+    number
+        .replace('_', "")
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| "expected a number of bytes such as 300000, 300kB or 24MiB".to_owned())
+}
+
+fn parse_alpha(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|alpha| (0.0..=1.0).contains(alpha))
+        .ok_or_else(|| "expected a number from 0 (keywords only) to 1 (vectors only)".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_its_variable() {
+        for command in Cli::command().get_subcommands() {
+            for arg in command.get_arguments() {
+                let Some(long) = arg.get_long().filter(|long| *long != "help") else {
+                    continue;
+                };
+                let expected = format!("CORACLE_{}", long.to_uppercase().replace('-', "_"));
+                let found = arg.get_env().map(|env| env.to_string_lossy().into_owned());
+                assert_eq!(found, Some(expected), "{} --{long}", command.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_read_with_units() {
+        assert_eq!(parse_bytes("300kB"), Ok(300_000));
+        assert_eq!(parse_bytes("24 MiB"), Ok(24 << 20));
+        assert_eq!(parse_bytes("1_000"), Ok(1000));
+        for bad in ["", "0", "12 parsecs", "-1", "99999999999GB"] {
+            assert!(parse_bytes(bad).is_err(), "{bad}");
+        }
+    }
+}

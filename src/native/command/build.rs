@@ -1,0 +1,338 @@
+//! `coracle build`: documents in, index files out.
+
+use crate::budget;
+use crate::cli::BuildArgs;
+use crate::cli::EmbedderChoice;
+use crate::cli::LayoutChoice;
+use crate::embed::Cached;
+use crate::embed::EmbedError;
+use crate::embed::Embedder;
+use crate::embed::Endpoint;
+use crate::embed::EndpointOptions;
+use crate::embed::Key;
+use crate::embed::MiniLm;
+use crate::embed::TokenCounter as WordPieceCounter;
+use crate::embed::general_word_pieces;
+use crate::embed::ready_made;
+use crate::error::Failure;
+use crate::fit::FitParams;
+use crate::fit::Lexicon;
+use crate::fit::QueryTable;
+use crate::fit::TextGroup;
+use crate::fit::sentences;
+use crate::fit::vocabulary::Vocabulary;
+use crate::indexer;
+use crate::indexer::Embeddings;
+use crate::indexer::TermRows;
+use crate::ingest::Ingested;
+use crate::ingest::chunk::EstimatedTokens;
+use crate::ingest::chunk::TokenCounter;
+use crate::ingest::ingest;
+use crate::publish::Destination;
+use crate::publish::Staging;
+use crate::report::LeftOut;
+use crate::report::QueryBudget;
+use crate::report::Reporter;
+use crate::report::Summary;
+use crate::report::peak_memory_bytes;
+use coracle::document::Chunk;
+use coracle::document::Document;
+use coracle::postings::Postings;
+use coracle::text::Analyzer;
+use coracle::text::Language;
+use coracle::vector::Metric;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Largest file of the range layout: under the limits of all hosts and content networks.
+const RANGE_PART_BYTES: u64 = 256 << 20;
+
+/// Files of the split layout: small enough to fetch whole for a block, large enough to stay few.
+const SPLIT_PART_BYTES: u64 = 64 << 10;
+
+/// Tokens that the built-in model reads at most.
+const WINDOW_TOKENS: usize = 256;
+
+/// Builds an index and publishes it.
+///
+/// # Errors
+/// [`Failure`]; the previous index is then untouched.
+pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> {
+    let started = Instant::now();
+    check(args)?;
+    if let Some(threads) = args.threads {
+        // A pool that exists already has been set up by this function with the same number.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+    }
+    let analyzer = Analyzer::new(Language::English);
+    let Ingested { documents, quarantined, bytes_in, .. } = read(args, reporter)?;
+    if args.strict && !quarantined.is_empty() {
+        return Err(Failure::Quarantined(quarantined));
+    }
+    let postings = indexer::postings(analyzer, &documents, reporter);
+    let embeddings = embed(args, analyzer, &documents, &postings, reporter)?;
+
+    let staging = Staging::new(&args.out, destination(args))?;
+    let mut written = indexer::write(
+        staging,
+        analyzer,
+        &documents,
+        &postings,
+        embeddings.as_ref(),
+        args.graph,
+        reporter,
+    )?;
+    let cold = {
+        let _stage = reporter.stage("cold cost", 0);
+        let preview = written.staging.preview(&written.root);
+        budget::measure(&preview, &budget::sample(&documents))?
+    };
+    if let Some(cold) = cold {
+        written.root.figures.extend(cold.figures());
+        if let Some(limit) = args.max_cold_bytes
+            && cold.mean_bytes > limit
+        {
+            return Err(Failure::Limit {
+                what: "a cold query",
+                got: cold.mean_bytes,
+                limit,
+                flag: "--max-cold-bytes",
+            });
+        }
+    }
+    let (documents, chunks) = (written.root.counts.documents, written.root.counts.chunks);
+    let (files, bytes_out) = written.staging.publish(&written.root)?;
+    let mut left_out: Vec<LeftOut> = quarantined
+        .iter()
+        .map(|bad| LeftOut { place: bad.place(), reason: bad.reason.to_string() })
+        .collect();
+    left_out.extend(written.left_out.iter().map(|(field, why)| LeftOut {
+        place: format!("field {field}"),
+        reason: why.to_string(),
+    }));
+    Ok(Summary {
+        documents: documents.into(),
+        chunks: chunks.into(),
+        bytes_in,
+        files: files as u64,
+        bytes_out,
+        seconds: started.elapsed().as_secs_f64(),
+        stages: reporter.stage_times(),
+        peak_memory_bytes: peak_memory_bytes(),
+        cold_query: cold.map(|cold| QueryBudget {
+            mean_bytes: cold.mean_bytes,
+            p95_bytes: cold.p95_bytes,
+            round_trips: cold.waves,
+        }),
+        quarantined: left_out,
+    })
+}
+
+/// Combinations that no flag alone can refuse.
+fn check(args: &BuildArgs) -> Result<(), Failure> {
+    if args.language != "en" {
+        let problem = format!("{:?} is not supported; en is", args.language);
+        return Err(Failure::Usage { flag: "--language", problem });
+    }
+    if args.embedder == EmbedderChoice::Endpoint {
+        for (flag, value) in
+            [("--endpoint-url", &args.endpoint_url), ("--endpoint-model", &args.endpoint_model)]
+        {
+            if value.is_none() {
+                let problem = "is needed with --embedder endpoint".to_string();
+                return Err(Failure::Usage { flag, problem });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn destination(args: &BuildArgs) -> Destination {
+    match args.layout {
+        LayoutChoice::Range => {
+            Destination::Range { part_bytes: args.part_bytes.unwrap_or(RANGE_PART_BYTES) }
+        }
+        LayoutChoice::Split => {
+            Destination::Split { part_bytes: args.part_bytes.unwrap_or(SPLIT_PART_BYTES) }
+        }
+        LayoutChoice::Bundle => Destination::Bundle,
+    }
+}
+
+/// One counter for each thread: they remember words, and one memory would be a queue.
+struct Counters(Vec<WordPieceCounter>);
+
+impl TokenCounter for Counters {
+    fn count(&self, text: &str) -> usize {
+        let thread = rayon::current_thread_index().map_or(0, |thread| thread + 1);
+        self.0[thread % self.0.len()].count_tokens(text)
+    }
+}
+
+fn read(args: &BuildArgs, reporter: &Reporter) -> Result<Ingested, Failure> {
+    let stage = reporter.stage("read", 0);
+    let window = (args.embedder == EmbedderChoice::Default).then_some(WINDOW_TOKENS);
+    let options = args.ingest_options(window);
+    let counters = match args.embedder {
+        // Keyword indexes are cut alike, so that adding meaning later changes no chunk.
+        EmbedderChoice::Default | EmbedderChoice::None => {
+            let counter = WordPieceCounter::new().map_err(EmbedError::from)?;
+            Some(Counters(vec![counter; rayon::current_num_threads() + 1]))
+        }
+        EmbedderChoice::Provided | EmbedderChoice::Endpoint => None,
+    };
+    let counter: &dyn TokenCounter = match &counters {
+        Some(counters) => counters,
+        None => &EstimatedTokens,
+    };
+    Ok(ingest(&args.inputs, &options, counter, &stage)?)
+}
+
+fn embedder(args: &BuildArgs) -> Result<Option<Box<dyn Embedder>>, Failure> {
+    let embedder: Box<dyn Embedder> = match args.embedder {
+        EmbedderChoice::None | EmbedderChoice::Provided => return Ok(None),
+        EmbedderChoice::Default => {
+            Box::new(MiniLm::new(args.threads).map_err(EmbedError::from)?)
+        }
+        EmbedderChoice::Endpoint => {
+            let url = args.endpoint_url.clone().unwrap_or_default();
+            let model = args.endpoint_model.clone().unwrap_or_default();
+            let mut options = EndpointOptions::new(url, model);
+            if std::env::var_os(&args.endpoint_key_env).is_some() {
+                let key = Key::from_env(&args.endpoint_key_env).map_err(EmbedError::from)?;
+                options.key = Some(key);
+            }
+            options.dimensions = args.dimensions.map(|dimensions| dimensions as usize);
+            Box::new(Endpoint::new(options).map_err(EmbedError::from)?)
+        }
+    };
+    Ok(Some(match cache_folder(args) {
+        Some(folder) => Box::new(Cached::open(embedder, &folder).map_err(EmbedError::from)?),
+        None => embedder,
+    }))
+}
+
+/// The folder given, or `coracle` in the user's cache folder (XDG Base Directory Specification).
+fn cache_folder(args: &BuildArgs) -> Option<PathBuf> {
+    if args.no_cache {
+        return None;
+    }
+    let folder = |variable: &str| {
+        std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+    };
+    args.cache.clone().or_else(|| {
+        let base = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+        Some(base.join("coracle"))
+    })
+}
+
+fn embed(
+    args: &BuildArgs,
+    analyzer: Analyzer,
+    documents: &[Document],
+    postings: &Postings,
+    reporter: &Reporter,
+) -> Result<Option<Embeddings>, Failure> {
+    let chunks = indexer::chunks(documents);
+    let texts: Vec<String> =
+        chunks.iter().map(|(document, chunk)| chunk.embedding_text(&document.title)).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let lexicon = TermTable::new(analyzer, postings);
+    if args.embedder == EmbedderChoice::Provided {
+        let given = ready_made(documents, args.dimensions.map(|dim| dim as usize))?;
+        let Some(given) = given else {
+            let problem = "provided: no record has an embedding; give them in the field \
+                           \"embedding\" or choose another embedder";
+            return Err(Failure::Usage { flag: "--embedder", problem: problem.into() });
+        };
+        // Only the chunks' own embeddings are there to fit the terms to.
+        let group = TextGroup { texts: &texts, embeddings: &given.rows, emphasis: 1.0 };
+        let table = lexicon.fit(&[group], given.dim, reporter)?;
+        return Ok(Some(Embeddings {
+            embedder: format!("provided:{}", given.dim),
+            dim: given.dim,
+            metric: Metric::Cosine,
+            term_rows: Some(lexicon.rows(&table, Vec::new())),
+            rows: given.rows,
+        }));
+    }
+    let Some(embedder) = embedder(args)? else { return Ok(None) };
+    let embed = |stage: &'static str, texts: &[&str]| {
+        let stage = reporter.stage(stage, texts.len() as u64);
+        embedder.embed(texts, &|done| stage.advance(done as u64))
+    };
+    let rows = embed("embed", &texts)?;
+    // Short texts teach the table what single words mean.
+    let sentences = sentences_of(&chunks);
+    let sentence_rows = embed("sentences", &sentences)?;
+    let vocabulary = lexicon.vocabulary(&general_word_pieces().map_err(EmbedError::from)?);
+    let vocabulary_rows = embed("vocabulary", &vocabulary.texts())?;
+    let dim = embedder.dim();
+    let emphasis = FitParams::default().chunk_emphasis;
+    let groups = [
+        TextGroup { texts: &texts, embeddings: &rows, emphasis },
+        TextGroup { texts: &sentences, embeddings: &sentence_rows, emphasis: 1.0 },
+    ];
+    let table = lexicon.fit(&groups, dim, reporter)?;
+    let extra = vocabulary.rows(&vocabulary_rows, dim, table.typical_length());
+    Ok(Some(Embeddings {
+        embedder: embedder.fingerprint().to_string(),
+        dim,
+        metric: Metric::Cosine,
+        term_rows: Some(lexicon.rows(&table, extra)),
+        rows,
+    }))
+}
+
+fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> Vec<&'a str> {
+    let bodies: Vec<&str> = chunks.iter().map(|(_, chunk)| chunk.text.as_str()).collect();
+    sentences::sample(&bodies, FitParams::default().sentences_max)
+}
+
+/// The dictionary as the fit sees it.
+struct TermTable<'a> {
+    analyzer: Analyzer,
+    terms: Vec<&'a str>,
+    idf: Vec<f32>,
+}
+
+impl<'a> TermTable<'a> {
+    fn new(analyzer: Analyzer, postings: &'a Postings) -> Self {
+        let idf = (0..postings.len()).map(|term| postings.idf(term)).collect();
+        Self { analyzer, terms: postings.terms().collect(), idf }
+    }
+
+    fn vocabulary(&self, word_pieces: &[String]) -> Vocabulary {
+        let known: HashSet<&str> = self.terms.iter().copied().collect();
+        let word_pieces = word_pieces.iter().map(String::as_str);
+        Vocabulary::new(self.analyzer, word_pieces, &|term| known.contains(term))
+    }
+
+    fn fit(
+        &self,
+        groups: &[TextGroup<'_>],
+        dim: usize,
+        reporter: &Reporter,
+    ) -> Result<QueryTable, Failure> {
+        let stage = reporter.stage("fit", 100);
+        let done = std::cell::Cell::new(0);
+        let lexicon =
+            Lexicon { analyzer: self.analyzer, terms: &self.terms, idf: &self.idf };
+        let ridge = FitParams::default().ridge;
+        Ok(QueryTable::fit(&lexicon, groups, dim, &ridge, &|share| {
+            let percent = (share * 100.0) as u64;
+            stage.advance(percent.saturating_sub(done.replace(percent)));
+        })?)
+    }
+
+    fn rows(&self, table: &QueryTable, extra: Vec<(&str, Vec<f32>)>) -> TermRows {
+        let mut rows = TermRows { dim: table.dim(), ..TermRows::default() };
+        for (key, row) in extra {
+            rows.extra.push(key.to_string());
+            rows.rows.extend_from_slice(&row);
+        }
+        (0..self.terms.len()).for_each(|term| rows.rows.extend_from_slice(table.row(term)));
+        rows
+    }
+}

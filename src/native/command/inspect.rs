@@ -1,0 +1,121 @@
+//! `coracle inspect`: what an index holds and where its bytes go.
+
+use crate::budget::ColdCost;
+use crate::error::Failure;
+use crate::source::Location;
+use coracle::index::FORMAT_VERSION;
+use coracle::index::Root;
+use coracle::search::Engine;
+use serde_json::Value as Json;
+use serde_json::json;
+use std::fmt::Write;
+
+/// Reads the root of the index at `place`.
+///
+/// # Errors
+/// [`Failure`] when it cannot be read.
+pub fn root(place: &str) -> Result<Root, Failure> {
+    let source = Location::open(place).map_err(coracle::store::StoreError::from)?;
+    let engine = pollster::block_on(Engine::open(source, 0))?;
+    Ok(engine.root().clone())
+}
+
+/// Bytes of the body by section, largest first.
+fn sections(root: &Root) -> Vec<(&'static str, u64)> {
+    let mut starts = root.sections();
+    starts.push((root.body_len, ""));
+    let mut sizes: Vec<(&'static str, u64)> =
+        starts.windows(2).map(|pair| (pair[0].1, pair[1].0 - pair[0].0)).collect();
+    sizes.sort_by_key(|&(_, bytes)| core::cmp::Reverse(bytes));
+    sizes
+}
+
+/// The root as JSON.
+pub fn to_json(root: &Root) -> Json {
+    let counts = &root.counts;
+    json!({
+        "format_version": FORMAT_VERSION,
+        "build_id": format!("{:016x}", root.build_id),
+        "documents": counts.documents,
+        "chunks": counts.chunks,
+        "terms": counts.terms,
+        "postings": counts.postings,
+        "text_bytes": counts.text_bytes,
+        "analyzer": root.analyzer,
+        "files": root.files.hashes.len() + 1,
+        "ranged": root.files.ranged,
+        "part_bytes": root.files.part_bytes,
+        "root_bytes": root.to_bytes().len(),
+        "body_bytes": root.body_len,
+        "sections": sections(root).into_iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect::<Vec<_>>(),
+        "fields": root.columns.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "vectors": root.vectors.as_ref().map(|vectors| json!({
+            "embedder": vectors.embedder,
+            "dim": vectors.dim,
+            "metric": format!("{:?}", vectors.metric).to_lowercase(),
+            "term_rows": vectors.term_rows,
+            "graph": vectors.graph.is_some(),
+        })),
+        "figures": root.figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// The root for people.
+pub fn to_text(root: &Root) -> String {
+    let bytes = |n: u64| indicatif::DecimalBytes(n).to_string();
+    let count = |n: u64| indicatif::HumanCount(n).to_string();
+    let counts = &root.counts;
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        out,
+        "build    {:016x}, format {FORMAT_VERSION}\nholds    {} documents, {} chunks, {} terms, {} postings",
+        root.build_id,
+        count(counts.documents.into()),
+        count(counts.chunks.into()),
+        count(counts.terms.into()),
+        count(counts.postings)
+    );
+    match &root.vectors {
+        None => out.push_str("vectors  none: keyword search only\n"),
+        Some(vectors) => {
+            let offline = if vectors.term_rows { "offline by term rows" } else { "given by the caller" };
+            let access = if vectors.graph.is_some() { "graph" } else { "scan" };
+            let _ = writeln!(
+                out,
+                "vectors  {} × {}, {access}; query embeddings {offline}\nembedder {}",
+                count(counts.chunks.into()),
+                vectors.dim,
+                vectors.embedder
+            );
+        }
+    }
+    if !root.columns.is_empty() {
+        let names: Vec<&str> = root.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let _ = writeln!(out, "fields   {}", names.join(", "));
+    }
+    let how = if root.files.ranged { "read by range" } else { "read whole" };
+    let _ = writeln!(
+        out,
+        "files    {} of up to {}, {how}, and a root of {}",
+        count(root.files.hashes.len() as u64),
+        bytes(root.files.part_bytes),
+        bytes(root.to_bytes().len() as u64)
+    );
+    let _ = writeln!(out, "bytes    {}", bytes(root.body_len));
+    for (name, len) in sections(root) {
+        let share = 100.0 * len as f64 / root.body_len.max(1) as f64;
+        let _ = writeln!(out, "         {name:<12} {:>12} {share:5.1} %", bytes(len));
+    }
+    if let Some(cold) = ColdCost::of(root) {
+        let _ = writeln!(
+            out,
+            "a cold query reads about {} ({} at most) in {} round trips, {:.0} reads",
+            bytes(cold.mean_bytes),
+            bytes(cold.max_bytes),
+            cold.waves,
+            cold.requests
+        );
+    }
+    out
+}

@@ -1,0 +1,192 @@
+//! `coracle search`: one query against an index, in the terminal.
+
+use crate::error::Failure;
+use crate::source::Location;
+use coracle::search::Engine;
+use coracle::search::Excerpt;
+use coracle::search::Mode;
+use coracle::search::SearchOptions;
+use coracle::search::SearchResult;
+use coracle::store::DEFAULT_CACHE_BYTES;
+use serde_json::Value as Json;
+use serde_json::json;
+use std::fmt::Write;
+
+/// Searches the index at `place`.
+///
+/// # Errors
+/// [`Failure`] when the index cannot be read or the options do not fit it.
+pub fn search(place: &str, query: &str, options: &SearchOptions) -> Result<SearchResult, Failure> {
+    let source = Location::open(place).map_err(coracle::store::StoreError::from)?;
+    let engine = pollster::block_on(Engine::open(source, DEFAULT_CACHE_BYTES))?;
+    Ok(pollster::block_on(engine.search(query, options))?)
+}
+
+/// The result as one JSON object.
+pub fn to_json(query: &str, found: &SearchResult) -> Json {
+    let hits: Vec<Json> = found
+        .hits
+        .iter()
+        .map(|hit| {
+            let mut out = json!({
+                "id": hit.id,
+                "chunk": hit.chunk,
+                "score": hit.score,
+                "title": hit.title,
+                "url": hit.url,
+                "headings": hit.headings,
+                "anchor": hit.anchor,
+                "meta": hit.meta.iter().map(|(name, value)| (name.clone(), value_json(value))).collect::<serde_json::Map<_, _>>(),
+                "excerpt": {
+                    "text": hit.excerpt.text,
+                    "marks": hit.excerpt.marks.iter().map(|mark| [mark.start, mark.end]).collect::<Vec<_>>(),
+                },
+            });
+            if let Some(explain) = &hit.explain {
+                out["explain"] = json!({
+                    "keyword": explain.keyword.map(|(score, normalised)| json!({
+                        "score": score, "normalised": normalised, "rank": explain.keyword_rank,
+                    })),
+                    "vector": explain.vector.map(|(score, normalised)| json!({
+                        "score": score, "normalised": normalised, "rank": explain.vector_rank,
+                    })),
+                    "terms": explain.terms.iter().map(|(term, score)| json!({ "term": term, "score": score })).collect::<Vec<_>>(),
+                    "rescored": explain.rescored,
+                    "weight": explain.weight,
+                });
+            }
+            out
+        })
+        .collect();
+    let stats = found.stats;
+    let mut out = json!({
+        "query": query,
+        "mode": mode_name(found.mode),
+        "hits": hits,
+        "total": found.total,
+        "corrections": found.corrections.iter().map(|c| json!({ "from": c.from, "to": c.to })).collect::<Vec<_>>(),
+        "stats": { "waves": stats.waves, "requests": stats.requests, "bytes": stats.bytes, "cached": stats.cached },
+    });
+    if !found.facets.is_empty() {
+        let facets = found.facets.iter().map(|(field, counts)| {
+            let counts: Vec<Json> = counts
+                .iter()
+                .map(|(value, count)| json!({ "value": value_json(value), "count": count }))
+                .collect();
+            (field.clone(), Json::from(counts))
+        });
+        out["facets"] = Json::Object(facets.collect());
+    }
+    out
+}
+
+fn value_json(value: &coracle::document::Value) -> Json {
+    use coracle::document::Value;
+    match value {
+        Value::Text(text) => json!(text),
+        Value::Number(number) => json!(number),
+        Value::Bool(flag) => json!(flag),
+        Value::List(values) => values.iter().map(value_json).collect(),
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Hybrid => "hybrid",
+        Mode::Keyword => "keyword",
+        Mode::Vector => "vector",
+    }
+}
+
+/// Colours of the terminal, or none.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    bold: &'static str,
+    dim: &'static str,
+    mark: &'static str,
+    end: &'static str,
+}
+
+impl Style {
+    /// Escape sequences where the output is a terminal that wants them.
+    pub fn new(colour: bool) -> Self {
+        if colour {
+            Self { bold: "\x1b[1m", dim: "\x1b[2m", mark: "\x1b[1;33m", end: "\x1b[0m" }
+        } else {
+            Self { bold: "", dim: "", mark: "", end: "" }
+        }
+    }
+}
+
+/// The result for people.
+pub fn to_text(found: &SearchResult, style: Style) -> String {
+    let Style { bold, dim, end, .. } = style;
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    for correction in &found.corrections {
+        let _ = writeln!(out, "{dim}no {:?} here, searched {:?}{end}", correction.from, correction.to);
+    }
+    for (at, hit) in found.hits.iter().enumerate() {
+        let title = if hit.title.is_empty() { &hit.id } else { &hit.title };
+        let path = hit.headings.iter().filter(|heading| *heading != title);
+        let path: Vec<&str> = path.map(String::as_str).collect();
+        let _ = write!(out, "{:>2}. {bold}{title}{end}", at + 1);
+        if !path.is_empty() {
+            let _ = write!(out, " › {}", path.join(" › "));
+        }
+        let anchor = if hit.anchor.is_empty() { "" } else { "#" };
+        let _ = writeln!(out, "\n    {dim}{}{anchor}{} · {:.3}{end}", hit.url, hit.anchor, hit.score);
+        let _ = writeln!(out, "    {}", marked(&hit.excerpt, style));
+        if let Some(explain) = &hit.explain {
+            let _ = writeln!(out, "    {dim}{}{end}", explained(explain));
+        }
+        out.push('\n');
+    }
+    for (field, counts) in &found.facets {
+        let counts: Vec<String> =
+            counts.iter().map(|(value, count)| format!("{} ({count})", value_json(value))).collect();
+        let _ = writeln!(out, "{bold}{field}{end}: {}", counts.join(", "));
+    }
+    let stats = found.stats;
+    let _ = writeln!(
+        out,
+        "{dim}{} of {} by {} search; {} reads, {} kB{end}",
+        found.hits.len(),
+        found.total,
+        mode_name(found.mode),
+        stats.requests,
+        stats.bytes.div_ceil(1000)
+    );
+    out
+}
+
+fn marked(excerpt: &Excerpt, style: Style) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for mark in &excerpt.marks {
+        out.push_str(&excerpt.text[at..mark.start]);
+        out.push_str(style.mark);
+        out.push_str(&excerpt.text[mark.clone()]);
+        out.push_str(style.end);
+        at = mark.end;
+    }
+    out.push_str(&excerpt.text[at..]);
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn explained(explain: &coracle::search::Explain) -> String {
+    let mut parts = Vec::new();
+    if let Some((score, normalised)) = explain.keyword {
+        let terms: Vec<String> =
+            explain.terms.iter().map(|(term, score)| format!("{term} {score}")).collect();
+        parts.push(format!("words {score} → {normalised:.3} ({})", terms.join(", ")));
+    }
+    if let Some((score, normalised)) = explain.vector {
+        let code = if explain.rescored { "int8" } else { "1-bit" };
+        parts.push(format!("meaning {score:.3} ({code}) → {normalised:.3}"));
+    }
+    if explain.weight != 1.0 {
+        parts.push(format!("weight {}", explain.weight));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,157 @@
+//! Where a native process reads an index from: a folder, a bundle, or an HTTP address.
+
+use coracle::index::ROOT_FILE;
+use coracle::store::Bundle;
+use coracle::store::Source;
+use coracle::store::SourceError;
+use coracle::store::SourceProblem;
+use std::fs::File;
+use std::io;
+use std::io::Read;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole file that a host sends although a range was asked for is taken up to this size.
+const MAX_WHOLE_BYTES: u64 = 8 << 20;
+
+/// An index given on the command line.
+#[derive(Debug)]
+pub enum Location {
+    /// A folder of index files.
+    Folder(PathBuf),
+    /// A bundle, read into memory.
+    Bundle(Bundle<Vec<u8>>),
+    /// A base address of index files.
+    Http {
+        /// Address of the folder, ending in `/`.
+        base: String,
+        /// Client with time limits.
+        agent: ureq::Agent,
+    },
+}
+
+impl Location {
+    /// Finds out what `place` is: an `http(s)` address, a folder, or a bundle file.
+    ///
+    /// # Errors
+    /// [`SourceError`] when there is nothing or it is not a bundle.
+    pub fn open(place: &str) -> Result<Self, SourceError> {
+        if place.starts_with("http://") || place.starts_with("https://") {
+            let config = ureq::Agent::config_builder()
+                .timeout_global(Some(Duration::from_secs(30)))
+                .http_status_as_error(false)
+                .build();
+            let base = format!("{}/", place.trim_end_matches('/'));
+            return Ok(Self::Http { base, agent: config.into() });
+        }
+        let path = Path::new(place);
+        if path.is_file() {
+            let bytes = std::fs::read(path).map_err(|error| problem(place, None, &error))?;
+            return Bundle::new(bytes).map(Self::Bundle).map_err(|error| {
+                SourceError::new(place, None, SourceProblem::Failed(error.to_string()))
+            });
+        }
+        if path.is_dir() || !path.exists() {
+            return Ok(Self::Folder(path.to_path_buf()));
+        }
+        let reason = "is neither a folder nor a file".to_string();
+        Err(SourceError::new(place, None, SourceProblem::Failed(reason)))
+    }
+}
+
+fn problem(file: &str, range: Option<Range<u64>>, error: &io::Error) -> SourceError {
+    let problem = match error.kind() {
+        io::ErrorKind::NotFound => SourceProblem::NotFound,
+        io::ErrorKind::PermissionDenied => SourceProblem::Denied,
+        _ => SourceProblem::Failed(error.to_string()),
+    };
+    SourceError::new(file, range, problem)
+}
+
+impl Source for Location {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(file);
+                // The root is the first file read: its whole path says which index is meant.
+                let name = if file == ROOT_FILE { path.display().to_string() } else { file.into() };
+                read_path(&name, &path, range)
+            }
+            Self::Bundle(bundle) => bundle.read(file, range).await,
+            Self::Http { base, agent } => read_http(agent, base, file, range),
+        }
+    }
+}
+
+/// The bytes of `range` of the file at `path`, which errors call `name`.
+///
+/// # Errors
+/// [`SourceError`].
+pub fn read_path(
+    name: &str,
+    path: &Path,
+    range: Option<Range<u64>>,
+) -> Result<Vec<u8>, SourceError> {
+    read_file(path, range.clone()).map_err(|error| problem(name, range, &error))
+}
+
+fn read_file(path: &Path, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {
+    let Some(range) = range else { return std::fs::read(path) };
+    let file = File::open(path)?;
+    let left = file.metadata()?.len().saturating_sub(range.start);
+    // A file that is cut short gives the bytes there are: the caller compares lengths.
+    let mut bytes = vec![0; (range.end - range.start).min(left) as usize];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes)
+}
+
+fn read_http(
+    agent: &ureq::Agent,
+    base: &str,
+    file: &str,
+    range: Option<Range<u64>>,
+) -> Result<Vec<u8>, SourceError> {
+    let fail = |problem| SourceError::new(file, range.clone(), problem);
+    let failed = |reason: String| fail(SourceProblem::Failed(reason));
+    let mut request = agent.get(format!("{base}{file}"));
+    if let Some(range) = &range {
+        request = request.header("range", format!("bytes={}-{}", range.start, range.end - 1));
+    }
+    let mut response = request.call().map_err(|error| failed(error.to_string()))?;
+    let status = response.status().as_u16();
+    let expected = match (status, &range) {
+        (206, Some(range)) => range.end - range.start,
+        (200, None) => coracle::index::MAX_ROOT_BYTES.max(64 << 20),
+        (200, Some(_)) => {
+            let len = response.body().content_length();
+            if len.is_none_or(|len| len > MAX_WHOLE_BYTES) {
+                return Err(fail(SourceProblem::RangeIgnored { len }));
+            }
+            MAX_WHOLE_BYTES
+        }
+        (404 | 410, _) => return Err(fail(SourceProblem::NotFound)),
+        (401 | 403, _) => return Err(fail(SourceProblem::Denied)),
+        _ => return Err(fail(SourceProblem::Status(status))),
+    };
+    let mut bytes = Vec::new();
+    let mut body = response.body_mut().as_reader().take(expected + 1);
+    body.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    match range {
+        Some(range) if status == 200 => {
+            let got = (bytes.len() as u64).saturating_sub(range.start);
+            let expected = range.end - range.start;
+            match bytes.get(range.start as usize..range.end as usize) {
+                Some(slice) => Ok(slice.to_vec()),
+                None => Err(SourceError::new(
+                    file,
+                    Some(range),
+                    SourceProblem::WrongLength { expected, got },
+                )),
+            }
+        }
+        _ => Ok(bytes),
+    }
+}

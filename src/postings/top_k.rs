@@ -1,0 +1,249 @@
+//! The best chunks for a query: exact scores by integer addition.
+//!
+//! All lists advance together through windows of chunks whose sums fit the first-level cache; every
+//! posting is read once. The set of matching chunks is part of the answer, so no list can be skipped,
+//! and pruning (MaxScore, WAND) would save nothing.
+
+use super::Block;
+use super::PostingList;
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::document::ChunkId;
+use alloc::collections::BinaryHeap;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+/// The weight of a list that counts fully.
+pub const WEIGHT_ONE: u32 = 16;
+
+/// Chunks in a window: 32 kB of sums.
+const WINDOW: u32 = 8192;
+
+/// A posting list and how much it counts.
+#[derive(Debug, Clone)]
+pub struct WeightedList<'a> {
+    /// The list.
+    pub list: PostingList<'a>,
+    /// Factor on its impacts, in sixteenths ([`WEIGHT_ONE`]); at most 65,535.
+    pub weight: u32,
+}
+
+/// One term of a query: a list, or several that may stand for it (completions of an unfinished
+/// word, corrections of a misspelt one), of which the best counts in each chunk.
+#[derive(Debug, Clone, Default)]
+pub struct Clause<'a> {
+    /// The lists.
+    pub alternatives: Vec<WeightedList<'a>>,
+}
+
+impl<'a> Clause<'a> {
+    /// A clause of one list.
+    pub fn one(list: PostingList<'a>, weight: u32) -> Self {
+        Self {
+            alternatives: vec![WeightedList { list, weight }],
+        }
+    }
+}
+
+/// A chunk found by its words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeywordHit {
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The sum of its contributions. Times the impact step, over [`WEIGHT_ONE`], it is BM25F.
+    pub score: u32,
+    /// What each clause contributes, by clause; 0 where the chunk lacks it.
+    pub contributions: Vec<u32>,
+}
+
+
+/// Finds the `k` best chunks, of those that `allowed` has, for the sum of `clauses`.
+///
+/// `allowed` is a bitmap, the least significant bit of the first word for chunk 0; chunks past its
+/// end are not allowed. Chunks from `chunk_count` on do not exist. Hits come by score, then by chunk;
+/// every allowed chunk that holds at least one term is added to `matches`, a bitmap of the same
+/// layout, where it has a bit for it.
+///
+/// # Errors
+/// [`FormatError`] when a list is damaged or names a chunk that does not exist.
+///
+/// # Cost: one addition a posting; 64 kB of memory and a block for each list.
+pub fn top_k(
+    clauses: &[Clause<'_>],
+    chunk_count: u32,
+    k: usize,
+    allowed: Option<&[u64]>,
+    matches: &mut [u64],
+) -> Result<Vec<KeywordHit>, FormatError> {
+    let mut cursors: Vec<Vec<Cursor<'_, '_>>> = Vec::with_capacity(clauses.len());
+    for clause in clauses {
+        let lists = clause.alternatives.iter();
+        cursors.push(
+            lists
+                .map(|list| Cursor::new(list, chunk_count))
+                .collect::<Result<_, _>>()?,
+        );
+    }
+    // The worst of the best is on top: by score, and of equals the later chunk.
+    let mut best: BinaryHeap<Reverse<(u32, Reverse<ChunkId>)>> = BinaryHeap::new();
+    let mut sums = vec![0u32; WINDOW as usize];
+    let mut maxima = vec![0u32; WINDOW as usize];
+    while let Some(first) = cursors.iter().flatten().filter_map(Cursor::chunk).min() {
+        let start = first / WINDOW * WINDOW;
+        sums.fill(0);
+        for clause in &mut cursors {
+            if let [only] = clause.as_mut_slice() {
+                only.drain_window(start, |at, score| sums[at] += score)?;
+                continue;
+            }
+            maxima.fill(0);
+            for cursor in clause {
+                cursor.drain_window(start, |at, score| maxima[at] = maxima[at].max(score))?;
+            }
+            for (sum, maximum) in sums.iter_mut().zip(&maxima) {
+                *sum += maximum;
+            }
+        }
+        for (chunk, &score) in (start..).zip(&sums) {
+            if score == 0 || !is_allowed(allowed, chunk) {
+                continue;
+            }
+            if let Some(word) = matches.get_mut(chunk as usize / 64) {
+                *word |= 1 << (chunk % 64);
+            }
+            let entry = Reverse((score, Reverse(chunk)));
+            if best.len() < k {
+                best.push(entry);
+            } else if let Some(mut worst) = best.peek_mut()
+                && entry < *worst
+            {
+                *worst = entry;
+            }
+        }
+    }
+    let mut hits = Vec::with_capacity(best.len());
+    for Reverse((score, Reverse(chunk))) in best.into_sorted_vec() {
+        hits.push(KeywordHit { chunk, score, contributions: contributions(clauses, chunk)? });
+    }
+    Ok(hits)
+}
+
+/// What each clause contributes to the score of `chunk`; 0 where the chunk lacks it.
+///
+/// # Errors
+/// [`FormatError`] when a list is damaged.
+///
+/// # Cost: one block of every list.
+pub fn contributions(clauses: &[Clause<'_>], chunk: ChunkId) -> Result<Vec<u32>, FormatError> {
+    let mut block = Block::default();
+    clauses.iter().map(|clause| contribution(clause, chunk, &mut block)).collect()
+}
+
+/// What `clause` contributes to the score of `chunk`.
+fn contribution(
+    clause: &Clause<'_>,
+    chunk: ChunkId,
+    block: &mut Block,
+) -> Result<u32, FormatError> {
+    let mut best = 0;
+    for WeightedList { list, weight } in &clause.alternatives {
+        let impact = list.impact_of(chunk, block)?.unwrap_or(0);
+        best = best.max(score(impact, *weight));
+    }
+    Ok(best)
+}
+
+fn score(impact: u8, weight: u32) -> u32 {
+    u32::from(impact) * weight.min(u32::from(u16::MAX))
+}
+
+fn is_allowed(allowed: Option<&[u64]>, chunk: ChunkId) -> bool {
+    allowed.is_none_or(|words| {
+        words
+            .get(chunk as usize / 64)
+            .is_some_and(|word| word >> (chunk % 64) & 1 == 1)
+    })
+}
+
+/// A place in a posting list.
+struct Cursor<'a, 'l> {
+    weighted: &'l WeightedList<'a>,
+    chunk_count: u32,
+    block: Block,
+    next_block: usize,
+    at: usize,
+}
+
+impl<'a, 'l> Cursor<'a, 'l> {
+    fn new(weighted: &'l WeightedList<'a>, chunk_count: u32) -> Result<Self, FormatError> {
+        let mut cursor = Self {
+            weighted,
+            chunk_count,
+            block: Block::default(),
+            next_block: 0,
+            at: 0,
+        };
+        cursor.load()?;
+        Ok(cursor)
+    }
+
+    /// Moves to the start of the next block, or past the end.
+    fn load(&mut self) -> Result<(), FormatError> {
+        let list = &self.weighted.list;
+        self.at = 0;
+        if self.next_block == list.block_count() {
+            self.block = Block::default();
+            return Ok(());
+        }
+        list.decode(self.next_block, &mut self.block)?;
+        self.next_block += 1;
+        match self.block.chunks().last() {
+            Some(&last) if last >= self.chunk_count => Err(FormatError {
+                what: "posting list",
+                field: "chunk",
+                offset: 0,
+                problem: Problem::OutOfRange {
+                    got: u64::from(last),
+                    max: u64::from(self.chunk_count.saturating_sub(1)),
+                },
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next chunk; `None` past the end.
+    fn chunk(&self) -> Option<ChunkId> {
+        self.block.chunks().get(self.at).copied()
+    }
+
+    /// Hands on all postings of the window at `start`, as places in the window and scores.
+    fn drain_window(
+        &mut self,
+        start: ChunkId,
+        mut hand_on: impl FnMut(usize, u32),
+    ) -> Result<(), FormatError> {
+        let weight = self.weighted.weight;
+        loop {
+            let postings = self
+                .block
+                .chunks()
+                .iter()
+                .zip(self.block.impacts())
+                .skip(self.at);
+            for (&chunk, &impact) in postings {
+                // Every cursor stands at or after the start of the window.
+                let place = chunk - start;
+                if place >= WINDOW {
+                    return Ok(());
+                }
+                hand_on(place as usize, score(impact, weight));
+                self.at += 1;
+            }
+            if self.block.chunks().is_empty() {
+                return Ok(());
+            }
+            self.load()?;
+        }
+    }
+}

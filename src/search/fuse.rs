@@ -1,0 +1,81 @@
+//! Merging the ranking by words with the ranking by meaning.
+
+/// How two rankings become one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fusion {
+    /// Convex combination of normalised scores (Bruch, Gai, Ingber: *An Analysis of Fusion Functions
+    /// for Hybrid Retrieval*, TOIS 2023, with theoretical minima): keyword scores are divided by the
+    /// best one of the query, cosines are mapped from \[-1, best\] to \[0, 1\].
+    Convex {
+        /// Weight of meaning, 0 to 1; the rest is the weight of words.
+        alpha: f32,
+    },
+    /// Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): the sum of 1 / (k + rank).
+    Rrf {
+        /// Rank constant; larger values flatten the top. 60 in the paper.
+        k: f32,
+    },
+}
+
+impl Default for Fusion {
+    fn default() -> Self {
+        Self::Convex { alpha: DEFAULT_ALPHA }
+    }
+}
+
+/// Weight of meaning in the convex combination where nothing is said.
+pub const DEFAULT_ALPHA: f32 = 0.8;
+
+/// Rank constant of reciprocal rank fusion where nothing is said.
+pub const DEFAULT_RRF_K: f32 = 60.0;
+
+/// Scores of a chunk in the two rankings and its rank in each, best 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Parts {
+    /// Sum of impacts; 0 where no word matches.
+    pub keyword: u32,
+    /// Rank by words, if any matches.
+    pub keyword_rank: Option<u32>,
+    /// Inner product with the query's embedding, where it was estimated.
+    pub cosine: Option<f32>,
+    /// Rank by meaning.
+    pub vector_rank: Option<u32>,
+}
+
+/// Best scores of the query, by which others are normalised.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Best {
+    /// Highest sum of impacts.
+    pub keyword: u32,
+    /// Highest inner product.
+    pub cosine: f32,
+}
+
+impl Parts {
+    /// Keyword score from 0 to 1.
+    pub fn keyword_normalised(&self, best: &Best) -> f32 {
+        if best.keyword == 0 { 0.0 } else { self.keyword as f32 / best.keyword as f32 }
+    }
+
+    /// Cosine mapped to 0 to 1; 0 where it is not known.
+    pub fn vector_normalised(&self, best: &Best) -> f32 {
+        let span = best.cosine + 1.0;
+        match self.cosine {
+            Some(cosine) if span > 0.0 => ((cosine + 1.0) / span).max(0.0),
+            _ => 0.0,
+        }
+    }
+
+    /// The fused score, from 0 to 1 for the convex combination.
+    pub fn fused(&self, fusion: Fusion, best: &Best) -> f32 {
+        match fusion {
+            Fusion::Convex { alpha } => {
+                alpha * self.vector_normalised(best) + (1.0 - alpha) * self.keyword_normalised(best)
+            }
+            Fusion::Rrf { k } => {
+                let part = |rank: Option<u32>| rank.map_or(0.0, |rank| 1.0 / (k + rank as f32));
+                part(self.keyword_rank) + part(self.vector_rank)
+            }
+        }
+    }
+}

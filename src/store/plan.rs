@@ -1,0 +1,98 @@
+//! Extents → reads.
+
+use crate::index::Extent;
+use crate::index::Root;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// Two extents closer than this are read together: the bytes between cost less than a request.
+const GAP_BYTES: u64 = 4 << 10;
+
+/// A read does not grow beyond this by coalescing.
+const MAX_READ_BYTES: u64 = 4 << 20;
+
+/// One read: a range of the body, the blocks wanted from it, and the files that hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Range of the body.
+    pub range: Range<u64>,
+    /// Blocks inside the range.
+    pub extents: Vec<Extent>,
+    /// File ranges that make up the range, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece of a read: what to fetch from one file and which of the bytes to use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// File name.
+    pub file: String,
+    /// Bytes of the whole file.
+    pub file_len: u64,
+    /// Range to fetch, or the whole file.
+    pub range: Option<Range<u64>>,
+    /// Bytes of what was fetched to skip.
+    pub skip: u64,
+    /// Bytes to use after them.
+    pub take: u64,
+}
+
+/// The fewest reads that bring all extents without fetching gaps larger than [`GAP_BYTES`]; where
+/// parts are read whole, extents of one part share one read.
+pub fn plan(root: &Root, mut extents: Vec<Extent>) -> Vec<Read> {
+    extents.sort_unstable();
+    extents.dedup();
+    let mut reads: Vec<Read> = Vec::new();
+    for extent in extents {
+        let range = extent.range();
+        match reads.last_mut() {
+            Some(last) if joins(root, &last.range, &range) => {
+                last.range.end = last.range.end.max(range.end);
+                last.extents.push(extent);
+            }
+            _ => {
+                let extents = alloc::vec![extent];
+                reads.push(Read { range, extents, pieces: Vec::new() });
+            }
+        }
+    }
+    for read in &mut reads {
+        read.pieces = pieces(root, &read.range);
+    }
+    reads
+}
+
+fn joins(root: &Root, last: &Range<u64>, next: &Range<u64>) -> bool {
+    if root.files.ranged {
+        next.start <= last.end + GAP_BYTES && next.end - last.start <= MAX_READ_BYTES
+    } else {
+        // A part is fetched whole: whatever begins in the part that the last read ends in is free.
+        let part = root.files.part_bytes;
+        next.start / part <= (last.end - 1) / part
+    }
+}
+
+fn pieces(root: &Root, range: &Range<u64>) -> Vec<Piece> {
+    let files = &root.files;
+    let mut pieces = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let part = (at / files.part_bytes) as usize;
+        let whole = files.part_range(part, root.body_len);
+        // Extents were checked to lie inside the body, so every part has a name.
+        let Some(file) = files.name(part) else { break };
+        let end = range.end.min(whole.end);
+        let inside = at - whole.start..end - whole.start;
+        let file_len = whole.end - whole.start;
+        pieces.push(if files.ranged {
+            let take = inside.end - inside.start;
+            Piece { file, file_len, range: Some(inside), skip: 0, take }
+        } else {
+            let (skip, take) = (inside.start, inside.end - inside.start);
+            Piece { file, file_len, range: None, skip, take }
+        });
+        at = end;
+    }
+    pieces
+}

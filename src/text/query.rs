@@ -1,0 +1,143 @@
+//! The terms of a query.
+
+use super::Analyzer;
+use super::StopWords;
+use super::Token;
+use super::TokenKind;
+use super::english;
+use super::fold_word;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// One distinct term of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryTerm {
+    /// The term as the index has it.
+    pub term: String,
+    /// How often the query has it.
+    pub count: u32,
+    /// Where the query has it first, in bytes.
+    pub span: Range<usize>,
+    /// Position of its first occurrence, counted as in the analyzer's tokens.
+    pub position: u32,
+    /// Word, whole or part.
+    pub kind: TokenKind,
+    /// The word before spelling and stemming, to compare with when the term is not in the index.
+    pub folded: String,
+}
+
+/// The terms of a query, and what its last word may become while it is being typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryTerms {
+    /// Distinct terms by first occurrence.
+    pub terms: Vec<QueryTerm>,
+    /// Beginnings that terms for the last word may have, the likelier first; empty when the query
+    /// ends in a separator, that is, when its last word is finished.
+    pub prefixes: Vec<String>,
+    /// The term that [`QueryTerms::prefixes`] would complete, as an index into
+    /// [`QueryTerms::terms`]; absent when the word is a stop word so far (`th`, `the`).
+    pub last: Option<usize>,
+}
+
+impl QueryTerms {
+    pub(super) fn new(analyzer: Analyzer, query: &str) -> Self {
+        let mut terms = collect(analyzer, query, StopWords::Drop);
+        if terms.is_empty() {
+            terms = collect(analyzer, query, StopWords::Keep);
+        }
+        let mut last_token: Option<Range<usize>> = None;
+        analyzer.analyze(query, StopWords::Keep, &mut |token| {
+            // The shortest token at the end: the last part of a compound, the last n-gram of a run.
+            if token.span.end == query.len() {
+                last_token = Some(token.span);
+            }
+        });
+        let last = last_token.as_ref().and_then(|span| {
+            terms
+                .iter()
+                .position(|term| term.span == *span && term.kind != TokenKind::Whole)
+        });
+        let prefixes = last_token.map_or_else(Vec::new, |span| prefixes_of(&query[span]));
+        Self {
+            terms,
+            prefixes,
+            last,
+        }
+    }
+}
+
+/// Beginnings of terms that complete `word`: as it is, and as it would be spelt.
+fn prefixes_of(word: &str) -> Vec<String> {
+    let mut folded = String::new();
+    fold_word(word, &mut folded);
+    if folded.is_empty() {
+        return Vec::new();
+    }
+    let american = english::americanize_prefix(&folded);
+    core::iter::once(folded).chain(american).collect()
+}
+
+fn collect(analyzer: Analyzer, query: &str, stop_words: StopWords) -> Vec<QueryTerm> {
+    let mut terms: Vec<QueryTerm> = Vec::new();
+    analyzer.analyze(query, stop_words, &mut |token: Token<'_>| {
+        if let Some(known) = terms.iter_mut().find(|known| known.term == token.term) {
+            known.count += 1;
+            return;
+        }
+        let mut folded = String::new();
+        match token.kind {
+            TokenKind::Whole => folded.push_str(token.term),
+            TokenKind::Word | TokenKind::Part => fold_word(&query[token.span.clone()], &mut folded),
+        }
+        terms.push(QueryTerm {
+            term: String::from(token.term),
+            count: 1,
+            span: token.span,
+            position: token.position,
+            kind: token.kind,
+            folded,
+        });
+    });
+    terms
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::text::Analyzer;
+    use crate::text::Language;
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    fn terms(query: &str) -> Vec<alloc::string::String> {
+        let terms = Analyzer::new(Language::English).query_terms(query).terms;
+        terms.into_iter().map(|term| term.term).collect()
+    }
+
+    #[test]
+    fn stop_words_stay_only_where_nothing_else_is() {
+        assert_eq!(terms("how do I convert a string"), ["convert", "string"]);
+        assert_eq!(terms("to be or not to be"), ["to", "be", "or", "not"]);
+    }
+
+    #[test]
+    fn repeated_terms_are_counted() {
+        let query = Analyzer::new(Language::English).query_terms("code codes coding");
+        assert_eq!((query.terms.len(), query.terms[0].count), (1, 3));
+    }
+
+    #[test]
+    fn last_word_is_open_until_a_separator_follows() {
+        let analyzer = Analyzer::new(Language::English);
+        let open = analyzer.query_terms("smart point");
+        assert_eq!((open.prefixes, open.last), (vec!["point".into()], Some(1)));
+        let spelt = analyzer.query_terms("optimis");
+        assert_eq!(spelt.prefixes, ["optimis", "optimiz"]);
+        let stop = analyzer.query_terms("pointer th");
+        assert_eq!((stop.prefixes, stop.last), (vec!["th".into()], Some(1)));
+        let stop = analyzer.query_terms("pointer the");
+        assert_eq!((stop.prefixes, stop.last), (vec!["the".into()], None));
+        let closed = analyzer.query_terms("smart pointer ");
+        assert_eq!((closed.prefixes, closed.last), (vec![], None));
+    }
+}

@@ -1,0 +1,98 @@
+//! int8 codes: finer scores for candidates already found.
+//!
+//! `code_dim` bytes per row and nothing else, row-major, so the row of an id lies at
+//! `id * code_dim` and can be read by itself.
+
+use alloc::vec::Vec;
+
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
+use crate::vector::Quantizer;
+use crate::vector::Query;
+use crate::vector::topk::Candidate;
+use crate::vector::topk::TopK;
+
+/// The int8 codes of consecutive rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Int8Codes<'a> {
+    bytes: &'a [i8],
+    code_dim: usize,
+}
+
+impl<'a> Int8Codes<'a> {
+    /// Views `bytes` as the codes of `rows` rows.
+    ///
+    /// # Errors
+    /// [`FormatError`] if the length is not `rows * code_dim`.
+    pub fn parse(bytes: &'a [u8], rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
+        let code_dim = quantizer.code_dim();
+        let mut reader = Reader::new(bytes, "int8 codes");
+        let Some(len) = rows.checked_mul(code_dim) else {
+            return Err(reader.error("row count", Problem::Inconsistent));
+        };
+        let codes = reader.take(len, "codes")?;
+        reader.end()?;
+        Ok(Self {
+            bytes: bytemuck::cast_slice(codes),
+            code_dim,
+        })
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() / self.code_dim
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The code of row `id`.
+    #[must_use]
+    pub fn row(&self, id: u32) -> Option<&'a [i8]> {
+        let start = (id as usize).checked_mul(self.code_dim)?;
+        self.bytes.get(start..)?.get(..self.code_dim)
+    }
+
+    /// All codes, row-major.
+    #[must_use]
+    pub fn as_slice(&self) -> &'a [i8] {
+        self.bytes
+    }
+}
+
+/// Estimates the inner product of the query and a row from the row's int8 code.
+///
+/// The error is about `step / sqrt(12)` times the query's norm: on unit vectors some 0.001.
+/// A code of another length is scored on the dimensions both have.
+#[must_use]
+pub fn score(query: &Query, row: &[i8]) -> f32 {
+    let len = row.len().min(query.int8.len());
+    query.int8_score((query.kernels.dot_i16)(&row[..len], &query.int8[..len]))
+}
+
+/// Scores `candidates` again from their int8 codes and keeps the `k` best.
+///
+/// Candidates without a code are left out.
+#[must_use]
+pub fn rescore(
+    query: &Query,
+    codes: &Int8Codes<'_>,
+    candidates: &[Candidate],
+    k: usize,
+) -> Vec<Candidate> {
+    let mut top = TopK::new(k);
+    for &Candidate { id, .. } in candidates {
+        if let Some(row) = codes.row(id) {
+            top.push(Candidate {
+                id,
+                score: score(query, row),
+            });
+        }
+    }
+    top.into_sorted()
+}

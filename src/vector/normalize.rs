@@ -1,0 +1,69 @@
+//! Sums of floats in one fixed order.
+//!
+//! Four lanes of `f64`, lane `i` taking the components `i mod 4`, folded as `(0 + 2) + (1 + 3)`:
+//! fast enough for the encoder, and part of the format, since a different order would give
+//! different codes.
+
+use crate::vector::MAX_NORM;
+use crate::vector::VectorProblem;
+
+fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f64) -> f64 {
+    let (a_quads, a_tail) = a.as_chunks::<4>();
+    let (b_quads, b_tail) = b.as_chunks::<4>();
+    let mut lanes = [0.0f64; 4];
+    for (x, y) in a_quads.iter().zip(b_quads) {
+        for lane in 0..4 {
+            lanes[lane] += term(x[lane], y[lane]);
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(a_tail).zip(b_tail) {
+        *lane += term(x, y);
+    }
+    (lanes[0] + lanes[2]) + (lanes[1] + lanes[3])
+}
+
+/// Inner product of two vectors of the same length.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    fold(a, b, |x, y| f64::from(x) * f64::from(y))
+}
+
+/// Sum of absolute values.
+pub(super) fn l1_norm(a: &[f32]) -> f64 {
+    fold(a, a, |x, _| f64::from(x).abs())
+}
+
+/// Euclidean norm.
+pub(super) fn l2_norm(a: &[f32]) -> f64 {
+    libm::sqrt(dot(a, a))
+}
+
+/// The norm of a vector of `dim` finite components.
+///
+/// # Errors
+/// [`VectorProblem::WrongDim`], [`VectorProblem::NotFinite`], [`VectorProblem::TooLong`].
+pub(super) fn checked_norm(vector: &[f32], dim: usize) -> Result<f64, VectorProblem> {
+    if vector.len() != dim {
+        return Err(VectorProblem::WrongDim {
+            expected: dim,
+            got: vector.len(),
+        });
+    }
+    let norm = l2_norm(vector);
+    if norm <= f64::from(MAX_NORM) {
+        return Ok(norm);
+    }
+    // The norm is NaN or infinite if a component is: look for it only then.
+    Err(match vector.iter().position(|x| !x.is_finite()) {
+        Some(component) => VectorProblem::NotFinite { component },
+        None => VectorProblem::TooLong,
+    })
+}
+
+/// Scales a vector to length 1; a zero vector stays as it is.
+pub(super) fn normalize(vector: &mut [f32], norm: f64) {
+    if norm > 0.0 {
+        for x in vector {
+            *x = (f64::from(*x) / norm) as f32;
+        }
+    }
+}

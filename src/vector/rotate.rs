@@ -1,0 +1,156 @@
+//! A seeded random rotation that costs `O(n log n)` and stores nothing.
+//!
+//! Four rounds, each: flip signs at random, apply a fast Hadamard transform to the largest power of
+//! two that fits (at the front in even rounds, at the back in odd ones), and, where that leaves
+//! components out, mix the two halves of the vector (one Kac step). Each step is orthogonal, so
+//! norms and inner products stay.
+//!
+//! Rotating spreads the energy of a vector evenly over its dimensions, which is what makes one bit
+//! and one common int8 step per dimension enough.
+//!
+//! Source: Ailon and Chazelle, "The fast Johnson–Lindenstrauss transform" (2009); the windowed form
+//! for any dimension with Kac steps is that of the RaBitQ authors ("FhtKac").
+
+use core::f32::consts::FRAC_1_SQRT_2;
+
+const ROUNDS: usize = 4;
+
+/// The sequence SplitMix64 (Steele, Lea and Flood, 2014): random bits from a seed.
+#[derive(Debug, Clone)]
+pub struct SplitMix64(u64);
+
+impl SplitMix64 {
+    /// Starts the sequence of `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 64 bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is at least 1 (bias below `bound / 2^64`).
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+/// A rotation of vectors of one length, given by a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    seed: u64,
+}
+
+impl Rotation {
+    /// The rotation of `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// Its seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Rotates `vector` in place. Its length is even and the same for all vectors to be compared.
+    pub fn apply(&self, vector: &mut [f32]) {
+        let len = vector.len();
+        if len < 2 {
+            return;
+        }
+        let window = 1usize << len.ilog2();
+        let scale = 1.0 / libm::sqrtf(window as f32);
+        let mut random = SplitMix64::new(self.seed);
+        for round in 0..ROUNDS {
+            for word in vector.chunks_mut(64) {
+                let mut bits = random.next_u64();
+                for x in word {
+                    *x = f32::from_bits(x.to_bits() ^ ((bits as u32 & 1) << 31));
+                    bits >>= 1;
+                }
+            }
+            let start = if round % 2 == 0 { 0 } else { len - window };
+            let part = &mut vector[start..start + window];
+            hadamard(part);
+            for x in part {
+                *x *= scale;
+            }
+            if window < len {
+                let (front, back) = vector.split_at_mut(len / 2);
+                for (x, y) in front.iter_mut().zip(back) {
+                    (*x, *y) = ((*x + *y) * FRAC_1_SQRT_2, (*x - *y) * FRAC_1_SQRT_2);
+                }
+            }
+        }
+    }
+}
+
+/// The unscaled Walsh–Hadamard transform; the length is a power of two.
+fn hadamard(values: &mut [f32]) {
+    let mut half = 1;
+    while half < values.len() {
+        for pair in values.chunks_exact_mut(2 * half) {
+            let (low, high) = pair.split_at_mut(half);
+            for (x, y) in low.iter_mut().zip(high) {
+                (*x, *y) = (*x + *y, *x - *y);
+            }
+        }
+        half *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rotation;
+    use super::SplitMix64;
+    use crate::vector::normalize;
+    use std::vec::Vec;
+
+    fn random(len: usize, seed: u64) -> Vec<f32> {
+        let mut bits = SplitMix64::new(seed);
+        (0..len)
+            .map(|_| bits.below(2001) as f32 / 1000.0 - 1.0)
+            .collect()
+    }
+
+    #[test]
+    fn rotation_of_any_length_keeps_inner_products() {
+        for len in [
+            2, 64, 128, 192, 320, 384, 448, 576, 768, 832, 1024, 1536, 4096, 8192,
+        ] {
+            let (mut a, mut b) = (random(len, 1), random(len, 2));
+            let before = [normalize::dot(&a, &a), normalize::dot(&a, &b)];
+            let rotation = Rotation::new(7);
+            rotation.apply(&mut a);
+            rotation.apply(&mut b);
+            let after = [normalize::dot(&a, &a), normalize::dot(&a, &b)];
+            for (x, y) in before.iter().zip(after) {
+                assert!((x - y).abs() < 1e-5 * before[0], "{len}: {x} became {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn rotation_of_a_unit_vector_spreads_it_evenly() {
+        for len in [64, 192, 384, 768, 1536] {
+            for at in [0, 1, len / 2, len - 1] {
+                let mut unit = std::vec![0.0f32; len];
+                unit[at] = 1.0;
+                Rotation::new(3).apply(&mut unit);
+                let largest = unit.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+                assert!(
+                    f64::from(largest) < 5.5 / (len as f64).sqrt(),
+                    "{len} {at}: {largest}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,485 @@
+//! Endpoints against a server that misbehaves in every documented way.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use coracle_cli::embed::EmbedError;
+use coracle_cli::embed::Embedder;
+use coracle_cli::embed::Encoding;
+use coracle_cli::embed::Endpoint;
+use coracle_cli::embed::EndpointError;
+use coracle_cli::embed::EndpointOptions;
+use coracle_cli::embed::Key;
+use coracle_cli::embed::KeyHeader;
+use coracle_cli::embed::ResponseProblem;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::double::DIM;
+use crate::double::Double;
+use crate::double::Reply;
+use crate::double::base64;
+use crate::double::response;
+use crate::double::row;
+
+/// A variable that is set in every test run; its value stands for the secret.
+const KEY_VARIABLE: &str = "CARGO_PKG_NAME";
+const KEY_VALUE: &str = "coracle-cli";
+
+pub fn options(double: &Double) -> EndpointOptions {
+    EndpointOptions {
+        dimensions: Some(DIM),
+        backoff: Duration::from_millis(5),
+        batch_texts: 4,
+        ..EndpointOptions::new(&double.url, "test-model")
+    }
+}
+
+fn texts(n: usize) -> Vec<String> {
+    (0..n).map(|i| format!("text number {i}")).collect()
+}
+
+fn embed(options: EndpointOptions, texts: &[String]) -> Result<Vec<f32>, EmbedError> {
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    Endpoint::new(options)?.embed(&texts, &|_| {})
+}
+
+fn expected(texts: &[String]) -> Vec<f32> {
+    texts.iter().flat_map(|text| row(text)).collect()
+}
+
+fn failure(options: EndpointOptions, texts: &[String]) -> EndpointError {
+    match embed(options, texts) {
+        Err(EmbedError::Endpoint(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn status(status: u16, headers: &str, body: &str) -> Reply {
+    Reply::Status(status, headers.into(), body.into())
+}
+
+#[test]
+fn embed_every_encoding_gives_the_servers_numbers() {
+    let double = Double::new(|_, _| Reply::Embed);
+    for encoding in [Encoding::Base64, Encoding::Float, Encoding::Unsaid] {
+        let options = EndpointOptions {
+            encoding,
+            ..options(&double)
+        };
+        assert_eq!(embed(options, &texts(10)).unwrap(), expected(&texts(10)));
+    }
+    let sizes: Vec<usize> = double.seen().iter().map(|seen| seen.texts.len()).collect();
+    assert_eq!(sizes, [4, 4, 2].repeat(3));
+}
+
+#[test]
+fn embed_rows_out_of_order_are_sorted_by_index() {
+    let double = Double::new(|_, texts| {
+        let data = texts.iter().enumerate().rev();
+        let data = data.map(|(i, text)| json!({"index": i, "embedding": row(text)}));
+        status(
+            200,
+            "",
+            &json!({"data": data.collect::<Vec<_>>()}).to_string(),
+        )
+    });
+    assert_eq!(
+        embed(options(&double), &texts(4)).unwrap(),
+        expected(&texts(4))
+    );
+}
+
+#[test]
+fn new_without_dimensions_asks_the_server_once() {
+    let double = Double::new(|_, _| Reply::Embed);
+    let endpoint = Endpoint::new(EndpointOptions {
+        dimensions: None,
+        ..options(&double)
+    })
+    .unwrap();
+    assert_eq!((endpoint.dim(), double.charged()), (DIM, 1));
+    assert!(
+        endpoint
+            .fingerprint()
+            .to_string()
+            .starts_with("test-model@127.0.0.1:8")
+    );
+}
+
+#[test]
+fn embed_many_tokens_are_split_over_requests() {
+    let double = Double::new(|_, _| Reply::Embed);
+    let texts: Vec<String> = [100, 100, 900, 10].iter().map(|n| "x".repeat(*n)).collect();
+    let options = EndpointOptions {
+        batch_tokens: 100,
+        ..options(&double)
+    };
+    assert_eq!(embed(options, &texts).unwrap(), expected(&texts));
+    let sizes: Vec<usize> = double.seen().iter().map(|seen| seen.texts.len()).collect();
+    assert_eq!(sizes, [2, 1, 1]);
+}
+
+#[test]
+fn embed_prefix_is_sent_with_every_text() {
+    let double = Double::new(|_, _| Reply::Embed);
+    let options = EndpointOptions {
+        prefix: "passage: ".into(),
+        ..options(&double)
+    };
+    assert_eq!(embed(options, &["x".into()]).unwrap(), row("passage: x"));
+}
+
+#[test]
+fn embed_passing_failures_are_tried_again() {
+    let double = Double::new(|number, _| match number {
+        0 => status(
+            429,
+            "retry-after: 0.3\r\n",
+            r#"{"error":{"message":"slow down"}}"#,
+        ),
+        1 => status(500, "", "oops"),
+        2 => Reply::Drop,
+        4 => Reply::Cut,
+        5 => status(429, "retry-after-ms: 20\r\nretry-after: 100\r\n", ""),
+        _ => Reply::Embed,
+    });
+    let begin = Instant::now();
+    assert_eq!(
+        embed(options(&double), &texts(8)).unwrap(),
+        expected(&texts(8))
+    );
+    assert_eq!(double.seen().len(), 7);
+    assert!(
+        begin.elapsed() >= Duration::from_millis(320),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[test]
+fn embed_lasting_failure_ends_after_the_retries() {
+    let double =
+        Double::new(|_, _| status(503, "x-request-id: r7\r\n", r#"{"error":"warming up"}"#));
+    let error = failure(
+        EndpointOptions {
+            retries: 2,
+            ..options(&double)
+        },
+        &texts(1),
+    );
+    let message = error.to_string();
+    assert!(
+        matches!(
+            error,
+            EndpointError::Status {
+                status: 503,
+                attempts: 3,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(
+        message.contains("warming up") && message.contains("r7"),
+        "{message}"
+    );
+    assert_eq!(double.seen().len(), 3);
+}
+
+#[test]
+fn embed_server_that_never_answers_times_out() {
+    let double = Double::new(|_, _| {
+        std::thread::sleep(Duration::from_secs(2));
+        Reply::Embed
+    });
+    let timeout = Duration::from_millis(100);
+    let error = failure(
+        EndpointOptions {
+            timeout,
+            retries: 1,
+            ..options(&double)
+        },
+        &texts(1),
+    );
+    assert!(
+        matches!(error, EndpointError::Transport { attempts: 2, .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn embed_permanent_refusals_fail_at_once_and_say_what_to_do() {
+    for (code, hint) in [
+        (400, "model"),
+        (401, "key"),
+        (403, "key"),
+        (404, "URL"),
+        (413, "smaller"),
+    ] {
+        let body = format!(r#"{{"error":{{"message":"no: {KEY_VALUE}"}}}}"#);
+        let double = Double::new(move |_, _| status(code, "", &body));
+        let key = Some(Key::from_env(KEY_VARIABLE).unwrap());
+        let error = failure(
+            EndpointOptions {
+                key,
+                ..options(&double)
+            },
+            &texts(1),
+        );
+        let message = error.to_string();
+        assert!(
+            message.contains(&code.to_string()) && message.contains(hint),
+            "{message}"
+        );
+        assert!(
+            message.contains("no: …") && !message.contains(KEY_VALUE),
+            "{message}"
+        );
+        assert!(
+            matches!(error, EndpointError::Status { attempts: 1, .. }),
+            "{error:?}"
+        );
+        assert_eq!(double.seen().len(), 1);
+    }
+}
+
+#[test]
+fn embed_used_up_quota_fails_at_once() {
+    let body = r#"{"error":{"message":"no credit","code":"insufficient_quota"}}"#;
+    let double = Double::new(|_, _| status(429, "", body));
+    let error = failure(options(&double), &texts(1));
+    assert!(
+        matches!(
+            error,
+            EndpointError::Status {
+                status: 429,
+                attempts: 1,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn embed_long_pause_asked_for_fails_at_once() {
+    let double = Double::new(|_, _| status(429, "retry-after: 3600\r\n", ""));
+    let error = failure(options(&double), &texts(1));
+    assert!(
+        matches!(error, EndpointError::Pause { seconds: 3600 }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn embed_batch_too_large_is_halved() {
+    let double = Double::new(|_, texts| match texts.len() {
+        0..=2 => Reply::Embed,
+        _ => status(413, "", ""),
+    });
+    let options = EndpointOptions {
+        batch_texts: 8,
+        ..options(&double)
+    };
+    assert_eq!(embed(options, &texts(8)).unwrap(), expected(&texts(8)));
+}
+
+#[test]
+fn embed_bad_responses_name_the_field() {
+    let good: Value = row("a").into();
+    let mut not_a_number = row("a");
+    not_a_number[3] = f32::NAN;
+    let mut null = good.clone();
+    null[5] = Value::Null;
+    let twice = json!({"data": [{"index": 0, "embedding": good}, {"index": 0, "embedding": good}]});
+    type Check = fn(&ResponseProblem) -> bool;
+    let cases: [(String, &str, Check); 11] = [
+        (response(&[good.clone()]), "1 entries", |p| {
+            matches!(
+                p,
+                ResponseProblem::Count {
+                    expected: 2,
+                    got: 1
+                }
+            )
+        }),
+        (
+            response(&[good.clone(), row("b")[..5].into()]),
+            "data[1].embedding has 5",
+            |p| {
+                matches!(
+                    p,
+                    ResponseProblem::Dim {
+                        at: 1,
+                        expected: 8,
+                        got: 5
+                    }
+                )
+            },
+        ),
+        (
+            response(&[good.clone(), base64(&not_a_number)]),
+            "data[1].embedding[3]",
+            |p| {
+                matches!(
+                    p,
+                    ResponseProblem::NotFinite {
+                        at: 1,
+                        component: 3
+                    }
+                )
+            },
+        ),
+        (
+            response(&[null, good.clone()]),
+            "data[0].embedding[5]",
+            |p| {
+                matches!(
+                    p,
+                    ResponseProblem::NotFinite {
+                        at: 0,
+                        component: 5
+                    }
+                )
+            },
+        ),
+        (
+            response(&[good.clone(), vec![0.0; DIM].into()]),
+            "data[1].embedding",
+            |p| matches!(p, ResponseProblem::Zero { at: 1 }),
+        ),
+        (
+            response(&[good.clone(), "AAAA%".into()]),
+            "data[1].embedding",
+            |p| matches!(p, ResponseProblem::Base64 { at: 1 }),
+        ),
+        (
+            response(&[good.clone(), "AAAAAAA=".into()]),
+            "data[1].embedding",
+            |p| matches!(p, ResponseProblem::Base64 { at: 1 }),
+        ),
+        (twice.to_string(), "data[1].index", |p| {
+            matches!(p, ResponseProblem::Index { at: 1, index: 0 })
+        }),
+        (response(&[good.clone(), 7.into()]), "embedding", |p| {
+            matches!(p, ResponseProblem::Form(_))
+        }),
+        (r#"{"data": [NaN]}"#.into(), "line 1", |p| {
+            matches!(p, ResponseProblem::Form(_))
+        }),
+        ("<html>hello</html>".into(), "line 1", |p| {
+            matches!(p, ResponseProblem::Form(_))
+        }),
+    ];
+    for (body, field, is_expected) in cases {
+        let shown = body.clone();
+        let double = Double::new(move |_, _| status(200, "", &body));
+        let error = failure(options(&double), &texts(2));
+        let EndpointError::Response { first: 0, problem } = &error else {
+            panic!("{error:?}")
+        };
+        assert!(is_expected(problem), "{problem:?} for {shown}");
+        assert!(error.to_string().contains(field), "{error} for {shown}");
+        assert_eq!(double.seen().len(), 1);
+    }
+}
+
+#[test]
+fn embed_redirect_is_not_followed_with_the_key() {
+    let target = Double::new(|_, _| Reply::Embed);
+    let location = format!("location: {}/embeddings\r\n", target.url);
+    let double = Double::new(move |_, _| status(307, &location, ""));
+    let key = Some(Key::from_env(KEY_VARIABLE).unwrap());
+    let error = failure(
+        EndpointOptions {
+            key,
+            ..options(&double)
+        },
+        &texts(1),
+    );
+    assert!(
+        matches!(error, EndpointError::Status { status: 307, .. }),
+        "{error:?}"
+    );
+    assert!(target.seen().is_empty());
+}
+
+#[test]
+fn embed_key_travels_in_one_header_only() {
+    let double = Double::new(|_, _| Reply::Embed);
+    let key = Key::from_env(KEY_VARIABLE).unwrap();
+    assert!(!format!("{key:?}").contains(KEY_VALUE));
+    for (key_header, line) in [
+        (
+            KeyHeader::Bearer,
+            "\r\nauthorization: Bearer coracle-cli\r\n",
+        ),
+        (KeyHeader::ApiKey, "\r\napi-key: coracle-cli\r\n"),
+    ] {
+        let options = EndpointOptions {
+            key: Some(key.clone()),
+            key_header,
+            ..options(&double)
+        };
+        embed(options, &texts(1)).unwrap();
+        let head = &double.seen().last().unwrap().head.clone();
+        assert!(
+            head.contains(line) && head.matches(KEY_VALUE).count() == 1,
+            "{head}"
+        );
+    }
+}
+
+#[test]
+fn new_unusable_options_are_refused_before_any_request() {
+    let key = Some(Key::from_env(KEY_VARIABLE).unwrap());
+    let open = |url: &str| EndpointOptions {
+        dimensions: Some(8),
+        ..EndpointOptions::new(url, "m")
+    };
+    for url in [
+        "",
+        "host/v1",
+        "ftp://host/v1",
+        "http://",
+        "https:///v1",
+        "http://a b/",
+    ] {
+        assert!(
+            matches!(Endpoint::new(open(url)), Err(EndpointError::Url { .. })),
+            "{url}"
+        );
+    }
+    let unencrypted = EndpointOptions {
+        key,
+        ..open("http://example.org/v1")
+    };
+    assert!(matches!(
+        Endpoint::new(unencrypted),
+        Err(EndpointError::Unencrypted { .. })
+    ));
+    let unset = Key::from_env("CORACLE_TEST_NO_SUCH_KEY").unwrap_err();
+    assert!(unset.to_string().contains("CORACLE_TEST_NO_SUCH_KEY"));
+    let error = failure(open("http://127.0.0.1:9/v1"), &["a".into(), String::new()]);
+    assert!(
+        matches!(error, EndpointError::EmptyText { text: 1 }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn embed_azure_style_url_keeps_its_query() {
+    let double = Double::new(|_, _| Reply::Embed);
+    let url = format!("{}/embeddings?api-version=2024-10-21", double.url);
+    // The double's schema has no query: it shows the request line in its refusal.
+    let error = failure(
+        EndpointOptions {
+            url,
+            ..options(&double)
+        },
+        &texts(1),
+    );
+    let line = "post /v1/embeddings?api-version=2024-10-21 http/1.1";
+    assert!(error.to_string().contains(line), "{error}");
+}

@@ -1,0 +1,196 @@
+//! Holds keyword search to the judged collections: nDCG@10 as BEIR counts it (linear gains, log2
+//! discount, queries without a judgment left out).
+//!
+//! Needs the collections: `CORACLE_DATA=/path/to/data cargo test --test relevance_words`. Without the
+//! variable there is nothing to measure and the tests say so.
+
+#![cfg(not(target_arch = "wasm32"))]
+
+use coracle::postings::Bm25Params;
+use coracle::postings::ChunkFields;
+use coracle::postings::ChunkTerms;
+use coracle::postings::Clause;
+use coracle::postings::PostingList;
+use coracle::postings::PostingsBuilder;
+use coracle::postings::WEIGHT_ONE;
+use coracle::postings::top_k;
+use coracle::text::Analyzer;
+use coracle::text::Language;
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufRead;
+use std::io::BufReader;
+use std::path::Path;
+
+/// A judged collection.
+struct Collection {
+    documents: Vec<(String, String)>,
+    queries: Vec<(String, String)>,
+    judgments: HashMap<String, HashMap<String, f64>>,
+}
+
+fn records(lines: impl BufRead) -> Vec<(String, String)> {
+    lines
+        .lines()
+        .map(|line| {
+            let record: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let field = |name: &str| record[name].as_str().unwrap().to_owned();
+            (field("_id"), field("text"))
+        })
+        .collect()
+}
+
+fn read(folder: &Path) -> Collection {
+    let open = |name: &str| File::open(folder.join(name)).unwrap();
+    let documents = records(BufReader::new(GzDecoder::new(open("corpus.jsonl.gz"))));
+    let queries = records(BufReader::new(open("queries.jsonl")));
+    let mut judgments: HashMap<String, HashMap<String, f64>> = HashMap::new();
+    for line in BufReader::new(open("qrels.tsv")).lines().skip(1) {
+        let line = line.unwrap();
+        let [query, document, gain] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        judgments
+            .entry(query.to_owned())
+            .or_default()
+            .insert(document.to_owned(), gain.parse().unwrap());
+    }
+    Collection {
+        documents,
+        queries,
+        judgments,
+    }
+}
+
+fn ndcg_at_10(ranked: &[&str], gains: &HashMap<String, f64>) -> f64 {
+    let discounted = |gains: &[f64]| {
+        gains
+            .iter()
+            .zip(2..)
+            .map(|(gain, rank)| gain / f64::from(rank).log2())
+            .sum::<f64>()
+    };
+    let found: Vec<f64> = ranked
+        .iter()
+        .take(10)
+        .map(|id| gains.get(*id).copied().unwrap_or(0.0))
+        .collect();
+    let mut ideal: Vec<f64> = gains.values().copied().collect();
+    ideal.sort_by(|a, b| b.total_cmp(a));
+    ideal.truncate(10);
+    discounted(&found) / discounted(&ideal)
+}
+
+/// Mean nDCG@10 of keyword search over whole documents; `None` without data.
+fn measure(name: &str) -> Option<f64> {
+    let Some(data) = std::env::var_os("CORACLE_DATA") else {
+        eprintln!("CORACLE_DATA is not set: {name} was not measured");
+        return None;
+    };
+    let collection = read(&Path::new(&data).join("ir").join(name));
+    let analyzer = Analyzer::new(Language::English);
+    let mut builder = PostingsBuilder::new(Bm25Params::default());
+    for (_, text) in &collection.documents {
+        builder.push(&ChunkTerms::new(
+            analyzer,
+            &ChunkFields {
+                title: "",
+                headings: &[],
+                body: text,
+            },
+        ));
+    }
+    let postings = builder.finish();
+    let encoded: HashMap<_, _> = (0..postings.len())
+        .map(|at| postings.encode(at))
+        .map(|term| (term.term, (term.df, term.entry)))
+        .collect();
+    let mut sum = 0.0;
+    let mut judged = 0;
+    for (id, text) in &collection.queries {
+        let Some(gains) = collection
+            .judgments
+            .get(id)
+            .filter(|gains| gains.values().any(|gain| *gain > 0.0))
+        else {
+            continue;
+        };
+        let clauses: Vec<Clause<'_>> = analyzer
+            .query_terms(text)
+            .terms
+            .iter()
+            .filter_map(|term| {
+                let (df, entry) = encoded.get(term.term.as_str())?;
+                Some(Clause::one(
+                    PostingList::parse(entry, *df).unwrap(),
+                    WEIGHT_ONE * term.count,
+                ))
+            })
+            .collect();
+        let found = top_k(&clauses, postings.chunk_count(), 10, None).unwrap();
+        let ranked: Vec<&str> = found
+            .hits
+            .iter()
+            .map(|hit| collection.documents[hit.chunk as usize].0.as_str())
+            .collect();
+        sum += ndcg_at_10(&ranked, gains);
+        judged += 1;
+    }
+    let mean = sum / f64::from(judged);
+    eprintln!("{name}: nDCG@10 {mean:.4} over {judged} queries");
+    Some(mean)
+}
+
+/// Fails unless keyword search reaches `least` on the collection.
+fn assert_reaches(name: &str, least: f64) {
+    if let Some(mean) = measure(name) {
+        assert!(mean >= least, "{name}: nDCG@10 {mean:.4} is below {least}");
+    }
+}
+
+#[test]
+fn scifact_claims_reach_the_published_level() {
+    assert_reaches("scifact", 0.68);
+}
+
+#[test]
+fn nfcorpus_questions_reach_the_published_level() {
+    assert_reaches("nfcorpus", 0.32);
+}
+
+#[test]
+fn cranfield_questions_reach_the_level() {
+    assert_reaches("cranfield", 0.50);
+}
+
+#[test]
+fn questions_about_code_reach_the_level_of_split_identifiers() {
+    assert_reaches("tech-code", 0.70);
+}
+
+#[test]
+fn questions_about_documentation_reach_the_level() {
+    assert_reaches("tech-docs", 0.69);
+}
+
+#[test]
+fn chinese_bigrams_reach_the_level() {
+    assert_reaches("xquad-zh", 0.95);
+}
+
+#[test]
+fn thai_trigrams_reach_the_level() {
+    assert_reaches("xquad-th", 0.94);
+}
+
+#[test]
+fn german_words_without_stemming_reach_the_level() {
+    assert_reaches("xquad-de", 0.90);
+}
+
+#[test]
+fn english_paragraphs_reach_the_level() {
+    assert_reaches("xquad-en", 0.95);
+}
