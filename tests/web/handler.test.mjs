@@ -119,3 +119,67 @@ test('failed_opening_is_reported_and_tried_again', async () => {
   assert.equal((await ask()).status, 200);
   assert.equal(tries, 2);
 });
+
+/** An index that fails with `code` once `gone` is set. */
+function build(buildId, code) {
+  const made = new FakeIndex();
+  made.info.buildId = buildId;
+  const search = made.search.bind(made);
+  made.search = async (...asked) => {
+    if (made.closed || made.gone) throw Object.assign(new Error('gone'), { code: made.closed ? 'closed' : code });
+    return search(...asked);
+  };
+  made.close = () => (made.closed = true);
+  return made;
+}
+
+for (const code of ['source', 'root', 'damaged']) {
+  test(`index_lost_with_${code}_is_opened_anew_and_the_requests_answered`, async () => {
+    const opened = [];
+    const open = async () => {
+      opened.push(build(`number ${opened.length}`, code));
+      return opened.at(-1);
+    };
+    const serving = createHandler({ open });
+    const ask = () => serving(new Request('https://search.test/search?q=install'));
+    assert.equal((await ask()).status, 200);
+    opened[0].gone = true;
+    const answers = await Promise.all([ask(), ask(), ask()]);
+    assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200]);
+    assert.equal(opened.filter(({ closed }) => !closed).length, 1, 'all but one are closed');
+  });
+}
+
+test('index_that_stays_lost_is_an_error_after_one_more_try', async () => {
+  let opened = 0;
+  const open = async () => {
+    opened += 1;
+    const lost = build('one', 'source');
+    lost.gone = true;
+    return lost;
+  };
+  const response = await createHandler({ open })(new Request('https://search.test/search?q=install'));
+  assert.deepEqual([response.status, opened], [503, 2]);
+});
+
+test('newer_build_is_found_when_it_is_time_to_look', async () => {
+  const builds = [build('one'), build('one'), build('two')];
+  let opened = 0;
+  const serving = createHandler({ refresh: 0, open: async () => builds[opened++] });
+  const health = async () => (await (await serving(new Request('https://search.test/health'))).json()).index.buildId;
+  assert.deepEqual([await health(), await health(), await health()], ['one', 'one', 'two']);
+  assert.deepEqual(builds.map(({ closed }) => closed ?? false), [true, true, false]);
+});
+
+test('index_at_hand_serves_on_where_looking_for_a_newer_one_fails', async () => {
+  const reports = [];
+  let tries = 0;
+  const open = async () => {
+    tries += 1;
+    if (tries > 1) throw new Error('bucket is away');
+    return build('one');
+  };
+  const serving = createHandler({ refresh: 0, open, report: ({ message }) => reports.push(message) });
+  for (let time = 0; time < 2; time += 1) assert.equal((await serving(new Request('https://search.test/search?q=install'))).status, 200);
+  assert.deepEqual(reports, ['bucket is away']);
+});

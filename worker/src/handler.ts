@@ -11,16 +11,19 @@
  * Errors are `{"error": {"code", "message"}}` with a fitting status.
  */
 import type { Index, SearchResult } from '@coracle-search/coracle';
+import { keep } from './kept.js';
 import { Refusal, toRefusal } from './refusal.js';
 import { defaultLimits, read, type Limits } from './request.js';
 
 export interface HandlerOptions {
-  /** Opens the index. Called until it succeeds; the index is then kept. */
+  /** Opens the index. Called until it succeeds; the index is then kept, and opened anew when replaced. */
   open(): Promise<Index>;
   /** Value of `access-control-allow-origin`; default `*`, since answers hold nothing secret. */
   origin?: string;
   /** Seconds for which an answer may be reused; default 300. */
   maxAge?: number;
+  /** Seconds after which a newer build of the index is looked for; default 300. */
+  refresh?: number;
   limits?: Partial<Limits>;
   /** Is told what clients are not: the cause of a 5xx. */
   report?(thrown: unknown): void;
@@ -30,25 +33,15 @@ export type Handler = (request: Request) => Promise<Response>;
 
 export function createHandler(settings: HandlerOptions): Handler {
   const limits = { ...defaultLimits, ...settings.limits };
-  const { origin = '*', maxAge = 300 } = settings;
-  let index: Index | undefined;
-
-  /**
-   * The index, kept once it is open. Not the promise of it: on workers a promise dies with the request
-   * that made it, and would take all later requests along.
-   */
-  async function opened(): Promise<Index> {
-    if (index) return index;
-    const fresh = await settings.open();
-    if (index) fresh.close();
-    return (index ??= fresh);
-  }
+  const { origin = '*', maxAge = 300, refresh = 300, report = () => undefined } = settings;
+  const index = keep(() => settings.open(), refresh * 1000, report);
 
   async function search(request: Request): Promise<Response> {
     allow(request, 'GET', 'HEAD', 'POST');
     const { query, options, text } = await read(request, limits);
-    const result = await (await opened()).search(query, { ...options, signal: request.signal });
-    return answer(200, await plain(result, text), {
+    const ask = async (opened: Index) => plain(await opened.search(query, { ...options, signal: request.signal }), text);
+    const result = await index.use(ask);
+    return answer(200, result, {
       'cache-control': request.method === 'POST' ? 'no-store' : `public, max-age=${maxAge}`,
       ...(result.degraded && { 'coracle-degraded': result.degraded }),
     });
@@ -56,7 +49,7 @@ export function createHandler(settings: HandlerOptions): Handler {
 
   async function health(request: Request): Promise<Response> {
     allow(request, 'GET', 'HEAD');
-    const { info } = await opened();
+    const info = await index.use(async (opened) => opened.info);
     return answer(200, { status: 'ok', index: info }, { 'cache-control': 'no-store' });
   }
 
@@ -84,7 +77,7 @@ export function createHandler(settings: HandlerOptions): Handler {
       return pathname === '/search' ? await search(request) : await health(request);
     } catch (thrown) {
       const { status, code, message } = toRefusal(thrown);
-      if (status >= 500) settings.report?.(thrown);
+      if (status >= 500) report(thrown);
       const headers: Record<string, string> = { 'cache-control': 'no-store' };
       if (status === 405) headers.allow = 'GET, HEAD, POST, OPTIONS';
       if (status === 503) headers['retry-after'] = '5';

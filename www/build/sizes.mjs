@@ -32,7 +32,7 @@ export function print(rows) {
   }
 }
 
-if (basename(process.argv[1]) === 'sizes.mjs') {
+if (process.argv[1] && basename(process.argv[1]) === 'sizes.mjs') {
   const rows = sizes();
   print(rows);
   mkdirSync(at('benches/record'), { recursive: true });

@@ -45,6 +45,16 @@ export function isAbort(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === 'AbortError';
 }
 
+/**
+ * Whether an error means that an opened index is of no use any more, while opening it anew may help:
+ * its files were replaced by a newer build's, or the thread that searched it is gone.
+ */
+export function isLost(thrown: unknown): boolean {
+  return lost.has(codeOf(thrown) ?? '');
+}
+
+const lost = new Set(['source', 'root', 'damaged', 'closed', 'worker-failed']);
+
 function codeOf(thrown: unknown): string | undefined {
   const { code } = Object(thrown) as { code?: unknown };
   return typeof code === 'string' ? code : undefined;

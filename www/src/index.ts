@@ -23,11 +23,33 @@ export type Mode = 'hybrid' | 'keyword' | 'vector';
 /** A value of a metadata field. */
 export type Scalar = string | number | boolean;
 
-/** What a metadata field must satisfy. A field with several values satisfies it if one of them does. */
-export type Condition =
-  | Scalar
-  | Scalar[]
-  | { eq?: Scalar; in?: Scalar[]; gt?: Scalar; gte?: Scalar; lt?: Scalar; lte?: Scalar; exists?: boolean };
+/**
+ * What a metadata field must satisfy. A field may have several values: it satisfies a condition if one
+ * of them does. A bare list means *one of these*.
+ */
+export type Condition = Scalar | Scalar[] | Comparison;
+
+/** Comparisons of a field's values; several in one object must all hold. */
+export interface Comparison {
+  /** One value is this. */
+  eq?: Scalar;
+  /** One value is one of these; `any` is another name for it. */
+  in?: Scalar[];
+  any?: Scalar[];
+  /** Every one of these is among the values. */
+  all?: Scalar[];
+  /** None of these is among the values. */
+  none?: Scalar[];
+  /** One value lies within all of the bounds. Numbers, or texts by their bytes (ISO 8601 dates). */
+  gt?: number | string;
+  gte?: number | string;
+  lt?: number | string;
+  lte?: number | string;
+  /** Whether the field has a value at all. */
+  exists?: boolean;
+  /** This does not hold. */
+  not?: Condition;
+}
 
 /**
  * A condition on documents' metadata. Several keys in one object must all hold.
@@ -35,8 +57,12 @@ export type Condition =
  * ```js
  * { lang: 'en' }
  * { lang: ['en', 'de'], year: { gte: 2020, lt: 2024 } }
+ * { tag: { all: ['cli', 'reference'] }, draft: { exists: false } }
  * { or: [{ section: 'guide' }, { not: { draft: true } }] }
  * ```
+ *
+ * `and`, `or` and `not` combine filters; so do `all`, `any` and `none`. A field of such a name is
+ * reached by `{ field: { name: 'and', eq: 1 } }`.
  */
 export type Filter = { [field: string]: Condition | Filter | Filter[] };
 
@@ -54,7 +80,7 @@ export interface SearchOptions {
   facets?: string[];
   /** How the two rankings become one: weighted sum of normalised scores, or reciprocal ranks. */
   fusion?: 'convex' | 'rrf';
-  /** Weight of meaning against words in convex fusion, 0 to 1; default: what the build measured. */
+  /** Weight of meaning against words in convex fusion, 0 to 1; default 0.8. */
   alpha?: number;
   /** Adds to every hit how its score came about. */
   explain?: boolean;

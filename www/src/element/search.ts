@@ -1,9 +1,10 @@
 /** `<coracle-search>`: a search field with results while typing. */
 import { isAbort } from '../error.js';
-import { open, type Filter, type Hit, type Index, type Mode, type SearchOptions, type SearchResult } from '../index.js';
+import type { Filter, Hit, Index, Mode, SearchOptions, SearchResult } from '../index.js';
 import { Announcer } from './announcer.js';
 import { element, icon } from './dom.js';
 import { option } from './hit.js';
+import { warm, withShared } from './shared.js';
 import { english, type Strings } from './strings.js';
 import css from './style.css';
 
@@ -15,19 +16,6 @@ const DEBOUNCE_MS = 90;
 const MOST_HITS = 100;
 const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
 const CROSS = 'M5.5 5.5l9 9M14.5 5.5l-9 9';
-
-/** Elements with the same `src` share one index and one worker thread. */
-const opened = new Map<string, Promise<Index>>();
-
-function openShared(src: string): Promise<Index> {
-  let index = opened.get(src);
-  if (!index) {
-    index = open(src);
-    index.catch(() => opened.delete(src));
-    opened.set(src, index);
-  }
-  return index;
-}
 
 let sheet: CSSStyleSheet | undefined;
 let instances = 0;
@@ -246,14 +234,12 @@ export class CoracleSearch extends HTMLElement {
 
   // Searching
 
-  #open(): Promise<Index> {
-    if (this.#index) return Promise.resolve(this.#index);
-    return openShared(new URL(this.getAttribute('src') ?? '/search/', document.baseURI).href);
+  get #src(): string {
+    return new URL(this.getAttribute('src') ?? '/search/', document.baseURI).href;
   }
 
-  /** Begins to open the index. A failure shows when something is asked. */
   #warm(): void {
-    this.#open().catch(() => undefined);
+    if (!this.#index) warm(this.#src);
   }
 
   #typed(delay = DEBOUNCE_MS): void {
@@ -280,13 +266,16 @@ export class CoracleSearch extends HTMLElement {
     clearTimeout(this.#timer);
     this.#stop.abort();
     const { signal } = (this.#stop = new AbortController());
-    const query = this.value.trim();
-    this.#asked = query;
+    this.#asked = this.value;
     this.#show('loading');
     try {
-      const index = await this.#open();
-      signal.throwIfAborted();
-      const result = await index.search(query, { ...this.#options(offset), offset, signal });
+      const query = this.value.trim();
+      const options = { ...this.#options(offset), offset, signal };
+      const search = async (index: Index) => {
+        signal.throwIfAborted();
+        return index.search(query, options);
+      };
+      const result = await (this.#index ? search(this.#index) : withShared(this.#src, search));
       signal.throwIfAborted();
       this.#found(result, offset);
     } catch (thrown) {
@@ -297,7 +286,8 @@ export class CoracleSearch extends HTMLElement {
 
   #options(offset: number): SearchOptions {
     const limit = Math.min(positive(this.getAttribute('limit')) ?? 8, MOST_HITS - offset);
-    const options: SearchOptions = { limit, prefix: true };
+    // A space behind it finishes the last word.
+    const options: SearchOptions = { limit, prefix: !/\s$/.test(this.value) };
     const mode = this.getAttribute('mode');
     const group = this.getAttribute('group');
     const filter = this.filter;
@@ -465,7 +455,7 @@ export class CoracleSearch extends HTMLElement {
         break;
       case 'Enter':
         if (open && this.#active >= 0) this.#follow(event);
-        else if (this.value.trim() !== this.#asked) this.#run();
+        else if (this.value.trim() !== this.#asked.trim()) this.#run();
         else if (open) this.#activate(0);
         break;
       case 'Escape':
