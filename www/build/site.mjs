@@ -16,7 +16,20 @@ function filled(template, values) {
   return template.replace(/\{\{(\w+)\}\}/g, (_, name) => values[name] ?? '');
 }
 
-/** A Markdown page of the guide: title from its first heading, anchors like GitHub's. */
+/** The guide's sections in the order of their headings. */
+const sections = {
+  guide: 'Guide',
+  building: 'Building an index',
+  searching: 'Searching',
+  serving: 'Serving',
+  reference: 'Reference',
+  format: 'Inside',
+};
+
+/** Where a page of the guide is found. */
+const address = (name) => (name === 'index' ? '/docs/' : `/docs/${name}/`);
+
+/** A Markdown page of the guide: anchors like GitHub's. */
 function page(name) {
   const text = readFileSync(at('www/docs', name), 'utf8');
   const [, front = '', body] = /^(?:---\n([\s\S]*?)\n---\n)?([\s\S]*)$/.exec(text);
@@ -27,19 +40,13 @@ function page(name) {
     },
     link({ href, tokens }) {
       // Pages name each other as files, so that the links work in a source browser too.
-      const target = href.replace(/^(?:\.\/)?([\w-]+)\.md(#.*)?$/, (_, other, hash) => `/docs/${other}/${hash ?? ''}`);
+      const target = href.replace(/^(?:\.\/)?([\w-]+)\.md(#.*)?$/, (_, other, hash) => address(other) + (hash ?? ''));
       return `<a href="${escaped(target)}">${this.parser.parseInline(tokens)}</a>`;
     },
   };
   const html = new Marked({ renderer: anchored }).parse(body);
-  const { title, description, order } = parseYaml(front) ?? {};
-  return {
-    name: name.replace(/\.md$/, ''),
-    title: title ?? /^# (.+)$/m.exec(body)?.[1] ?? name,
-    description: description ?? '',
-    order: order ?? Infinity,
-    html,
-  };
+  const { title, description, order, section, tags } = parseYaml(front);
+  return { path: address(name.replace(/\.md$/, '')), title, description, order, section, tags, html };
 }
 
 export async function buildSite() {
@@ -57,17 +64,41 @@ export async function buildSite() {
   writeFileSync(`${out}/index.html`, filled(template, home));
 
   const guide = readdirSync(at('www/docs')).filter((name) => name.endsWith('.md')).map(page);
-  guide.sort((a, b) => a.order - b.order || a.title.localeCompare(b.title, 'en'));
+  guide.sort((a, b) => a.order - b.order);
   const search = '<coracle-search src="/search/" hotkey="/" placeholder="Search the guide" label="Search the guide"></coracle-search>';
-  for (const { name, title, description, html } of guide) {
-    const links = guide.map((other) => {
-      const current = other.name === name ? ' aria-current="page"' : '';
-      return `<li><a href="/docs/${other.name}/"${current}>${escaped(other.title)}</a></li>`;
-    });
-    const contents = `<nav class="contents" aria-label="Guide" data-pagefind-ignore><ul>${links.join('')}</ul></nav>`;
-    const content = `<div class="guide-page">${contents}<main id="main" class="prose" data-pagefind-body>${html}</main></div>`;
-    const values = { title: `${escaped(title)} · Coracle`, description: escaped(description), class: 'guide', search, content };
-    mkdirSync(`${out}/docs/${name}`, { recursive: true });
-    writeFileSync(`${out}/docs/${name}/index.html`, filled(template, values));
+  for (const { path, title, description, section, tags, html } of guide) {
+    const facts = Object.entries({ section: [section], tags }).flatMap(([field, values]) =>
+      values.map((value) => `<meta data-pagefind-filter="${field}[content]" content="${escaped(value)}" />`),
+    );
+    const main = `<main id="main" class="prose" data-pagefind-body>${facts.join('')}${html}${neighbours(guide, path)}</main>`;
+    const values = {
+      title: `${escaped(title)} · Coracle`,
+      description: escaped(description),
+      class: 'guide',
+      search,
+      content: `<div class="guide-page">${contents(guide, path)}${main}</div>`,
+    };
+    mkdirSync(out + path, { recursive: true });
+    writeFileSync(`${out}${path}index.html`, filled(template, values));
   }
+}
+
+/** All pages under the headings of their sections; folded away on narrow screens. */
+function contents(guide, path) {
+  const groups = Object.entries(sections).map(([section, heading]) => {
+    const links = guide
+      .filter((page) => page.section === section)
+      .map((page) => `<li><a href="${page.path}"${page.path === path ? ' aria-current="page"' : ''}>${escaped(page.title)}</a></li>`);
+    return `<h2>${heading}</h2><ul>${links.join('')}</ul>`;
+  });
+  return `<nav class="contents" aria-label="Guide" data-pagefind-ignore><details open><summary>Contents</summary>${groups.join('')}</details></nav>`;
+}
+
+/** The way on, and back, in the order of the contents. */
+function neighbours(guide, path) {
+  const ordered = Object.keys(sections).flatMap((section) => guide.filter((page) => page.section === section));
+  const here = ordered.findIndex((page) => page.path === path);
+  const link = (page, rel, word) => (page ? `<a rel="${rel}" href="${page.path}"><span>${word}</span>${escaped(page.title)}</a>` : '');
+  const links = link(ordered[here - 1], 'prev', 'Before') + link(ordered[here + 1], 'next', 'Next');
+  return `<nav class="neighbours" aria-label="Neighbouring pages" data-pagefind-ignore>${links}</nav>`;
 }

@@ -8,6 +8,9 @@ for (const example of document.querySelectorAll('[data-examples] button')) {
   });
 }
 
+// On phones the guide's contents would push the page itself out of sight.
+if (matchMedia('(max-width: 48rem)').matches) document.querySelector('.contents details')?.removeAttribute('open');
+
 const cost = document.querySelector('[data-cost]');
 field?.addEventListener('coracle-results', ({ detail }) => {
   const { bytes, requests, waves } = detail.stats;

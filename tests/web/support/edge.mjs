@@ -1,7 +1,7 @@
 // The worker in workerd, with the guide's index where a deployment may have it.
 import { readdirSync, readFileSync } from 'node:fs';
 import { Miniflare, Response } from 'miniflare';
-import { at, guideIndex, site } from './project.mjs';
+import { at, deployed, guideIndex } from './project.mjs';
 import { serve } from './server.mjs';
 
 /**
@@ -27,7 +27,7 @@ export async function startWorker(from) {
         const { pathname } = new URL(request.url);
         asked.push(pathname);
         try {
-          return new Response(readFileSync(site + pathname.slice(1)));
+          return new Response(readFileSync(deployed + pathname.slice(1)));
         } catch {
           return new Response('not found', { status: 404 });
         }
