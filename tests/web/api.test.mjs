@@ -106,7 +106,7 @@ const wrong = [
   [{ group: 'magic' }, 'usage'],
   [{ alpha: 2 }, 'usage'],
   [{ filter: { nowhere: 1 } }, 'filter'],
-  [{ filter: 'lang' }, 'usage'],
+  [{ filter: 'lang' }, 'filter'],
   [{ vector: [1, 2, 3] }, 'embedding'],
 ];
 for (const [options, code] of wrong) {

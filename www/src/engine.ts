@@ -34,35 +34,48 @@ export async function openEngine(from: string | Source | Uint8Array, signal?: Ab
     handle.free();
     throw signal.reason;
   }
-  const closing = new AbortController();
-  let running = 0;
+  let isClosed = false;
+  // One controller for each search under way, not one for all: on workers a signal belongs to the
+  // request that made it.
+  const running = new Set<AbortController>();
   // Rust lends the handle to every search under way; it may be freed only when all have returned.
-  async function lent<T>(work: () => Promise<T>): Promise<T> {
-    if (closing.signal.aborted) throw closed();
-    running += 1;
+  async function lent<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+    if (isClosed) throw closed();
+    const stop = new AbortController();
+    running.add(stop);
     try {
-      return await work();
+      return await work(stop.signal);
     } catch (thrown) {
-      throw closing.signal.aborted ? closed() : toError(thrown);
+      throw isClosed ? closed() : toError(thrown);
     } finally {
-      running -= 1;
-      if (running === 0 && closing.signal.aborted) handle.free();
+      running.delete(stop);
+      if (running.size === 0 && isClosed) handle.free();
     }
   }
   return {
     info: handle.info() as IndexInfo,
     search: (query, options, signal) =>
-      lent(async () => {
-        const stop = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
-        return (await handle.search(query, options, stop)) as PlainResult;
+      lent(async (stop) => {
+        const either = signal ? AbortSignal.any([signal, stop]) : stop;
+        return (await handle.search(query, options, either)) as PlainResult;
       }),
     text: (chunk) => lent(async () => ((await handle.passage(chunk)) as { text: string }).text),
     close() {
-      if (closing.signal.aborted) return;
-      closing.abort(closed());
-      if (running === 0) handle.free();
+      if (isClosed) return;
+      isClosed = true;
+      for (const stop of running) end(stop);
+      if (running.size === 0) handle.free();
     },
   };
+}
+
+/** Stops a search, unless it is another request's on a worker: that one runs to its end. */
+function end(stop: AbortController): void {
+  try {
+    stop.abort(closed());
+  } catch {
+    // The host forbids it.
+  }
 }
 
 /** The public interface on top of an engine: options are taken apart, hits learn to read their text. */
