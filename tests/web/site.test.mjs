@@ -1,11 +1,13 @@
 // The demo as a visitor meets it, and the package in the browser under good and bad conditions.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { launch, openPage } from './support/browser.mjs';
+import { answered, launch, openPage } from './support/browser.mjs';
 import { at, site } from './support/project.mjs';
 import { serve, STRICT_POLICY } from './support/server.mjs';
 
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const shots = at('target/screenshots');
 let browser;
 before(async () => {
@@ -40,9 +42,9 @@ for (const colorScheme of ['light', 'dark']) {
         assert.equal(page.workers().length, 1);
         assert.match(await page.locator('[data-cost]').innerText(), /took \d+ reads?, [\d.]+ kB, in \d+ round trips?/);
         await page.screenshot({ path: `${shots}/demo-${colorScheme}.png` });
-        await page.getByRole('combobox').fill('keybord shortcuts');
-        await page.getByRole('option').filter({ hasText: 'The search field' }).first().waitFor();
-        assert.match(await page.locator('[part=notice]').innerText(), /Showing results for keyboard/);
+        await page.getByRole('combobox').fill('keyborad shortcuts');
+        await page.locator('[part=notice]').filter({ hasText: 'Showing results for keyboard shortcuts' }).waitFor();
+        assert.equal((await titles(page))[0], 'The search field');
         await page.screenshot({ path: `${shots}/demo-corrected-${colorScheme}.png` });
         await page.getByRole('combobox').press('Enter');
         await page.getByRole('combobox').press('Enter');
@@ -57,24 +59,77 @@ for (const colorScheme of ['light', 'dark']) {
     ));
 }
 
-test('every_link_of_the_site_leads_somewhere', () =>
+for (const [name, options] of [
+  ['wide_light', { colorScheme: 'light', viewport: { width: 1200, height: 860 } }],
+  ['wide_dark', { colorScheme: 'dark', viewport: { width: 1200, height: 860 } }],
+  ['phone_light', { colorScheme: 'light', viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }],
+  ['phone_dark', { colorScheme: 'dark', viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 }],
+]) {
+  test(`guide_is_searched_by_keyboard_without_a_violation_${name}`, () =>
+    onSite(
+      async (page, { complaints }) => {
+        const check = async (when) => {
+          const { violations } = await page.evaluate(() => axe.run({ resultTypes: ['violations'] }));
+          assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`), [], when);
+        };
+        await page.evaluate(axe);
+        await check('before');
+        await page.screenshot({ path: `${shots}/page-${name}.png` });
+        await page.keyboard.press('/');
+        await page.getByRole('combobox').pressSequentially('cache headers', { delay: 30 });
+        await answered(page, 'cache headers');
+        assert.equal((await titles(page))[0], 'Hosting');
+        await page.keyboard.press('ArrowDown');
+        await page.keyboard.press('ArrowDown');
+        const field = page.getByRole('combobox');
+        const chosen = page.locator('[role=option][aria-selected=true]');
+        assert.equal(await field.getAttribute('aria-activedescendant'), await chosen.getAttribute('id'));
+        await check('with results');
+        await page.screenshot({ path: `${shots}/search-${name}.png` });
+        const target = await chosen.evaluate(({ href }) => href);
+        await page.keyboard.press('Enter');
+        await page.waitForURL(target);
+        assert.deepEqual(complaints, []);
+      },
+      { path: '/docs/filters-and-facets/', ...options },
+    ));
+}
+
+test('section_and_tags_of_the_guide_can_be_filtered_and_counted', () =>
+  onSite(async (page) => {
+    const result = await page.evaluate(async () => {
+      const { open } = await import('/coracle/coracle-search.js');
+      const index = await open('/search/');
+      return index.search('index', { filter: { section: 'serving', tags: { any: ['hosting', 'r2'] } }, facets: ['section'] });
+    });
+    const found = result.hits.map(({ title }) => title).sort();
+    assert.deepEqual(found, ['Hosting', 'Workers']);
+    assert.deepEqual(result.facets, { section: [{ value: 'serving', count: 2 }] });
+  }));
+
+test('every_link_of_the_site_leads_to_a_page_and_a_place_on_it', () =>
   onSite(async (page, { server }) => {
-    const seen = new Set();
+    // Without scripts pages load at once, and the field fetches nothing.
+    await page.route('**/*.{js,wasm,css}', (route) => route.abort());
+    const ids = new Map();
+    const anchors = [];
     const open = [`${server.url}/`];
     while (open.length > 0) {
       const url = open.pop();
-      if (seen.has(url)) continue;
-      seen.add(url);
+      if (ids.has(url)) continue;
       const response = await page.goto(url);
       assert.equal(response.status(), 200, url);
+      ids.set(url, new Set(await page.locator('[id]').evaluateAll((all) => all.map(({ id }) => id))));
       const links = await page.locator('a').evaluateAll((all) => all.map(({ href }) => href));
       for (const link of links.filter((link) => link.startsWith(server.url))) {
         const [target, anchor] = link.split('#');
-        if (target === url && anchor) assert.equal(await page.locator(`[id="${anchor}"]`).count(), 1, link);
+        if (anchor) anchors.push({ from: url, target, anchor: decodeURIComponent(anchor) });
         open.push(target);
       }
     }
-    assert.ok(seen.size >= 3);
+    assert.ok(ids.size > 17, `only ${ids.size} pages`);
+    const astray = anchors.filter(({ target, anchor }) => !ids.get(target).has(anchor));
+    assert.deepEqual(astray, []);
   }));
 
 /** A page with nothing but fields, under a policy. */
@@ -115,6 +170,37 @@ test('missing_index_is_said_and_retry_works_once_it_is_there', () =>
     assert.match(await page.locator('[part=message]').innerText(), /is there an index at this address/);
     await page.locator('coracle-search').evaluate((field) => field.setAttribute('src', '/search/'));
     await state(page, 'results');
+  }, bare(STRICT_POLICY)));
+
+for (const gone of ['deleted', 'replaced by other bytes']) {
+  test(`redeploy_under_an_open_page_is_noticed_and_searched: files ${gone}`, () =>
+    onSite(async (page) => {
+      await page.getByRole('combobox').fill('keyboard');
+      await state(page, 'results');
+      // As after a redeploy: what the page's index would read next is gone, until the root is read again.
+      let isNew = false;
+      await page.route('**/search/root.cora', (route) => {
+        isNew = true;
+        return route.continue();
+      });
+      await page.route(/\/search\/[0-9a-f]+\.cora/, (route) => {
+        if (isNew) return route.continue();
+        return gone === 'deleted' ? route.fulfill({ status: 404 }) : route.fulfill({ status: 206, body: 'other' });
+      });
+      await page.getByRole('combobox').fill('wrangler bucket');
+      await page.getByRole('option').filter({ hasText: 'Workers' }).first().waitFor();
+      assert.ok(isNew);
+      assert.equal(page.workers().length, 1);
+    }, bare(STRICT_POLICY)));
+}
+
+test('dead_search_thread_is_replaced', () =>
+  onSite(async (page) => {
+    await page.getByRole('combobox').fill('keyboard');
+    await state(page, 'results');
+    await page.workers()[0].evaluate(() => setTimeout(() => { throw new Error('out of memory'); }));
+    await page.getByRole('combobox').fill('wrangler bucket');
+    await page.getByRole('option').filter({ hasText: 'Workers' }).first().waitFor();
   }, bare(STRICT_POLICY)));
 
 test('missing_module_names_the_file_to_copy', () =>

@@ -122,6 +122,31 @@ test('stale_answer_is_dropped_and_its_search_aborted', () =>
     assert.equal(await opened.evaluate(() => fakes[0].aborted), 1);
   }));
 
+test('space_finishes_the_last_word', () =>
+  onPage(one, async (opened) => {
+    const last = () => opened.evaluate(() => ({ query: fakes[0].asked.at(-1).query, prefix: fakes[0].asked.at(-1).options.prefix }));
+    const asked = (count) => opened.waitForFunction((count) => fakes[0].asked.length === count, count);
+    await input(opened).fill('insta');
+    await asked(1);
+    assert.deepEqual(await last(), { query: 'insta', prefix: true });
+    await input(opened).fill('install ');
+    await asked(2);
+    assert.deepEqual(await last(), { query: 'install', prefix: false });
+  }));
+
+test('selected_result_stays_selected_where_it_is_found_again', () =>
+  onPage(one, async (opened) => {
+    await input(opened).fill('instal');
+    await state(opened, 'results');
+    await input(opened).press('ArrowDown');
+    await input(opened).press('ArrowDown');
+    await opened.evaluate(() => (globalThis.answered = ''));
+    await input(opened).fill('install');
+    await opened.waitForFunction(() => globalThis.answered === 'install');
+    assert.equal(await active(opened), await input(opened).getAttribute('aria-activedescendant'));
+    assert.ok(await active(opened));
+  }));
+
 test('fast_typing_asks_once_with_prefix_and_limit', () =>
   onPage('<coracle-search limit="2" mode="keyword" filter=\'{"lang":"en"}\'></coracle-search>', async (opened) => {
     await input(opened).evaluate((field) => {

@@ -1,7 +1,7 @@
 // The demo site: www/demo and the guide's Markdown → public.
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import GithubSlugger from 'github-slugger';
-import { Marked } from 'marked';
+import { Marked, Renderer } from 'marked';
 import { parse as parseYaml } from 'yaml';
 import { at, say } from './tools.mjs';
 
@@ -29,6 +29,8 @@ const sections = {
 /** Where a page of the guide is found. */
 const address = (name) => (name === 'index' ? '/docs/' : `/docs/${name}/`);
 
+const renderTable = Renderer.prototype.table;
+
 /** A Markdown page of the guide: anchors like GitHub's. */
 function page(name) {
   const text = readFileSync(at('www/docs', name), 'utf8');
@@ -37,6 +39,13 @@ function page(name) {
   const anchored = {
     heading({ tokens, depth, text: title }) {
       return `<h${depth} id="${slugger.slug(title.replace(/[`*]/g, ''))}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+    },
+    // What may be too wide scrolls by itself, so it must be reachable by keyboard.
+    code({ text, lang }) {
+      return `<pre tabindex="0"><code class="language-${escaped(lang ?? '')}">${escaped(text)}\n</code></pre>\n`;
+    },
+    table(token) {
+      return `<div class="wide" tabindex="0">${renderTable.call(this, token)}</div>`;
     },
     link({ href, tokens }) {
       // Pages name each other as files, so that the links work in a source browser too.

@@ -26,6 +26,12 @@ export async function openPage(browser, url, options = {}) {
   page.on('console', (message) => {
     if (message.type() === 'error' || /Content.Security.Policy/i.test(message.text())) complaints.push(message.text());
   });
+  await page.addInitScript(() => addEventListener('coracle-results', ({ detail }) => (globalThis.answered = detail.query), true));
   await page.goto(url);
   return { page, complaints };
+}
+
+/** Resolves once a field shows the results of this very query, not of a part of it. */
+export function answered(page, query) {
+  return page.waitForFunction((query) => globalThis.answered === query, query);
 }

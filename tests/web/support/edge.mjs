@@ -7,11 +7,13 @@ import { serve } from './server.mjs';
 /**
  * Starts the built worker.
  *
- * @param from `assets`: static files that know no ranges; `r2`: a bucket; `http`: a server of its own
+ * @param from `assets`: the files deployed with it, which know no ranges; `r2`: a bucket; `http`: a
+ *   server of its own
+ * @param index what lies in the bucket or on the server
  */
-export async function startWorker(from) {
+export async function startWorker(from, index = guideIndex) {
   const asked = [];
-  const server = from === 'http' ? await serve({ mounts: { '/search/': guideIndex } }) : undefined;
+  const server = from === 'http' ? await serve({ mounts: { '/search/': index } }) : undefined;
   const flare = new Miniflare({
     modules: [
       { type: 'ESModule', path: at('worker/dist/index.js') },
@@ -36,8 +38,8 @@ export async function startWorker(from) {
   });
   if (from === 'r2') {
     const bucket = await flare.getR2Bucket('INDEX');
-    for (const file of readdirSync(guideIndex)) {
-      await bucket.put(`search/${file}`, new Uint8Array(readFileSync(guideIndex + file)));
+    for (const file of readdirSync(index)) {
+      await bucket.put(`search/${file}`, new Uint8Array(readFileSync(index + file)));
     }
   }
   const get = (path, init) => flare.dispatchFetch(`https://worker.test${path}`, init);

@@ -303,10 +303,12 @@ export class CoracleSearch extends HTMLElement {
     const base = new URL(this.getAttribute('base') ?? '', document.baseURI).href;
     const made = result.hits.map((hit, at) => option(hit, offset + at, `${this.#id}-hit-${offset + at}`, base));
     if (offset === 0) {
+      // Who selected a result while the last letters were searched for keeps it.
+      const selected = this.#hits[this.#active]?.chunk;
       this.#hits = result.hits;
       this.#results.replaceChildren(...made);
       this.#results.scrollTop = 0;
-      this.#activate(-1);
+      this.#activate(result.hits.findIndex(({ chunk }) => chunk === selected));
     } else {
       this.#hits = [...this.#hits, ...result.hits];
       this.#results.append(...made);
