@@ -1,0 +1,144 @@
+// The package's interface on the real module and a real index.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { CoracleError, open } from '@coracle-search/coracle';
+import { guideIndex } from './support/project.mjs';
+import { serve } from './support/server.mjs';
+
+/** A source that reads the guide's index and records what it was asked; `change` may spoil its answers. */
+function recording(change = (bytes) => bytes) {
+  const reads = [];
+  return {
+    reads,
+    async read(file, start, end) {
+      reads.push({ file, start, end });
+      const whole = await readFile(guideIndex + file).catch(({ message }) => {
+        throw Object.assign(new Error(message), { status: 404 });
+      });
+      return change(new Uint8Array(start === undefined ? whole : whole.subarray(start, end)), file);
+    },
+  };
+}
+
+test('search_returns_hits_with_text_on_demand', async () => {
+  const index = await open(guideIndex);
+  assert.ok(index.info.chunks >= index.info.documents && index.info.documents >= 2);
+  const result = await index.search('keyboard shortcuts', { limit: 3, explain: true });
+  assert.equal(result.query, 'keyboard shortcuts');
+  assert.ok(result.hits.length > 0 && result.hits.length <= 3 && result.total >= result.hits.length);
+  const [first] = result.hits;
+  assert.match(first.id, /widget/);
+  assert.ok(first.explain.keyword.score > 0);
+  for (const [start, end] of first.excerpt.marks) assert.match(first.excerpt.text.slice(start, end), /\w/);
+  assert.ok((await first.text()).toLowerCase().includes('key'));
+  index.close();
+});
+
+test('misspelt_word_is_corrected_and_said', async () => {
+  const index = await open(guideIndex);
+  const { corrections, hits } = await index.search('keybord');
+  assert.deepEqual(corrections.map(({ from }) => from), ['keybord']);
+  assert.match(hits[0].id, /widget/);
+  index.close();
+});
+
+test('same_answer_from_folder_source_and_http', async () => {
+  const server = await serve({ mounts: { '/search/': guideIndex } });
+  const places = [guideIndex, recording(), `${server.url}/search`, new URL(`${server.url}/search/`)];
+  const found = await Promise.all(
+    places.map(async (place) => {
+      const index = await open(place);
+      const { hits } = await index.search('dark mode');
+      index.close();
+      return hits.map(({ id, chunk, score }) => ({ id, chunk, score }));
+    }),
+  );
+  await server.close();
+  for (const other of found) assert.deepEqual(other, found[0]);
+  assert.ok(server.asked.every(({ path }) => path.startsWith('/search/')));
+});
+
+test('searches_side_by_side_do_not_mix', async () => {
+  const index = await open(guideIndex);
+  const queries = ['keyboard', 'wrangler', 'colours', 'policy', 'install'];
+  const alone = [];
+  for (const query of queries) alone.push((await index.search(query)).hits.map(({ chunk, score }) => [chunk, score]));
+  const together = await Promise.all(queries.map((query) => index.search(query)));
+  assert.deepEqual(together.map(({ hits }) => hits.map(({ chunk, score }) => [chunk, score])), alone);
+  index.close();
+});
+
+test('aborted_search_rejects_with_the_reason_and_the_index_lives_on', async () => {
+  const source = recording();
+  const index = await open(source);
+  const slow = source.read;
+  source.read = async (...asked) => {
+    await new Promise((done) => setTimeout(done, 50));
+    return slow(...asked);
+  };
+  const stop = new AbortController();
+  const search = index.search('keyboard', { signal: stop.signal });
+  const reason = new Error('changed my mind');
+  stop.abort(reason);
+  await assert.rejects(search, reason);
+  await assert.rejects(index.search('keyboard', { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  assert.ok((await index.search('keyboard')).hits.length > 0);
+  index.close();
+});
+
+test('closed_index_refuses_and_ends_what_runs', async () => {
+  const index = await open(guideIndex);
+  const running = index.search('keyboard');
+  index.close();
+  index.close();
+  await assert.rejects(running, { code: 'closed' });
+  await assert.rejects(index.search('keyboard'), { code: 'closed' });
+});
+
+const wrong = [
+  [{ limit: 0 }, 'limit'],
+  [{ limit: 101 }, 'limit'],
+  [{ limit: -1 }, 'usage'],
+  [{ limit: 1.5 }, 'usage'],
+  [{ mode: 'magic' }, 'usage'],
+  [{ fusion: 'magic' }, 'usage'],
+  [{ group: 'magic' }, 'usage'],
+  [{ alpha: 2 }, 'usage'],
+  [{ filter: { nowhere: 1 } }, 'filter'],
+  [{ filter: 'lang' }, 'filter'],
+  [{ vector: [1, 2, 3] }, 'embedding'],
+];
+for (const [options, code] of wrong) {
+  test(`wrong_option_rejects_with_${code}: ${JSON.stringify(options)}`, async () => {
+    const index = await open(guideIndex);
+    await assert.rejects(index.search('install', options), (error) => {
+      assert.ok(error instanceof CoracleError);
+      assert.equal(error.code, code, error.message);
+      return true;
+    });
+    index.close();
+  });
+}
+
+test('missing_index_says_that_there_is_none', async () => {
+  await assert.rejects(open(guideIndex + 'nowhere'), { code: 'source', message: /root\.cora: not found/ });
+  await assert.rejects(open('http://127.0.0.1:9/'), { code: 'source' });
+  await assert.rejects(open('http://'), { code: 'bad-url' });
+});
+
+test('damaged_files_are_errors_that_name_the_file', async () => {
+  const cutRoot = recording((bytes, file) => (file === 'root.cora' ? bytes.subarray(0, bytes.length >> 1) : bytes));
+  await assert.rejects(open(cutRoot), { code: 'root' });
+  const page = recording(() => new TextEncoder().encode('<!doctype html><title>Not found</title>'));
+  await assert.rejects(open(page), { code: 'root' });
+  const flipped = recording((bytes, file) => (file === 'root.cora' ? bytes : bytes.map((byte) => byte ^ 1)));
+  const index = await open(flipped);
+  await assert.rejects(index.search('keyboard'), { code: 'damaged' });
+  index.close();
+});
+
+test('source_that_returns_no_bytes_is_an_error', async () => {
+  await assert.rejects(open({ read: async () => 'text' }), { code: 'source' });
+  await assert.rejects(open({ read: () => Promise.reject(new Error('disk is away')) }), { code: 'source', message: /disk is away/ });
+});

@@ -1,0 +1,74 @@
+// An index that answers from a few made-up documents, for tests of what the element does with answers.
+const documents = [
+  {
+    id: 'install',
+    title: 'Installing the tool',
+    url: '/guide/install/',
+    headings: ['From source', 'Linux'],
+    anchor: 'linux',
+    text: 'Clone the repository and install the tool with one command. It checks what is missing first.',
+  },
+  {
+    id: 'pointers',
+    title: 'Smart pointers',
+    url: '/guide/pointers/',
+    headings: [],
+    anchor: '',
+    text: 'A smart pointer owns an object and frees it. Install no other tool to use it.',
+  },
+  {
+    id: 'hostile',
+    title: '<img src=x onerror="document.title=\'owned\'"> Hostile title',
+    url: 'javascript:document.title="owned"',
+    headings: ['<script>document.title="owned"</script>'],
+    anchor: '',
+    text: 'Hostile <img src=x onerror="document.title=\'owned\'"> install <b>text</b>',
+  },
+  { id: 'elsewhere', title: 'Elsewhere', url: 'https://example.org/a%20b/index.html', headings: ['Install'], anchor: '', text: '' },
+];
+
+export class FakeIndex {
+  info = { documents: documents.length, chunks: documents.length };
+  asked = [];
+  aborted = 0;
+  delay = 0;
+  failing = false;
+
+  async search(query, options) {
+    const { signal, ...plain } = options;
+    this.asked.push({ query, options: plain });
+    const delay = typeof this.delay === 'function' ? this.delay(query) : this.delay;
+    await new Promise((resolve, reject) => {
+      setTimeout(resolve, delay);
+      signal.addEventListener('abort', () => {
+        this.aborted += 1;
+        reject(signal.reason);
+      });
+    });
+    if (this.failing) throw Object.assign(new Error('the file postings was not found'), { code: 'source' });
+    const corrections = query.includes('smrt') ? [{ from: 'smrt', to: 'smart' }] : [];
+    const word = query.replace('smrt', 'smart').split(' ')[0].toLowerCase();
+    const found = documents.filter(({ title, text, headings }) => [title, text, ...headings].join(' ').toLowerCase().includes(word));
+    const { offset = 0, limit = 10 } = plain;
+    const hits = found.slice(offset, offset + limit).map((document, at) => this.hit(document, at, word));
+    return {
+      query,
+      mode: 'hybrid',
+      hits,
+      total: found.length,
+      corrections,
+      stats: { waves: 2, requests: 3, bytes: 40_000, cached: 0 },
+      degraded: query.includes('degraded') ? 'keyword-only' : undefined,
+    };
+  }
+
+  hit({ text, ...document }, at, word) {
+    const marks = [];
+    for (let from = text.toLowerCase().indexOf(word); from >= 0; from = text.toLowerCase().indexOf(word, from + 1)) {
+      marks.push([from, from + word.length]);
+    }
+    return { ...document, chunk: at, score: 1 / (at + 1), meta: {}, excerpt: { text, marks }, text: async () => text };
+  }
+
+  close() {}
+}

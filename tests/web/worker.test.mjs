@@ -1,0 +1,58 @@
+// The endpoint in workerd on the real module and a real index.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startWorker } from './support/edge.mjs';
+
+async function withWorker(from, work) {
+  const worker = await startWorker(from);
+  try {
+    await work(worker);
+  } finally {
+    await worker.stop();
+  }
+}
+
+test('search_and_health_answer_from_assets', () =>
+  withWorker('assets', async ({ get, asked }) => {
+    const health = await (await get('/health')).json();
+    assert.equal(health.status, 'ok');
+    assert.ok(health.index.chunks > 0);
+    const response = await get('/search?q=keyboard+shortcuts&limit=3&text');
+    assert.equal(response.status, 200);
+    const { hits } = await response.json();
+    assert.match(hits[0].id, /widget/);
+    assert.ok(hits.length <= 3 && hits[0].text.length > 0);
+    // Assets come whole; every file is fetched once however many ranges of it are read.
+    assert.equal(new Set(asked).size, asked.length, asked.join(' '));
+  }));
+
+test('many_requests_at_once_are_all_answered', () =>
+  withWorker('r2', async ({ get }) => {
+    const words = ['keyboard', 'wrangler', 'colours', 'policy', 'install', 'filter', 'signal', 'worker'];
+    const responses = await Promise.all([...words, ...words, ...words].map((word) => get(`/search?q=${word}`)));
+    for (const response of responses) assert.equal(response.status, 200);
+    const found = await Promise.all(responses.map((response) => response.json()));
+    found.forEach(({ query, hits }, at) => {
+      assert.equal(query, words[at % words.length]);
+      assert.deepEqual(hits, found[at % words.length].hits);
+    });
+  }));
+
+test('wrong_filter_is_the_clients_error', () =>
+  withWorker('r2', async ({ post }) => {
+    const response = await post({ q: 'keyboard', filter: { nowhere: true } });
+    const { error } = await response.json();
+    assert.deepEqual([response.status, error.code], [400, 'filter']);
+    assert.match(error.message, /nowhere/);
+  }));
+
+test('index_that_appears_later_is_found_without_a_restart', () =>
+  withWorker('r2', async ({ get, bucket }) => {
+    const store = await bucket();
+    const root = await (await store.get('search/root.cora')).arrayBuffer();
+    await store.delete('search/root.cora');
+    const missing = await get('/health');
+    assert.deepEqual([missing.status, (await missing.json()).error.code], [503, 'index-unavailable']);
+    await store.put('search/root.cora', root);
+    assert.equal((await get('/health')).status, 200);
+  }));

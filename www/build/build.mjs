@@ -1,0 +1,18 @@
+// `npm run build`: everything that `npm start` serves, without serving it.
+import { prepare } from './tools.mjs';
+
+await prepare();
+// After `prepare`, since these import npm packages.
+const { buildWasm } = await import('./wasm.mjs');
+const { buildScripts, buildTypes } = await import('./scripts.mjs');
+const { buildSite } = await import('./site.mjs');
+const { buildCli, buildIndex } = await import('./search.mjs');
+const { sizes, print } = await import('./sizes.mjs');
+
+await buildCli();
+await buildWasm();
+await buildScripts();
+await buildTypes();
+await buildSite();
+await buildIndex();
+print(sizes());

@@ -1,0 +1,75 @@
+// The npm package's scripts: www/src → www/dist, and the worker's handler: worker/src → worker/dist.
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { build, transform } from 'esbuild';
+import { at, run, say } from './tools.mjs';
+
+const source = at('www/src');
+const out = at('www/dist');
+
+const css = {
+  name: 'css as minified text',
+  setup(pass) {
+    pass.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(readFileSync(path, 'utf8'), { loader: 'css', minify: true, target });
+      return { contents: code.trim(), loader: 'text' };
+    });
+  },
+};
+
+const moduleBeside = {
+  name: 'wasm beside the script',
+  setup(pass) {
+    pass.onResolve({ filter: /coracle_bg\.wasm$/ }, () => ({ path: './coracle_bg.wasm', external: true }));
+  },
+};
+
+const target = ['chrome116', 'firefox124', 'safari17.4'];
+
+/** One self-contained script; `host` is what `#host` stands for in it. */
+function script(entry, outfile, host, options = {}) {
+  return build({
+    entryPoints: [`${source}/${entry}`],
+    outfile: `${out}/${outfile}`,
+    alias: { '#host': `${source}/host/${host}.ts` },
+    plugins: [css, moduleBeside],
+    bundle: true,
+    format: 'esm',
+    minify: true,
+    legalComments: 'none',
+    target,
+    logLevel: 'warning',
+    ...options,
+  });
+}
+
+export async function buildScripts() {
+  say('scripts');
+  mkdirSync(out, { recursive: true });
+  await Promise.all([
+    script('index.ts', 'browser.js', 'browser'),
+    script('element/index.ts', 'coracle-search.js', 'browser'),
+    script('worker.ts', 'coracle-worker.js', 'browser'),
+    script('index.ts', 'workerd.js', 'workerd'),
+    script('index.ts', 'server.js', 'server', { platform: 'node', target: 'node20' }),
+  ]);
+  copyFileSync(at('www/pkg/coracle_bg.wasm'), `${out}/coracle_bg.wasm`);
+  // After the package, which it imports as any user would. Wrangler bundles for itself; this is for
+  // other hosts, and for the tests.
+  await build({
+    entryPoints: ['worker/src/handler.ts', 'worker/src/index.ts'].map((file) => at(file)),
+    outdir: at('worker/dist'),
+    plugins: [moduleBeside],
+    conditions: ['workerd', 'worker'],
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    logLevel: 'warning',
+  });
+  copyFileSync(at('www/pkg/coracle_bg.wasm'), at('worker/dist/coracle_bg.wasm'));
+}
+
+export async function buildTypes() {
+  say('types');
+  await run('tsc', ['-p', 'www']);
+  await run('tsc', ['-p', 'worker']);
+}

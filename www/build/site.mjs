@@ -1,0 +1,113 @@
+// The demo site: www/demo and the guide's Markdown → public.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import GithubSlugger from 'github-slugger';
+import { Marked, Renderer } from 'marked';
+import { parse as parseYaml } from 'yaml';
+import { at, say } from './tools.mjs';
+
+const out = at('public');
+const read = (name) => readFileSync(at('www/demo', name), 'utf8');
+
+const escapes = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+const escaped = (text) => text.replace(/[&<>"]/g, (character) => escapes[character]);
+
+/** Fills `{{name}}`s; what comes in is HTML already. */
+function filled(template, values) {
+  return template.replace(/\{\{(\w+)\}\}/g, (_, name) => values[name] ?? '');
+}
+
+/** The guide's sections in the order of their headings. */
+const sections = {
+  guide: 'Guide',
+  building: 'Building an index',
+  searching: 'Searching',
+  serving: 'Serving',
+  reference: 'Reference',
+  format: 'Inside',
+};
+
+/** Where a page of the guide is found. */
+const address = (name) => (name === 'index' ? '/docs/' : `/docs/${name}/`);
+
+const renderTable = Renderer.prototype.table;
+
+/** A Markdown page of the guide: anchors like GitHub's. */
+function page(name) {
+  const text = readFileSync(at('www/docs', name), 'utf8');
+  const [, front = '', body] = /^(?:---\n([\s\S]*?)\n---\n)?([\s\S]*)$/.exec(text);
+  const slugger = new GithubSlugger();
+  const anchored = {
+    heading({ tokens, depth, text: title }) {
+      return `<h${depth} id="${slugger.slug(title.replace(/[`*]/g, ''))}">${this.parser.parseInline(tokens)}</h${depth}>\n`;
+    },
+    // What may be too wide scrolls by itself, so it must be reachable by keyboard.
+    code({ text, lang }) {
+      return `<pre tabindex="0"><code class="language-${escaped(lang ?? '')}">${escaped(text)}\n</code></pre>\n`;
+    },
+    table(token) {
+      return `<div class="wide" tabindex="0">${renderTable.call(this, token)}</div>`;
+    },
+    link({ href, tokens }) {
+      // Pages name each other as files, so that the links work in a source browser too.
+      const target = href.replace(/^(?:\.\/)?([\w-]+)\.md(#.*)?$/, (_, other, hash) => address(other) + (hash ?? ''));
+      return `<a href="${escaped(target)}">${this.parser.parseInline(tokens)}</a>`;
+    },
+  };
+  const html = new Marked({ renderer: anchored }).parse(body);
+  const { title, description, order, section, tags } = parseYaml(front);
+  return { path: address(name.replace(/\.md$/, '')), title, description, order, section, tags, html };
+}
+
+export async function buildSite() {
+  say('demo site');
+  for (const stale of ['docs', 'coracle']) rmSync(`${out}/${stale}`, { recursive: true, force: true });
+  mkdirSync(`${out}/coracle`, { recursive: true });
+  for (const name of ['site.css', 'site.js', 'icon.svg', '_headers']) copyFileSync(at('www/demo', name), `${out}/${name}`);
+  for (const name of ['coracle-search.js', 'coracle-worker.js', 'coracle_bg.wasm']) {
+    copyFileSync(at('www/dist', name), `${out}/coracle/${name}`);
+  }
+
+  const template = read('template.html');
+  const description = 'Hybrid search from static files: words and meaning in one index, no server.';
+  const home = { title: 'Coracle', description, class: 'home-page', content: read('home.html') };
+  writeFileSync(`${out}/index.html`, filled(template, home));
+
+  const guide = readdirSync(at('www/docs')).filter((name) => name.endsWith('.md')).map(page);
+  guide.sort((a, b) => a.order - b.order);
+  const search = '<coracle-search src="/search/" hotkey="/" placeholder="Search the guide" label="Search the guide"></coracle-search>';
+  for (const { path, title, description, section, tags, html } of guide) {
+    const facts = Object.entries({ section: [section], tags }).flatMap(([field, values]) =>
+      values.map((value) => `<meta data-pagefind-filter="${field}[content]" content="${escaped(value)}" />`),
+    );
+    const main = `<main id="main" class="prose" data-pagefind-body>${facts.join('')}${html}${neighbours(guide, path)}</main>`;
+    const values = {
+      title: `${escaped(title)} · Coracle`,
+      description: escaped(description),
+      class: 'guide',
+      search,
+      content: `<div class="guide-page">${contents(guide, path)}${main}</div>`,
+    };
+    mkdirSync(out + path, { recursive: true });
+    writeFileSync(`${out}${path}index.html`, filled(template, values));
+  }
+}
+
+/** All pages under the headings of their sections; folded away on narrow screens. */
+function contents(guide, path) {
+  const groups = Object.entries(sections).map(([section, heading]) => {
+    const links = guide
+      .filter((page) => page.section === section)
+      .map((page) => `<li><a href="${page.path}"${page.path === path ? ' aria-current="page"' : ''}>${escaped(page.title)}</a></li>`);
+    return `<h2>${heading}</h2><ul>${links.join('')}</ul>`;
+  });
+  return `<nav class="contents" aria-label="Guide" data-pagefind-ignore><details open><summary>Contents</summary>${groups.join('')}</details></nav>`;
+}
+
+/** The way on, and back, in the order of the contents. */
+function neighbours(guide, path) {
+  const ordered = Object.keys(sections).flatMap((section) => guide.filter((page) => page.section === section));
+  const here = ordered.findIndex((page) => page.path === path);
+  const link = (page, rel, word) => (page ? `<a rel="${rel}" href="${page.path}"><span>${word}</span>${escaped(page.title)}</a>` : '');
+  const links = link(ordered[here - 1], 'prev', 'Before') + link(ordered[here + 1], 'next', 'Next');
+  return `<nav class="neighbours" aria-label="Neighbouring pages" data-pagefind-ignore>${links}</nav>`;
+}

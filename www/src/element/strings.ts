@@ -1,0 +1,46 @@
+/** Every text the element shows or says. Replace any of them through the `strings` property. */
+export interface Strings {
+  /** Label of the field for screen readers. */
+  label: string;
+  placeholder: string;
+  clear: string;
+  retry: string;
+  more: string;
+  loading: string;
+  /** Shown above hits that were found for other words than the ones typed. */
+  corrected: string;
+  /** Shown when only words could be searched. */
+  degraded: string;
+  /** Title of the message when nothing was found; the query stands in quotes after it. */
+  none: string;
+  noneHint: string;
+  failed: string;
+  move: string;
+  select: string;
+  close: string;
+  /** The line under the hits, also announced. */
+  count(shown: number, total: number): string;
+}
+
+const number = new Intl.NumberFormat('en');
+
+export const english: Strings = {
+  label: 'Search',
+  placeholder: 'Search',
+  clear: 'Clear',
+  retry: 'Try again',
+  more: 'More results',
+  loading: 'Searching',
+  corrected: 'Showing results for',
+  degraded: 'Searched by words only, not by meaning.',
+  none: 'Nothing found for',
+  noneHint: 'Try fewer or other words.',
+  failed: 'Search is not available',
+  move: 'move',
+  select: 'open',
+  close: 'close',
+  count(shown, total) {
+    if (total === 1) return '1 result';
+    return shown < total ? `${number.format(shown)} of ${number.format(total)} results` : `${number.format(total)} results`;
+  },
+};

@@ -1,0 +1,108 @@
+/**
+ * Browsers: search in a module worker, on the page's own thread where workers are not to be had.
+ *
+ * The page fetches and compiles the module while the worker's script is on its way, so that the two
+ * cost one round trip together.
+ */
+import { folderUrl, isData, toIndex, type OpenOn } from '../engine.js';
+import { CoracleError } from '../error.js';
+import type { Port } from '../protocol.js';
+import { openRemote, Remote } from '../remote.js';
+
+const WORKER = new URL('./coracle-worker.js', import.meta.url);
+const MODULE = new URL('./coracle_bg.wasm', import.meta.url);
+
+export const openOn: OpenOn = async (from, { worker = true, signal }) => {
+  signal?.throwIfAborted();
+  // A source is a function of this thread: the other one asks for its reads.
+  const source = isData(from) && !(from instanceof Uint8Array) ? from : undefined;
+  const sent = isData(from) ? (source ? undefined : (from as Uint8Array)) : folderUrl(from, document.baseURI);
+  const [module, thread] = await Promise.all([compiled(), (worker && startWorker()) || startHere()]);
+  const remote = new Remote(thread.port, source);
+  thread.onfailure = (reason) => remote.fail(reason);
+  try {
+    return toIndex(await openRemote(remote, module, sent, signal, () => thread.end()));
+  } catch (thrown) {
+    thread.end();
+    throw thrown;
+  }
+};
+
+interface Thread {
+  port: Port;
+  onfailure?: (reason: unknown) => void;
+  end(): void;
+}
+
+let module: Promise<WebAssembly.Module> | undefined;
+
+/** The module, compiled once for all indexes of the page. A failed download is tried again. */
+function compiled(): Promise<WebAssembly.Module> {
+  module ??= compile().catch((thrown) => {
+    module = undefined;
+    throw thrown;
+  });
+  return module;
+}
+
+async function compile(): Promise<WebAssembly.Module> {
+  const response = await fetch(MODULE).catch((cause) => {
+    throw new CoracleError('module-unavailable', `${MODULE} cannot be fetched; copy it beside the scripts`, { cause });
+  });
+  if (!response.ok) {
+    throw new CoracleError('module-unavailable', `${MODULE} answers ${response.status}; copy it beside the scripts`);
+  }
+  // Streaming compilation insists on the media type, which small static servers may not know.
+  return response.headers.get('content-type')?.startsWith('application/wasm')
+    ? WebAssembly.compileStreaming(response)
+    : WebAssembly.compile(await response.arrayBuffer());
+}
+
+/** Starts a worker; ends in a thread on the page itself if the page's policy forbids it. */
+async function startWorker(): Promise<Thread> {
+  let worker: Worker;
+  try {
+    worker = new Worker(trusted(WORKER.href) as string, { type: 'module', name: 'coracle' });
+  } catch {
+    return startHere();
+  }
+  const started = await new Promise<boolean>((resolve) => {
+    worker.onmessage = () => resolve(true);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      resolve(false);
+    };
+  });
+  if (!started) {
+    worker.terminate();
+    return startHere();
+  }
+  const thread: Thread = { port: worker, end: () => worker.terminate() };
+  worker.onerror = (event) => {
+    thread.onfailure?.(new CoracleError('worker-failed', `the search worker stopped: ${event.message}`));
+  };
+  return thread;
+}
+
+async function startHere(): Promise<Thread> {
+  const { serve } = (await import(/* @vite-ignore */ WORKER.href)) as typeof import('../worker.js');
+  const { port1, port2 } = new MessageChannel();
+  serve(port2);
+  return { port: port1, end: () => port1.close() };
+}
+
+let policy: { createScriptURL(url: string): unknown } | undefined;
+
+/** The worker's URL under Trusted Types: the policy `coracle` lets this one script pass. */
+function trusted(url: string): unknown {
+  const factory = (globalThis as { trustedTypes?: { createPolicy(name: string, rules: object): typeof policy } })
+    .trustedTypes;
+  if (!factory) return url;
+  policy ??= factory.createPolicy('coracle', {
+    createScriptURL(asked: string) {
+      if (asked !== WORKER.href) throw new TypeError(`not a script of coracle: ${asked}`);
+      return asked;
+    },
+  });
+  return policy!.createScriptURL(url);
+}

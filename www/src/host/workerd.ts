@@ -1,0 +1,12 @@
+/** Cloudflare's workerd: the module is an import, since isolates may not compile at run time. */
+import module from '../../pkg/coracle_bg.wasm';
+import { initSync } from '../../pkg/coracle.js';
+import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.js';
+
+let ready = false;
+
+export const openOn: OpenOn = async (from, { signal }) => {
+  if (!ready) initSync({ module });
+  ready = true;
+  return toIndex(await openEngine(isData(from) ? from : folderUrl(from), signal));
+};
