@@ -45,7 +45,7 @@ fn toy(text_count: u64) -> Toy {
         analyzer.analyze(&word(w), coracle::text::StopWords::Drop, &mut |token| {
             terms.push(token.term.to_owned());
         });
-        directions.push((0..DIM as u64).map(|d| (mix(w << 8 | d) >> 40) as f32 / 8_388_608.0 - 1.0));
+        directions.push((0..DIM as u64).map(move |d| (mix(w << 8 | d) >> 40) as f32 / 8_388_608.0 - 1.0));
     }
     terms.sort_unstable();
     terms.dedup();
