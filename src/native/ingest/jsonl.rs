@@ -174,7 +174,7 @@ fn bad_json(text: &str, error: &serde_json::Error) -> Reason {
     let around = text
         .get(column.saturating_sub(2)..)
         .unwrap_or_default()
-        .trim_start();
+        .trim_start_matches([' ', '\t', ',', '[']);
     let is_nan = [
         "NaN",
         "Infinity",
@@ -321,6 +321,13 @@ mod tests {
             reason(br#"{"id": 1, "text": "x", "vector": [1, 2, NaN]}"#),
             Reason::NonFiniteVector { component: 2 }
         );
+        for word in ["NaN", "Infinity", "-Infinity"] {
+            let line = format!(r#"{{"vector":[1,2,{word},4],"id":1,"text":"x"}}"#);
+            assert_eq!(
+                reason(line.as_bytes()),
+                Reason::NonFiniteVector { component: 2 }
+            );
+        }
         assert_eq!(
             reason(br#"{"id": 1, "text": "x", "vector": [1e39]}"#),
             Reason::NonFiniteVector { component: 0 }
