@@ -30,10 +30,13 @@ fn index() -> Memory {
     support::memory(&support::documents(30, 3), RANGE)
 }
 
+/// A read: file, range, bytes that came.
+type Seen = (String, Option<Range<u64>>, u64);
+
 /// Remembers every read.
 struct Counting<'a> {
     index: &'a Memory,
-    reads: RefCell<Vec<(String, Option<Range<u64>>, u64)>>,
+    reads: RefCell<Vec<Seen>>,
 }
 
 impl<'a> Counting<'a> {

@@ -3,12 +3,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
 use serde_json::json;
 use support::process::World;
 
-/// Builds `input` with one thread and with two; the files must be equal, name by name.
-fn assert_reproducible(world: &World, input: &str, args: &[&str]) {
+/// Builds `input` with one thread and with two; the files must be equal, name by name. Each build
+/// gets a copy of `cache`.
+fn assert_reproducible(world: &World, input: &str, args: &[&str], cache: &Path) {
     let build = |threads: &str, out: &str| {
+        let copy = world.path(&format!("cache-{threads}"));
+        fs::create_dir(&copy).expect("folder");
+        for (name, bytes) in support::files(cache) {
+            fs::write(copy.join(name), bytes).expect("copied");
+        }
+        let copy = copy.to_str().expect("path");
         let common = [
             "build",
             input,
@@ -16,7 +27,8 @@ fn assert_reproducible(world: &World, input: &str, args: &[&str]) {
             out,
             "--threads",
             threads,
-            "--no-cache",
+            "--cache",
+            copy,
         ];
         world.json(&[&common[..], args].concat());
         support::files(&world.path(out))
@@ -32,6 +44,13 @@ fn assert_reproducible(world: &World, input: &str, args: &[&str]) {
     for (name, bytes) in &one {
         assert!(*bytes == two[name], "{name} differs");
     }
+}
+
+/// An empty folder: nothing is remembered.
+fn nothing(world: &World) -> PathBuf {
+    let folder = world.path("nothing");
+    fs::create_dir(&folder).expect("folder");
+    folder
 }
 
 fn records(world: &World, count: usize) {
@@ -56,7 +75,12 @@ fn records(world: &World, count: usize) {
 fn keyword_builds_are_identical() {
     let world = World::new();
     records(&world, 600);
-    assert_reproducible(&world, "records.jsonl", &["--embedder", "none"]);
+    assert_reproducible(
+        &world,
+        "records.jsonl",
+        &["--embedder", "none"],
+        &nothing(&world),
+    );
 }
 
 #[test]
@@ -71,7 +95,7 @@ fn builds_with_provided_vectors_and_graph_are_identical() {
         "--layout",
         "split",
     ];
-    assert_reproducible(&world, "records.jsonl", &args);
+    assert_reproducible(&world, "records.jsonl", &args, &nothing(&world));
 }
 
 #[test]
@@ -92,5 +116,11 @@ fn builds_with_the_default_model_are_identical() {
             format!("# Page {at}\n\n{text}\n"),
         );
     }
-    assert_reproducible(&world, "docs", &[]);
+    // Thousands of general words are embedded with every index: once is enough, so another corpus
+    // fills the cache first and leaves the documents to the builds compared.
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("model-cache");
+    world.write("other/page.md", "# Other\n\nAn unrelated page.\n");
+    let cache_name = cache.to_str().expect("path");
+    world.json(&["build", "other", "--out", "warm", "--cache", cache_name]);
+    assert_reproducible(&world, "docs", &[], &cache);
 }

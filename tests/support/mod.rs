@@ -119,8 +119,8 @@ pub fn documents(count: usize, seed: u64) -> Vec<Document> {
         let mut set = |name: &str, value| meta.insert(name.to_string(), value);
         set("lang", Value::Text(LANGUAGES[at % 3].into()));
         set("year", Value::Number(2015.0 + (at % 7) as f64));
-        set("draft", Value::Bool(at % 4 == 0));
-        if at % 5 > 0 {
+        set("draft", Value::Bool(at.is_multiple_of(4)));
+        if !at.is_multiple_of(5) {
             let tags = (0..at % 5).map(|tag| Value::Text(format!("tag{tag}")));
             set("tags", Value::List(tags.collect()));
         }
