@@ -140,7 +140,9 @@ impl Failure {
             Self::Build(_) => ExitCode::BadInput,
             Self::Search(error) => match error {
                 SearchError::Store(StoreError::Source(source)) => match source.problem {
-                    SourceProblem::WrongLength { .. } => ExitCode::DamagedIndex,
+                    SourceProblem::WrongLength { .. } | SourceProblem::NotABundle(_) => {
+                        ExitCode::DamagedIndex
+                    }
                     _ => ExitCode::Io,
                 },
                 SearchError::Store(_) | SearchError::Analyzer { .. } => ExitCode::DamagedIndex,

@@ -2,7 +2,9 @@
 //!
 //! A build writes into a staging folder beside the index. When everything is written and flushed the
 //! body's files move to their final, content-hashed names, and the root replaces the old one last, by
-//! one rename. Until then a reader sees the previous index, and a build that fails leaves nothing.
+//! one rename. Until then a reader sees the previous index, and a build that fails leaves nothing. A
+//! build that is killed leaves its staging folder; the next one removes it, because nobody holds its
+//! lock any more.
 
 use coracle::index::Files;
 use coracle::index::ROOT_FILE;
@@ -24,6 +26,9 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Extension of the body's files.
 const EXTENSION: &str = "cora";
+
+/// What names of staging folders begin with; the number of the process follows.
+const STAGING_PREFIX: &str = ".coracle-";
 
 /// A write that failed, and where.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +78,8 @@ pub enum Destination {
 pub struct Staging {
     out: PathBuf,
     folder: PathBuf,
+    /// The folder, locked as long as this process lives: how others know that it is in use.
+    _lock: File,
     created_out: bool,
     destination: Destination,
     current: Option<Part>,
@@ -108,11 +115,16 @@ impl Staging {
         };
         let created_out = !parent.exists();
         at(&parent, fs::create_dir_all(&parent))?;
-        let folder = parent.join(format!(".coracle-{}", std::process::id()));
+        remove_abandoned(&parent);
+        let folder = parent.join(format!("{STAGING_PREFIX}{}", std::process::id()));
         at(&folder, fs::create_dir_all(&folder))?;
+        let lock = at(&folder, File::open(&folder))?;
+        // Where a file system has no locks, nobody can take one either and abandoned folders stay.
+        let _ = lock.try_lock();
         Ok(Self {
             out: out.to_path_buf(),
             folder,
+            _lock: lock,
             created_out,
             destination,
             current: None,
@@ -224,6 +236,22 @@ impl Source for Preview {
         match self.parts.get(file) {
             Some(path) => crate::source::read_path(file, path, range),
             None => Ok(self.root.clone()),
+        }
+    }
+}
+
+/// Removes the staging folders of builds that were killed.
+fn remove_abandoned(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(STAGING_PREFIX));
+        let is_staging = process.is_some_and(|process| process.parse::<u32>().is_ok())
+            && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let is_abandoned = || File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        if is_staging && is_abandoned() {
+            // A folder that stays costs space, not correctness.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

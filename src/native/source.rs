@@ -51,7 +51,7 @@ impl Location {
         if path.is_file() {
             let bytes = std::fs::read(path).map_err(|error| problem(place, None, &error))?;
             return Bundle::new(bytes).map(Self::Bundle).map_err(|error| {
-                SourceError::new(place, None, SourceProblem::Failed(error.to_string()))
+                SourceError::new(place, None, SourceProblem::NotABundle(error))
             });
         }
         if path.is_dir() || !path.exists() {

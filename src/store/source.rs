@@ -73,6 +73,8 @@ pub enum SourceProblem {
         /// Bytes that came.
         got: u64,
     },
+    /// The file is not a whole bundle.
+    NotABundle(crate::bytes::FormatError),
     /// Nothing came.
     Empty,
     /// The read was given up by the caller.
@@ -105,6 +107,9 @@ impl fmt::Display for SourceError {
             }
             SourceProblem::WrongLength { expected, got } => {
                 write!(f, ": {got} bytes came instead of {expected}; the file is cut or of another build")
+            }
+            SourceProblem::NotABundle(error) => {
+                write!(f, ": not an index: {error}; give a folder with an index or a bundle")
             }
             SourceProblem::Empty => f.write_str(": nothing came"),
             SourceProblem::Aborted => f.write_str(": aborted"),

@@ -178,12 +178,13 @@ fn bad_json(text: &str, error: &serde_json::Error) -> Reason {
         .next()
         .unwrap_or_default()
         .to_owned();
-    // JSON has no word for these, but common writers emit them.
+    // JSON has no word for these, but common writers emit them; the parser stops inside or before.
     let at = column.saturating_sub(1);
-    let around = text.get(at..).unwrap_or_default().trim_start_matches('-');
-    let is_nan = ["NaN", "Infinity", "nan", "inf"]
-        .iter()
-        .any(|word| around.starts_with(word));
+    let words = ["NaN", "Infinity", "nan", "inf", "Inf", "aN", "nfinity"];
+    let is_nan = [at, at.saturating_sub(1)].iter().any(|&at| {
+        let around = text.get(at..).unwrap_or_default().trim_start_matches([' ', '\t', ',', '[', '-']);
+        words.iter().any(|word| around.starts_with(word))
+    });
     let before = text.get(..at).unwrap_or_default();
     if is_nan && let Some(open) = before.rfind('[') {
         let component = before.get(open..).unwrap_or_default().matches(',').count();
@@ -313,6 +314,13 @@ mod tests {
             reason(br#"{"id": 1, "text": "x", "vector": [1, 2, NaN]}"#),
             Reason::NonFiniteVector { component: 2 }
         );
+        for word in ["NaN", "Infinity", "-Infinity"] {
+            let line = format!(r#"{{"vector":[1,2,{word},4],"id":1,"text":"x"}}"#);
+            assert_eq!(
+                reason(line.as_bytes()),
+                Reason::NonFiniteVector { component: 2 }
+            );
+        }
         assert_eq!(
             reason(br#"{"id": 1, "text": "x", "vector": [1, -Infinity]}"#),
             Reason::NonFiniteVector { component: 1 }

@@ -1,0 +1,333 @@
+//! A damaged index ends in a typed error or in the very same hits: every truncation and every flipped
+//! byte of a small index, with checksums as they were and with checksums made to match.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::ops::Range;
+use std::time::Duration;
+use std::time::Instant;
+
+use coracle::index::CHECK_LEN;
+use coracle::index::Extent;
+use coracle::index::Layout;
+use coracle::index::ROOT_FILE;
+use coracle::index::Root;
+use coracle::index::inflate;
+use coracle::postings::dictionary::DictionaryBlock;
+use coracle::search::Engine;
+use coracle::search::SearchError;
+use coracle::search::SearchResult;
+use coracle::store::Bundle;
+use coracle::store::Memory;
+use coracle::store::Source;
+use coracle::store::SourceError;
+use coracle::store::StoreError;
+use coracle_cli::publish::Destination;
+use peak_alloc::PeakAlloc;
+use rayon::iter::IntoParallelIterator;
+use rayon::iter::ParallelIterator;
+use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Memory that all tests of this file may take together.
+const MEMORY_CAP_BYTES: usize = 256 << 20;
+
+/// Time that opening, verifying and searching a damaged index may take on a busy machine.
+const TIME_CAP: Duration = Duration::from_secs(5);
+
+/// Bits that are flipped: the lowest, the highest, all.
+const MASKS: [u8; 3] = [0x01, 0x80, 0xff];
+
+type Found = (SearchResult, Vec<u32>);
+
+/// Six documents: a body of a few kilobytes with every kind of section.
+fn index() -> Memory {
+    support::memory(&support::documents(6, 1), support::RANGE)
+}
+
+/// An index with one file replaced.
+struct Altered<'a> {
+    index: &'a Memory,
+    file: &'a str,
+    bytes: &'a [u8],
+}
+
+impl Source for Altered<'_> {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        if file != self.file {
+            return self.index.read(file, range).await;
+        }
+        // A file that is cut short gives the bytes there are, as the file system does.
+        let len = self.bytes.len();
+        let range = range.map_or(0..len, |range| {
+            (range.start as usize).min(len)..(range.end as usize).min(len)
+        });
+        Ok(self.bytes[range].to_vec())
+    }
+}
+
+/// What became of an index: [`SearchError`] or what was found, of opening with verifying, and of
+/// every search.
+struct Outcome {
+    verified: Result<(), SearchError>,
+    found: Vec<Result<Found, SearchError>>,
+}
+
+fn outcome<S: Source>(source: impl Fn() -> S) -> Outcome {
+    let started = Instant::now();
+    let verify = |engine: Engine<S>| pollster::block_on(engine.verify()).map(|_| ());
+    let verified = support::open(source()).and_then(verify);
+    let engine = support::open(source());
+    let queries = support::queries().into_iter();
+    let found = queries.map(|(query, options)| match &engine {
+        Ok(engine) => support::search(engine, query, &options).map(support::found),
+        Err(error) => Err(error.clone()),
+    });
+    let found = found.collect();
+    assert!(started.elapsed() < TIME_CAP, "took {:?}", started.elapsed());
+    Outcome { verified, found }
+}
+
+/// Verifying must notice; a search may find the same where it did not need what is damaged.
+fn assert_noticed(what: &str, outcome: Outcome, good: &[Found]) {
+    let Err(error) = outcome.verified else {
+        panic!("{what}: verify noticed nothing")
+    };
+    assert_typed(what, &error);
+    for (found, good) in outcome.found.into_iter().zip(good) {
+        match found {
+            Ok(found) => assert_eq!(&found, good, "{what}"),
+            Err(error) => assert_typed(what, &error),
+        }
+    }
+}
+
+/// Errors of reading, with a place and a way out in their words.
+fn assert_typed(what: &str, error: &SearchError) {
+    let read = matches!(error, SearchError::Store(_) | SearchError::Filter(_));
+    assert!(read, "{what}: {error:?}");
+    assert!(error.to_string().len() > 20, "{what}: {error}");
+}
+
+fn assert_memory() {
+    let peak = ALLOCATOR.peak_usage();
+    assert!(peak < MEMORY_CAP_BYTES, "{peak} bytes were in use");
+}
+
+fn name_of_body(index: &Memory) -> String {
+    support::root(index).files.name(0).expect("one part")
+}
+
+#[test]
+fn every_truncation_is_noticed() {
+    let index = index();
+    let good = support::all_found(&support::open(&index).expect("opened"));
+    assert!(good.iter().all(|(found, _)| !found.hits.is_empty()));
+    for (file, bytes) in index.files() {
+        (0..bytes.len()).into_par_iter().for_each(|len| {
+            let altered = || Altered {
+                index: &index,
+                file,
+                bytes: &bytes[..len],
+            };
+            assert_noticed(&format!("{file} cut at {len}"), outcome(altered), &good);
+        });
+    }
+    assert_memory();
+}
+
+#[test]
+fn every_flipped_byte_is_noticed() {
+    let index = index();
+    let good = support::all_found(&support::open(&index).expect("opened"));
+    for (file, bytes) in index.files() {
+        (0..bytes.len()).into_par_iter().for_each(|at| {
+            let mut bytes = bytes.clone();
+            for mask in MASKS {
+                bytes[at] ^= mask;
+                let altered = || Altered {
+                    index: &index,
+                    file,
+                    bytes: &bytes,
+                };
+                assert_noticed(
+                    &format!("{file} byte {at} ^ {mask:#x}"),
+                    outcome(altered),
+                    &good,
+                );
+                bytes[at] ^= mask;
+            }
+        });
+    }
+    assert_memory();
+}
+
+/// The hash of the root and the checks of blocks are no secret: behind them, nothing may be trusted.
+#[test]
+fn forged_root_never_panics() {
+    let index = index();
+    let bytes = &index.files()[ROOT_FILE];
+    let covered = bytes.len() - 8;
+    (0..covered).into_par_iter().for_each(|at| {
+        for mask in [0x01, 0x04, 0x40, 0x80, 0xff] {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= mask;
+            let (covered, hash) = bytes.split_at_mut(covered);
+            hash.copy_from_slice(&xxh3_64(covered).to_le_bytes());
+            let altered = || Altered {
+                index: &index,
+                file: ROOT_FILE,
+                bytes: &bytes,
+            };
+            outcome(altered);
+        }
+    });
+    assert_memory();
+}
+
+#[test]
+fn forged_blocks_never_panic() {
+    let index = index();
+    let root = support::root(&index);
+    let name = name_of_body(&index);
+    let body = &index.files()[&name];
+    let blocks = blocks(&support::open(&index).expect("opened"), body);
+    let covered: u64 = blocks.iter().map(|block| u64::from(block.len)).sum();
+    assert_eq!(covered, root.body_len, "blocks cover the body");
+    let places: Vec<(Extent, usize)> = blocks
+        .iter()
+        .flat_map(|&block| (0..block.len as usize - CHECK_LEN).map(move |at| (block, at)))
+        .collect();
+    places.into_par_iter().for_each(|(block, at)| {
+        for mask in [0x01, 0x10, 0x80, 0xff] {
+            let mut bytes = body.clone();
+            let start = block.offset as usize;
+            let payload = &mut bytes[start..start + block.len as usize];
+            let (payload, stored) = payload.split_at_mut(block.len as usize - CHECK_LEN);
+            payload[at] ^= mask;
+            stored.copy_from_slice(&check(root.build_id, block.offset, payload));
+            let altered = || Altered {
+                index: &index,
+                file: &name,
+                bytes: &bytes,
+            };
+            outcome(altered);
+        }
+    });
+    assert_memory();
+}
+
+/// The check of a block as the specification has it.
+fn check(build_id: u64, offset: u64, payload: &[u8]) -> [u8; CHECK_LEN] {
+    let seed = build_id ^ offset.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (xxh3_64_with_seed(payload, seed) as u32).to_le_bytes()
+}
+
+/// Every block of the body.
+fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
+    let root = engine.root();
+    let raw = |extent: Extent| {
+        let range = extent.offset as usize..extent.range().end as usize - CHECK_LEN;
+        inflate(&body[range], "block").expect("inflated")
+    };
+    let layout = Layout::parse(&raw(root.layout), root).expect("layout");
+    let mut blocks = vec![root.layout];
+    blocks.extend(root.columns.iter().map(|&(_, extent)| extent));
+    for table in [&layout.passages, &layout.documents] {
+        blocks.extend(table.blocks().map(|(extent, _)| extent));
+    }
+    for at in 0..engine.directory().len() {
+        let place = engine.directory().get(at).expect("block");
+        let extent = Extent {
+            offset: root.dictionary_offset + place.stored.start,
+            len: (place.stored.end - place.stored.start) as u32,
+        };
+        blocks.push(extent);
+        let terms = DictionaryBlock::parse(&raw(extent), place.postings.start).expect("terms");
+        blocks.extend(terms.iter().map(|entry| Extent {
+            offset: root.entries_offset + entry.postings.start,
+            len: entry.info.entry_len,
+        }));
+    }
+    let vectors = root.vectors.as_ref().expect("vectors");
+    blocks.push(vectors.quantizer);
+    let runs = [Some(vectors.codes), Some(vectors.rows), vectors.graph];
+    blocks.extend(runs.iter().flatten().flat_map(|run| run.extents()));
+    blocks
+}
+
+#[test]
+fn every_damaged_bundle_is_noticed() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = folder.path().join("index.cora");
+    support::write(&support::documents(6, 1), &out, Destination::Bundle);
+    let bytes = std::fs::read(&out).expect("bundle");
+    let good =
+        support::all_found(&support::open(Bundle::new(&bytes).expect("bundle")).expect("ok"));
+    let judge = |what: String, bytes: &[u8]| {
+        if Bundle::new(bytes).is_ok() {
+            let bundle = || Bundle::new(bytes).expect("a bundle");
+            assert_noticed(&what, outcome(bundle), &good);
+        }
+    };
+    (0..bytes.len()).into_par_iter().for_each(|at| {
+        judge(format!("bundle cut at {at}"), &bytes[..at]);
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x10;
+        judge(format!("bundle byte {at}"), &flipped);
+    });
+    assert_memory();
+}
+
+#[test]
+fn root_of_another_build_is_refused() {
+    let index = index();
+    let others = [support::documents(7, 1), support::documents(6, 2)];
+    for documents in others {
+        let other = support::memory(&documents, support::RANGE);
+        let mut body = index.files()[&name_of_body(&index)].clone();
+        let mut mixed = Memory::default();
+        mixed.insert(ROOT_FILE, other.files()[ROOT_FILE].clone());
+        // Without the other body, with this one as it is, with this one of the right length.
+        assert_refused(&mixed);
+        mixed.insert(&name_of_body(&other), body.clone());
+        assert_refused(&mixed);
+        body.resize(support::root(&other).body_len as usize, 0);
+        mixed.insert(&name_of_body(&other), body);
+        assert_refused(&mixed);
+    }
+}
+
+fn assert_refused(index: &Memory) {
+    let Outcome { verified, found } = outcome(|| index);
+    for outcome in std::iter::once(verified).chain(found.into_iter().map(|found| found.map(|_| ())))
+    {
+        match outcome {
+            Err(SearchError::Store(StoreError::Source(_) | StoreError::Format { .. })) => {}
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+}
+
+/// Foreign and future files say what they are.
+#[test]
+fn foreign_and_future_roots_are_named() {
+    let mut index = index();
+    let root: Root = support::root(&index);
+    let mut future = root.to_bytes();
+    future[6] = 99;
+    for (bytes, words) in [
+        (&b"<!doctype html>"[..], "not"),
+        (&b""[..], "not"),
+        (&future[..], "99"),
+    ] {
+        index.insert(ROOT_FILE, bytes.to_vec());
+        let error = support::open(&index).expect_err("refused");
+        assert!(matches!(error, SearchError::Store(StoreError::Root(_))));
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

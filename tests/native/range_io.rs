@@ -1,0 +1,393 @@
+//! Reading an index through sources that count, stumble and lie, and through every layout.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use coracle::index::ROOT_FILE;
+use coracle::search::Engine;
+use coracle::search::Mode;
+use coracle::search::SearchError;
+use coracle::search::SearchOptions;
+use coracle::store::Bundle;
+use coracle::store::Memory;
+use coracle::store::ReadStats;
+use coracle::store::Source;
+use coracle::store::SourceError;
+use coracle::store::SourceProblem;
+use coracle::store::StoreError;
+use coracle_cli::command::serve::Serving;
+use coracle_cli::publish::Destination;
+use coracle_cli::source::Location;
+use support::RANGE;
+
+fn index() -> Memory {
+    support::memory(&support::documents(30, 3), RANGE)
+}
+
+/// A read: file, range, bytes that came.
+type Seen = (String, Option<Range<u64>>, u64);
+
+/// Remembers every read.
+struct Counting<'a> {
+    index: &'a Memory,
+    reads: RefCell<Vec<Seen>>,
+}
+
+impl<'a> Counting<'a> {
+    fn new(index: &'a Memory) -> Self {
+        Self {
+            index,
+            reads: RefCell::default(),
+        }
+    }
+
+    fn requests(&self) -> u32 {
+        self.reads.borrow().len() as u32
+    }
+
+    fn bytes(&self) -> u64 {
+        self.reads.borrow().iter().map(|&(_, _, bytes)| bytes).sum()
+    }
+}
+
+impl Source for Counting<'_> {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.index.read(file, range.clone()).await?;
+        let len = bytes.len() as u64;
+        self.reads.borrow_mut().push((file.into(), range, len));
+        Ok(bytes)
+    }
+}
+
+/// What goes wrong with a read.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Short,
+    Empty,
+    Long,
+    WrongBytes,
+    NotFound,
+    Status,
+}
+
+const FAULTS: [Fault; 6] = [
+    Fault::Short,
+    Fault::Empty,
+    Fault::Long,
+    Fault::WrongBytes,
+    Fault::NotFound,
+    Fault::Status,
+];
+
+/// Lets the reads from `first` to before `end` go wrong.
+struct Faulty<'a> {
+    index: &'a Memory,
+    fault: Fault,
+    faulty: Range<u32>,
+    reads: Cell<u32>,
+}
+
+impl<'a> Faulty<'a> {
+    fn new(index: &'a Memory, fault: Fault, faulty: Range<u32>) -> Self {
+        let reads = Cell::new(0);
+        Self {
+            index,
+            fault,
+            faulty,
+            reads,
+        }
+    }
+}
+
+impl Source for Faulty<'_> {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        let number = self.reads.replace(self.reads.get() + 1);
+        let mut bytes = self.index.read(file, range.clone()).await?;
+        if !self.faulty.contains(&number) {
+            return Ok(bytes);
+        }
+        let problem = match self.fault {
+            Fault::Short => {
+                bytes.pop();
+                return Ok(bytes);
+            }
+            Fault::Empty => return Ok(Vec::new()),
+            Fault::Long => {
+                bytes.push(0);
+                return Ok(bytes);
+            }
+            Fault::WrongBytes => {
+                bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+                return Ok(bytes);
+            }
+            Fault::NotFound => SourceProblem::NotFound,
+            Fault::Status => SourceProblem::Status(503),
+        };
+        Err(SourceError::new(file, range, problem))
+    }
+}
+
+#[test]
+fn statistics_are_what_the_source_saw() {
+    let index = index();
+    for (query, options) in support::queries() {
+        let engine = support::open(Counting::new(&index)).expect("opened");
+        let result = support::search(&engine, query, &options).expect("found");
+        let (stats, source) = (engine.store().stats(), engine.store().source());
+        assert_eq!(stats.requests, source.requests());
+        assert_eq!(stats.bytes, source.bytes());
+        assert_eq!(stats.requests, 1 + result.stats.requests);
+        // Read by range, the root excepted, and never the same bytes twice.
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for (file, range, _) in source.reads.borrow().iter() {
+            match range {
+                None => assert_eq!(file, ROOT_FILE),
+                Some(range) => ranges.push(range.clone()),
+            }
+        }
+        ranges.sort_by_key(|range| range.start);
+        for pair in ranges.windows(2) {
+            let (a, b) = (&pair[0], &pair[1]);
+            assert!(a != b, "{a:?} was read twice");
+        }
+    }
+}
+
+#[test]
+fn cold_search_takes_the_documented_waves_and_a_warm_one_none() {
+    let index = index();
+    let keyword = SearchOptions {
+        mode: Mode::Keyword,
+        ..SearchOptions::default()
+    };
+    let hybrid = SearchOptions::default();
+    // Dictionary, entries, records; rows before records; similar words after the dictionary.
+    for (query, options, waves) in [
+        ("harbour pilot", &keyword, 3),
+        ("harbour pilot", &hybrid, 4),
+        ("harbor pilott", &hybrid, 5),
+    ] {
+        let engine = support::open(Counting::new(&index)).expect("opened");
+        let cold = support::search(&engine, query, options).expect("found");
+        assert!(
+            (1..=waves).contains(&cold.stats.waves),
+            "{query}: {:?}",
+            cold.stats
+        );
+        let requests = engine.store().source().requests();
+        let warm = support::search(&engine, query, options).expect("found");
+        assert_eq!(engine.store().source().requests(), requests, "{query}");
+        let ReadStats {
+            waves,
+            requests,
+            bytes,
+            cached,
+        } = warm.stats;
+        assert_eq!((waves, requests, bytes), (0, 0, 0), "{query}");
+        assert!(cached > 0, "{query}");
+        assert_eq!(support::found(warm), support::found(cold), "{query}");
+    }
+}
+
+#[test]
+fn search_without_room_to_remember_finds_the_same() {
+    let index = index();
+    let good = support::all_found(&support::open(&index).expect("opened"));
+    let engine = pollster::block_on(Engine::open(&index, 0)).expect("opened");
+    assert_eq!(support::all_found(&engine), good);
+    assert_eq!(support::all_found(&engine), good);
+}
+
+#[test]
+fn every_fault_at_every_read_is_a_typed_error_and_the_next_search_succeeds() {
+    let index = index();
+    for (query, options) in support::queries() {
+        let counting = support::open(Counting::new(&index)).expect("opened");
+        let good = support::search(&counting, query, &options).expect("found");
+        let reads = counting.store().source().requests();
+        let good = support::found(good);
+        for fault in FAULTS {
+            let error = support::open(Faulty::new(&index, fault, 0..1)).err();
+            assert_fault(fault, error.expect("root must not be believed"), true);
+            for read in 1..reads {
+                let engine = support::open(Faulty::new(&index, fault, read..read + 1));
+                let engine = engine.expect("opened");
+                let error = support::search(&engine, query, &options).err();
+                assert_fault(fault, error.expect("fault must be noticed"), false);
+                let again = support::search(&engine, query, &options).expect("found");
+                assert_eq!(support::found(again), good, "{fault:?} at read {read}");
+            }
+        }
+    }
+}
+
+fn assert_fault(fault: Fault, error: SearchError, is_root: bool) {
+    let SearchError::Store(error) = error else {
+        panic!("{fault:?} gave {error:?}")
+    };
+    match (fault, is_root, &error) {
+        (Fault::NotFound, _, StoreError::Source(source)) => {
+            assert_eq!(source.problem, SourceProblem::NotFound);
+        }
+        (Fault::Status, _, StoreError::Source(source)) => {
+            assert_eq!(source.problem, SourceProblem::Status(503));
+        }
+        (
+            Fault::Short | Fault::Empty | Fault::Long | Fault::WrongBytes,
+            true,
+            StoreError::Root(_),
+        ) => {}
+        (Fault::Short | Fault::Empty | Fault::Long, false, StoreError::Source(source)) => {
+            let problem = &source.problem;
+            assert!(
+                matches!(problem, SourceProblem::WrongLength { expected, got } if expected != got),
+                "{problem:?}"
+            );
+        }
+        (Fault::WrongBytes, false, StoreError::Format { file, .. }) => {
+            assert!(file.ends_with(".cora"), "{file}");
+        }
+        _ => panic!("{fault:?} gave {error:?}"),
+    }
+}
+
+#[test]
+fn source_that_stays_broken_never_hangs() {
+    let index = index();
+    for fault in FAULTS {
+        let engine = support::open(Faulty::new(&index, fault, 1..u32::MAX)).expect("opened");
+        for (query, options) in support::queries() {
+            assert!(support::search(&engine, query, &options).is_err());
+        }
+        assert!(pollster::block_on(engine.verify()).is_err());
+    }
+}
+
+#[test]
+fn all_layouts_give_identical_hits() {
+    let documents = support::documents(30, 3);
+    let good = support::all_found(&support::open(&index()).expect("opened"));
+    for destination in [
+        Destination::Range { part_bytes: 100 },
+        Destination::Range { part_bytes: 4096 },
+        Destination::Split { part_bytes: 64 },
+        Destination::Split { part_bytes: 1000 },
+        Destination::Split {
+            part_bytes: 1 << 30,
+        },
+    ] {
+        let index = support::memory(&documents, destination);
+        let engine = support::open(Counting::new(&index)).expect("opened");
+        assert_eq!(support::all_found(&engine), good, "{destination:?}");
+        let (stats, source) = (engine.store().stats(), engine.store().source());
+        assert_eq!(
+            (stats.requests, stats.bytes),
+            (source.requests(), source.bytes())
+        );
+        pollster::block_on(engine.verify()).expect("whole");
+        if matches!(destination, Destination::Split { .. }) {
+            let reads = source.reads.borrow();
+            assert!(reads.iter().all(|(_, range, _)| range.is_none()));
+        }
+    }
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let out = folder.path().join("index.cora");
+    support::write(&documents, &out, Destination::Bundle);
+    let bundle = Bundle::new(std::fs::read(&out).expect("bundle")).expect("a bundle");
+    let engine = support::open(bundle).expect("opened");
+    assert_eq!(support::all_found(&engine), good);
+    pollster::block_on(engine.verify()).expect("whole");
+}
+
+/// The answers of a host that knows no ranges, or no manners.
+#[derive(Debug, Clone, Copy)]
+enum Host {
+    WholeFiles,
+    Answers(u16),
+    CutsTheBody,
+}
+
+/// Serves `index` on the loopback until the test ends; returns its address.
+fn host(index: Memory, host: Host) -> String {
+    let server = tiny_http::Server::http("127.0.0.1:0").expect("server");
+    let address = server.server_addr().to_ip().expect("address");
+    std::thread::spawn(move || {
+        for request in server.incoming_requests() {
+            let file = request.url().trim_start_matches('/').to_string();
+            let Some(bytes) = index.files().get(&file).cloned() else {
+                let _ = request.respond(tiny_http::Response::empty(404));
+                continue;
+            };
+            let is_root = file == ROOT_FILE;
+            let _ = match host {
+                _ if is_root => request.respond(tiny_http::Response::from_data(bytes)),
+                Host::WholeFiles => request.respond(tiny_http::Response::from_data(bytes)),
+                Host::Answers(status) => request.respond(tiny_http::Response::empty(status)),
+                Host::CutsTheBody => {
+                    let short = bytes[..1].to_vec();
+                    request.respond(tiny_http::Response::from_data(short).with_status_code(206))
+                }
+            };
+        }
+    });
+    format!("http://{address}/")
+}
+
+#[test]
+fn host_that_ignores_ranges_still_gives_the_same_hits() {
+    let index = index();
+    let good = support::all_found(&support::open(&index).expect("opened"));
+    let address = host(index, Host::WholeFiles);
+    let engine = support::open(Location::open(&address).expect("address")).expect("opened");
+    assert_eq!(support::all_found(&engine), good);
+}
+
+#[test]
+fn rude_hosts_are_named() {
+    for (rude, expected) in [
+        (Host::Answers(500), SourceProblem::Status(500)),
+        (Host::Answers(416), SourceProblem::Status(416)),
+        (Host::Answers(404), SourceProblem::NotFound),
+        (Host::Answers(403), SourceProblem::Denied),
+    ] {
+        let address = host(index(), rude);
+        let engine = support::open(Location::open(&address).expect("address")).expect("opened");
+        let error = support::search(&engine, "harbour", &SearchOptions::default());
+        match error {
+            Err(SearchError::Store(StoreError::Source(error))) => {
+                assert_eq!(error.problem, expected, "{rude:?}");
+            }
+            other => panic!("{rude:?} gave {other:?}"),
+        }
+    }
+    let address = host(index(), Host::CutsTheBody);
+    let engine = support::open(Location::open(&address).expect("address")).expect("opened");
+    let error = support::search(&engine, "harbour", &SearchOptions::default());
+    let error = error.expect_err("one byte is not enough");
+    assert_fault(Fault::Short, error, false);
+}
+
+#[test]
+fn own_server_gives_the_same_hits_by_range() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    support::write(&support::documents(30, 3), folder.path(), RANGE);
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let serving = Serving::bind(folder.path(), address).expect("server");
+    let place = format!("http://{}", serving.address());
+    std::thread::spawn(move || serving.run());
+    let over_http = support::open(Location::open(&place).expect("address")).expect("opened");
+    let path = folder.path().to_str().expect("path");
+    let in_folder = support::open(Location::open(path).expect("folder")).expect("opened");
+    assert_eq!(
+        support::all_found(&over_http),
+        support::all_found(&in_folder)
+    );
+    let stats = |engine: &Engine<Location>| engine.store().stats();
+    assert_eq!(stats(&over_http), stats(&in_folder));
+}
