@@ -111,6 +111,7 @@ if (!data && !whole) {
 
   if (data) {
     const queries = JSON.parse(readFileSync(join(data, 'cpp-docs/queries.json'), 'utf8'));
-    sameEverywhere('cpp', index, queries, ['r2']);
+    // The emulated bucket does not take files as large as the whole site's.
+    sameEverywhere('cpp', index, queries, [whole ? 'http' : 'r2']);
   }
 }

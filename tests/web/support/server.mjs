@@ -24,12 +24,15 @@ export const STRICT_POLICY =
  */
 export async function serve({ mounts = {}, pages = {}, headers = {} }) {
   const asked = [];
+  // Every range of a large index must not read all of it again.
+  const files = new Map();
+  const kept = async (mounts, path) => files.get(path) ?? files.set(path, await find(mounts, path)).get(path);
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost');
     const path = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
     asked.push({ path, range: request.headers.range });
-    const body = pages[path] !== undefined ? Buffer.from(pages[path]) : await find(mounts, path);
+    const body = pages[path] !== undefined ? Buffer.from(pages[path]) : await kept(mounts, path);
     const known = { 'content-type': types[extname(path)] ?? 'application/octet-stream', ...headers };
     if (!body) {
       response.writeHead(404, known).end();
