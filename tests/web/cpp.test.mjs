@@ -41,7 +41,7 @@ async function cppIndex() {
   const pages = filesBelow(unpacked).map((file) => file.slice(unpacked.length));
   for (const page of slice(pages)) cpSync(unpacked + page, chosen + page);
   const out = at('target/cpp/search');
-  await unlessFresh('index of the C++ pages', [chosen], [out], () => build(chosen, out, '--quiet'));
+  await unlessFresh('index of the C++ pages', [chosen], [out], () => build('cpp', chosen, out, '--quiet'));
   return `${out}/`;
 }
 

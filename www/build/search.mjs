@@ -10,9 +10,12 @@ export async function buildCli() {
   await run('cargo', ['build', '--release', '-p', 'coracle-cli']);
 }
 
-/** Indexes files; vectors that were computed before are taken from `target/vectors`. */
-export function index(input, out, ...options) {
-  return run(cli, ['build', input, '--out', out, '--cache', at('target/vectors'), ...options]);
+/**
+ * Indexes files. Vectors that were computed before are taken from a cache of the given name: one
+ * process at a time may use a cache.
+ */
+export function index(cache, input, out, ...options) {
+  return run(cli, ['build', input, '--out', out, '--cache', at('target/vectors', cache), ...options]);
 }
 
 /**
@@ -23,8 +26,8 @@ export async function buildIndex() {
   const site = at('public');
   const deployed = at('worker/public');
   await unlessFresh('index of the guide', [cli, `${site}/docs`], [`${site}/search`, `${deployed}/search`], async () => {
-    await index(`${site}/docs`, `${site}/search`, '--base-url', '/docs/');
-    await index(`${site}/docs`, `${deployed}/search`, '--base-url', '/docs/', '--layout', 'split');
+    await index('guide', `${site}/docs`, `${site}/search`, '--base-url', '/docs/');
+    await index('guide', `${site}/docs`, `${deployed}/search`, '--base-url', '/docs/', '--layout', 'split');
   });
   const files = readdirSync(site).filter((name) => name !== 'search');
   for (const name of files) cpSync(join(site, name), join(deployed, name), { recursive: true });
