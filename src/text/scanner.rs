@@ -258,7 +258,7 @@ impl<'t, 's> Scanner<'t, 's> {
         let name = self.text.get(segment.name.clone()).unwrap_or_default();
         let stands_free = match self.char_before(mark_at) {
             None => true,
-            Some(c) => c.is_ascii_whitespace() || "([{`'\"=,|".contains(c),
+            Some(c) => c.is_ascii_whitespace() || matches!(c, '(' | '[' | '{' | '`' | '\'' | '"' | '=' | ',' | '|'),
         };
         if !(opens && stands_free && name.starts_with(|c: char| c.is_ascii_alphabetic())) {
             return;

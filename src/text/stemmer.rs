@@ -102,7 +102,7 @@ pub(super) fn stem(word: &mut String) {
         return;
     }
     // Consonantal y, at the start or after a vowel, is written Y while the rules run.
-    let marked = word.contains('y');
+    let marked = word.as_bytes().contains(&b'y');
     if marked {
         let mut vowel_before = true;
         *word = word
