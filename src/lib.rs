@@ -12,6 +12,8 @@
 
 #![no_std]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
+// Slicing a string by index can panic, and what the panic would say brings tables of Unicode.
+#![cfg_attr(not(test), warn(clippy::string_slice))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]

@@ -112,7 +112,7 @@ fn char_ends(word: &str) -> Vec<usize> {
 /// The keys for letters `at..end` of `word`, the preferred one first.
 fn candidates(word: &str, ends: &[usize], at: usize, end: usize) -> [Option<String>; 2] {
     let start = if at == 0 { 0 } else { ends[at - 1] };
-    let letters = &word[start..ends[end - 1]];
+    let letters = word.get(start..ends[end - 1]).unwrap_or_default();
     let len = end - at;
     if at == 0 {
         // The word itself is known to be missing.

@@ -256,7 +256,7 @@ pub fn write_string(out: &mut impl Write, text: &str) -> fmt::Result {
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
             continue;
         }
-        out.write_str(&text[written..at])?;
+        out.write_str(text.get(written..at).unwrap_or_default())?;
         written = at + 1;
         match byte {
             b'\n' => out.write_str("\\n")?,
@@ -269,7 +269,7 @@ pub fn write_string(out: &mut impl Write, text: &str) -> fmt::Result {
             _ => write!(out, "\\u{byte:04x}")?,
         }
     }
-    out.write_str(&text[written..])?;
+    out.write_str(text.get(written..).unwrap_or_default())?;
     out.write_char('"')
 }
 
@@ -400,12 +400,12 @@ impl Parser<'_> {
         loop {
             match self.peek() {
                 Some(b'"') => {
-                    out.push_str(&self.text[copied..self.at]);
+                    out.push_str(self.text.get(copied..self.at).unwrap_or_default());
                     self.at += 1;
                     return Ok(out);
                 }
                 Some(b'\\') => {
-                    out.push_str(&self.text[copied..self.at]);
+                    out.push_str(self.text.get(copied..self.at).unwrap_or_default());
                     self.at += 1;
                     out.push(self.escape()?);
                     copied = self.at;
@@ -480,7 +480,7 @@ impl Parser<'_> {
             }
             self.digits()?;
         }
-        let number = number::parse(&self.text[start..self.at]);
+        let number = number::parse(self.text.get(start..self.at).unwrap_or_default());
         if number.is_finite() {
             Ok(Json::Number(number))
         } else {

@@ -270,7 +270,7 @@ impl Terms {
 
     fn get(&self, ordinal: usize) -> &str {
         let start = ordinal.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[ordinal]]
+        self.text.get(start..self.ends[ordinal]).unwrap_or_default()
     }
 
     /// The ordinal of `term`, a new one if it is new.

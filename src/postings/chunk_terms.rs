@@ -94,7 +94,7 @@ impl ChunkTerms {
     pub fn iter(&self) -> impl Iterator<Item = (&str, [u16; Field::COUNT])> {
         let mut start = 0;
         self.entries.iter().map(move |&(end, frequencies)| {
-            let term = &self.text[start..end as usize];
+            let term = self.text.get(start..end as usize).unwrap_or_default();
             start = end as usize;
             (term, frequencies)
         })
@@ -126,7 +126,9 @@ impl Occurrences {
 
     fn into_terms(mut self) -> ChunkTerms {
         let all = self.text;
-        let term = |&(start, end, _): &(u32, u32, Field)| &all[start as usize..end as usize];
+        let term = |&(start, end, _): &(u32, u32, Field)| {
+            all.get(start as usize..end as usize).unwrap_or_default()
+        };
         self.tokens.sort_unstable_by(|a, b| term(a).cmp(term(b)));
         let mut text = String::new();
         let mut entries = Vec::new();

@@ -227,7 +227,8 @@ impl<S: Source> Engine<S> {
         if options.limit == 0 || depth > MAX_LIMIT {
             return Err(SearchError::Limit { got: depth });
         }
-        let query = &query[..query.floor_char_boundary(MAX_QUERY_BYTES)];
+        let end = query.floor_char_boundary(MAX_QUERY_BYTES);
+        let query = query.get(..end).unwrap_or(query);
         let has_vectors = options.mode != Mode::Keyword && self.root().vectors.is_some();
         let offline = has_vectors && row_dim_of(self.root()).is_some();
         if options.mode == Mode::Vector

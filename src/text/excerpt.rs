@@ -147,9 +147,9 @@ fn chars_between(text: &str, start: usize, end: usize) -> usize {
 /// Extends the matches in `core` to a window of about `max_chars` inside of `all`.
 fn widen(text: &str, core: Range<usize>, all: Range<usize>, max_chars: usize) -> Range<usize> {
     let spare = max_chars.saturating_sub(chars_between(text, core.start, core.end));
-    let before = &text[all.start..core.start];
+    let before = text.get(all.start..core.start).unwrap_or_default();
     // At most a third of the room goes before the first match, more only where the text ends soon.
-    let after = text[core.end..all.end].chars().take(spare).count();
+    let after = text.get(core.end..all.end).map_or(0, |rest| rest.chars().take(spare).count());
     let lead = (max_chars / LEAD_SHARE).min(spare).max(spare - after);
     let earliest = before
         .char_indices()
@@ -161,7 +161,7 @@ fn widen(text: &str, core: Range<usize>, all: Range<usize>, max_chars: usize) ->
     let start = if earliest == all.start {
         earliest
     } else {
-        let reach = &text[earliest..core.start];
+        let reach = text.get(earliest..core.start).unwrap_or_default();
         let offset = sentence_start(reach)
             .or_else(|| word_start(reach))
             .unwrap_or(reach.len());
@@ -206,11 +206,11 @@ fn cut_end(
     max_chars: usize,
     prefers_sentence: bool,
 ) -> usize {
-    let rest = &text[start..end];
+    let rest = text.get(start..end).unwrap_or_default();
     let Some((limit, _)) = rest.char_indices().nth(max_chars) else {
         return end;
     };
-    let window = &rest[..limit];
+    let (window, after) = rest.split_at_checked(limit).unwrap_or((rest, ""));
     if prefers_sentence {
         let mut ends =
             window
@@ -224,7 +224,7 @@ fn cut_end(
             return start + sentence;
         }
     }
-    let splits = rest[limit..].starts_with(|c: char| !c.is_ascii_whitespace());
+    let splits = after.starts_with(|c: char| !c.is_ascii_whitespace());
     let word = if splits {
         window.rfind(|c: char| c.is_ascii_whitespace())
     } else {
@@ -232,7 +232,7 @@ fn cut_end(
     };
     // A script without spaces is cut anywhere.
     let kept = word.filter(|&at| at * 2 >= limit).unwrap_or(limit);
-    start + window[..kept].trim_end().len()
+    start + window.get(..kept).unwrap_or(window).trim_end().len()
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ fn fold_word(raw: &str, out: &mut String) {
         .char_indices()
         .rev()
         .nth(1)
-        .map(|(at, _)| raw.split_at(at))
+        .and_then(|(at, _)| raw.split_at_checked(at))
     {
         let mut ending = ending.chars();
         if ending.next().is_some_and(characters::is_apostrophe)

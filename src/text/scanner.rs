@@ -107,7 +107,7 @@ impl<'t, 's> Scanner<'t, 's> {
         let end = rest
             .char_indices()
             .find(|&(_, c)| characters::class(c) != Class::NGram(n));
-        let run = &rest[..end.map_or(rest.len(), |(at, _)| at)];
+        let run = end.and_then(|(at, _)| rest.get(..at)).unwrap_or(rest);
         self.at = start + run.len();
         let mut ends = run
             .char_indices()
@@ -120,7 +120,7 @@ impl<'t, 's> Scanner<'t, 's> {
                 None => break,
             };
             self.term.clear();
-            for c in run[first..last].chars() {
+            for c in run.get(first..last).unwrap_or_default().chars() {
                 characters::fold(c, &mut self.term);
             }
             self.emit(start + first..start + last, TokenKind::Word);
@@ -258,7 +258,7 @@ impl<'t, 's> Scanner<'t, 's> {
         let name = self.text.get(segment.name.clone()).unwrap_or_default();
         let stands_free = match self.char_before(mark_at) {
             None => true,
-            Some(c) => c.is_ascii_whitespace() || "([{`'\"=,|".contains(c),
+            Some(c) => c.is_ascii_whitespace() || matches!(c, '(' | '[' | '{' | '`' | '\'' | '"' | '=' | ',' | '|'),
         };
         if !(opens && stands_free && name.starts_with(|c: char| c.is_ascii_alphabetic())) {
             return;
@@ -278,7 +278,7 @@ impl<'t, 's> Scanner<'t, 's> {
         for segment in segments {
             self.term
                 .push_str(self.text.get(end..segment.name.start).unwrap_or_default());
-            fold_joined(&self.text[segment.name.clone()], &mut self.term);
+            fold_joined(self.text.get(segment.name.clone()).unwrap_or_default(), &mut self.term);
             self.term.push_str(
                 self.text
                     .get(segment.name.end..segment.end)
@@ -293,8 +293,8 @@ impl<'t, 's> Scanner<'t, 's> {
 
     /// A segment: whole, if it has parts, and each part. `kind` is that of a segment of one part.
     fn segment(&mut self, segment: &Segment, kind: TokenKind) {
-        let name = &self.text[segment.name.clone()];
-        let symbols = &self.text[segment.name.end..segment.end];
+        let name = self.text.get(segment.name.clone()).unwrap_or_default();
+        let symbols = self.text.get(segment.name.end..segment.end).unwrap_or_default();
         let mut parts = core::mem::take(&mut self.parts);
         parts.clear();
         identifiers::for_each_part(name, |part| parts.push(part));
@@ -328,7 +328,7 @@ impl<'t, 's> Scanner<'t, 's> {
 
     /// A word or part, stemmed, unless it is a stop word.
     fn word(&mut self, span: Range<usize>, kind: TokenKind) {
-        let raw = &self.text[span.clone()];
+        let raw = self.text.get(span.clone()).unwrap_or_default();
         fold_word(raw, &mut self.term);
         let dropped = self.stop_words == StopWords::Drop && english::is_stop_word(&self.term);
         if !dropped {

@@ -102,7 +102,7 @@ pub(super) fn stem(word: &mut String) {
         return;
     }
     // Consonantal y, at the start or after a vowel, is written Y while the rules run.
-    let marked = word.contains('y');
+    let marked = word.as_bytes().contains(&b'y');
     if marked {
         let mut vowel_before = true;
         *word = word
@@ -198,7 +198,7 @@ impl<'a> Rules<'a> {
 
     fn step_1b(&mut self) {
         if let Some(start) = self.suffix("eedly").or_else(|| self.suffix("eed")) {
-            if start >= self.r1 && !KEEP_EED.contains(&&self.word[..start]) {
+            if start >= self.r1 && self.word.get(..start).is_none_or(|stem| !KEEP_EED.contains(&stem)) {
                 self.replace(start, "ee");
             }
             return;
@@ -215,7 +215,7 @@ impl<'a> Rules<'a> {
                 self.replace(1, "ie");
                 return;
             }
-            if KEEP_ING.contains(&&self.word[..start]) {
+            if self.word.get(..start).is_some_and(|stem| KEEP_ING.contains(&stem)) {
                 return;
             }
         }

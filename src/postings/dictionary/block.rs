@@ -106,7 +106,7 @@ impl BlockBuilder {
             shared_prefix(&self.last_term, term)
         };
         self.terms.varint(shared as u64);
-        self.terms.str(&term[shared..]);
+        self.terms.str(term.get(shared..).unwrap_or_default());
         self.terms.varint(u64::from(info.df));
         self.terms.u8(info.max_impact);
         self.terms.u16((f64::from(info.idf) * IDF_STEPS) as u16);
@@ -191,7 +191,7 @@ impl DictionaryBlock {
             let start = text.len();
             text.extend_from_within(last.start..last.start + shared);
             text.push_str(suffix);
-            if at > 0 && text[start..] <= text[last] {
+            if at > 0 && text.as_bytes()[start..] <= text.as_bytes()[last] {
                 return Err(reader.error("suffix", Problem::Inconsistent));
             }
             let too_long = |_| reader.error("suffix", Problem::Inconsistent);
@@ -247,7 +247,7 @@ impl DictionaryBlock {
         let start = ordinal
             .checked_sub(1)
             .map_or(0, |before| self.terms[before].0 as usize);
-        &self.text[start..self.terms[ordinal].0 as usize]
+        self.text.get(start..self.terms[ordinal].0 as usize).unwrap_or_default()
     }
 
     /// The place of the first term that is not below `key`.
@@ -296,7 +296,7 @@ impl DictionaryBlock {
         }
         let ends = word.char_indices().rev().map(|(at, _)| at);
         ends.take_while(|&at| at >= MIN_STEM_BYTES && at + MAX_SUFFIX_BYTES >= word.len())
-            .find_map(|at| self.lookup(&word[..at]))
+            .find_map(|at| self.lookup(word.get(..at)?))
             .into_iter()
             .collect()
     }
@@ -310,7 +310,7 @@ impl DictionaryBlock {
             .char_indices()
             .nth(prefix_len)
             .map_or(word.len(), |(at, _)| at);
-        let prefix = &word[..prefix_end];
+        let prefix = word.get(..prefix_end).unwrap_or(word);
         let mut distance = similar::Distance::new(word, max_edits);
         let mut found = Vec::new();
         for entry in self.iter() {
