@@ -183,8 +183,3 @@ fn documentation_questions_keep_the_models_quality() {
 fn code_questions_keep_the_models_quality() {
     hold("tech-code", &Level { kept: 1.0, hybrid_gain: 0.0 });
 }
-
-#[test]
-fn scientific_claims_keep_the_models_quality() {
-    hold("scifact", &Level { kept: 0.97, hybrid_gain: 0.02 });
-}
