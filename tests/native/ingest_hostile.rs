@@ -274,6 +274,14 @@ fn hidden_words_do_not_reach_the_index() {
     assert_eq!(read.documents[0].chunks[0].text, "Seen.\n\nAB");
 }
 
+#[test]
+fn expression_of_wide_characters_before_text_keeps_spans_on_characters() {
+    let source = "{é\u{200D}}🌀{é\u{200D}}";
+    for block in markdown::page(source, true).expect("no front matter").blocks {
+        assert!(source.get(block.span.clone()).is_some(), "{block:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_markup_gives_blocks_with_spans_on_character_boundaries(

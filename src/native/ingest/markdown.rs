@@ -36,8 +36,9 @@ pub fn page(source: &str, is_mdx: bool) -> Result<Page, FrontMatterError> {
         blocks(text, false)
     };
     for block in &mut page.blocks {
-        block.span.start += start;
-        block.span.end += start;
+        // Blanked characters may be several spaces, and a block may begin at any of them.
+        block.span.start = source.ceil_char_boundary(block.span.start + start);
+        block.span.end = source.ceil_char_boundary(block.span.end + start);
     }
     title_from_heading(&mut page);
     Ok(page)
