@@ -59,11 +59,19 @@ pub enum Problem {
 
 impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, field, offset, problem } = self;
+        let Self {
+            what,
+            field,
+            offset,
+            problem,
+        } = self;
         write!(f, "{what}: {field} at byte {offset}: ")?;
         match problem {
             Problem::Truncated { need, left } => {
-                write!(f, "needs {need} bytes and {left} are left; the file is cut short")
+                write!(
+                    f,
+                    "needs {need} bytes and {left} are left; the file is cut short"
+                )
             }
             Problem::OutOfRange { got, max } => write!(f, "is {got}, at most {max} is possible"),
             Problem::BadVarint => f.write_str("is not a valid varint"),
@@ -106,7 +114,12 @@ impl<'a> Reader<'a> {
 
     /// An error about `field` at the present offset.
     pub fn error(&self, field: &'static str, problem: Problem) -> FormatError {
-        FormatError { what: self.what, field, offset: self.at, problem }
+        FormatError {
+            what: self.what,
+            field,
+            offset: self.at,
+            problem,
+        }
     }
 
     /// The next `len` bytes.
@@ -121,7 +134,10 @@ impl<'a> Reader<'a> {
             }
             None => Err(self.error(
                 field,
-                Problem::Truncated { need: len as u64, left: self.left() as u64 },
+                Problem::Truncated {
+                    need: len as u64,
+                    left: self.left() as u64,
+                },
             )),
         }
     }
@@ -170,7 +186,11 @@ impl<'a> Reader<'a> {
     /// [`Problem::Truncated`]; [`Problem::Inconsistent`] for NaN and infinities.
     pub fn f32(&mut self, field: &'static str) -> Result<f32, FormatError> {
         let value = f32::from_le_bytes(self.array(field)?);
-        if value.is_finite() { Ok(value) } else { Err(self.error(field, Problem::Inconsistent)) }
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(self.error(field, Problem::Inconsistent))
+        }
     }
 
     /// A finite 64-bit float.
@@ -179,7 +199,11 @@ impl<'a> Reader<'a> {
     /// [`Problem::Truncated`]; [`Problem::Inconsistent`] for NaN and infinities.
     pub fn f64(&mut self, field: &'static str) -> Result<f64, FormatError> {
         let value = f64::from_le_bytes(self.array(field)?);
-        if value.is_finite() { Ok(value) } else { Err(self.error(field, Problem::Inconsistent)) }
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(self.error(field, Problem::Inconsistent))
+        }
     }
 
     /// A LEB128 varint.
@@ -379,10 +403,16 @@ mod tests {
     fn varint_past_64_bits_is_an_error() {
         let bytes = [0xff; 11];
         let mut reader = Reader::new(&bytes, "test");
-        assert_eq!(reader.varint("v").map_err(|e| e.problem), Err(Problem::BadVarint));
+        assert_eq!(
+            reader.varint("v").map_err(|e| e.problem),
+            Err(Problem::BadVarint)
+        );
         let two_to_64 = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02];
         let mut reader = Reader::new(&two_to_64, "test");
-        assert_eq!(reader.varint("v").map_err(|e| e.problem), Err(Problem::BadVarint));
+        assert_eq!(
+            reader.varint("v").map_err(|e| e.problem),
+            Err(Problem::BadVarint)
+        );
     }
 
     #[test]
@@ -394,7 +424,10 @@ mod tests {
         let mut reader = Reader::new(&bytes, "test");
         assert_eq!(
             reader.count(4, "n").map_err(|e| e.problem),
-            Err(Problem::OutOfRange { got: u64::MAX, max: 4 })
+            Err(Problem::OutOfRange {
+                got: u64::MAX,
+                max: 4
+            })
         );
     }
 }

@@ -20,7 +20,9 @@ extern crate alloc;
 extern crate std;
 
 #[cfg(target_endian = "big")]
-compile_error!("index files are little-endian and are read in place; big-endian hosts are not supported");
+compile_error!(
+    "index files are little-endian and are read in place; big-endian hosts are not supported"
+);
 
 pub mod bytes;
 pub mod executor;
@@ -34,9 +36,9 @@ pub mod vector;
 
 pub mod embed;
 
+pub mod filter;
 pub mod graph;
 pub mod postings;
-pub mod filter;
 
 pub mod index;
 

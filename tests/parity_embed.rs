@@ -13,12 +13,22 @@ use xxhash_rust::xxh3::xxh3_64;
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 /// Hashes of encoded rows of 1, 7, 384 and 769 components.
-const ROWS: [u64; 4] =
-    [0xf3d1_53d1_bc87_320a, 0x9579_9545_9402_e4e5, 0x7ba6_7e83_4830_16b9, 0xf487_620c_ca7d_9fb3];
+const ROWS: [u64; 4] = [
+    0xf3d1_53d1_bc87_320a,
+    0x9579_9545_9402_e4e5,
+    0x7ba6_7e83_4830_16b9,
+    0xf487_620c_ca7d_9fb3,
+];
 
 /// Bits of a decoded row.
-const DECODED: [u32; 6] =
-    [0x3ecc_b217, 0xbf99_8591, 0x3f99_8591, 0xbecc_b217, 0xbfff_de9d, 0x3ecc_b217];
+const DECODED: [u32; 6] = [
+    0x3ecc_b217,
+    0xbf99_8591,
+    0x3f99_8591,
+    0xbecc_b217,
+    0xbfff_de9d,
+    0x3ecc_b217,
+];
 
 /// Hashes of query vectors, by components and rows.
 const QUERIES: [((usize, u32), u64); 5] = [
@@ -33,7 +43,10 @@ const QUERIES: [((usize, u32), u64); 5] = [
 fn components(row: u32, dim: usize) -> Vec<f32> {
     (0..dim as u32)
         .map(|i| {
-            let mixed = (i + 1).wrapping_mul(2_654_435_761).wrapping_add(row * 40_503) >> 16;
+            let mixed = (i + 1)
+                .wrapping_mul(2_654_435_761)
+                .wrapping_add(row * 40_503)
+                >> 16;
             let outlier = if mixed % 97 == 0 { 5.0 } else { 1.0 };
             outlier * ((mixed % 257) as f32 - 128.0) / 64.0
         })
@@ -70,7 +83,11 @@ fn encoded_rows_have_these_bytes() {
 #[test]
 fn decoded_rows_have_these_bits() {
     let decoded = Row::parse(&encoded(5, 6), 6).expect("valid").decode();
-    assert_eq!(decoded.iter().map(|x| x.to_bits()).collect::<Vec<_>>(), DECODED, "{decoded:?}");
+    assert_eq!(
+        decoded.iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+        DECODED,
+        "{decoded:?}"
+    );
 }
 
 #[test]
@@ -84,6 +101,10 @@ fn query_vectors_have_these_bits() {
 #[test]
 fn pieces_of_a_word_are_the_same() {
     let dictionary = ["multi", "##thread", "##ed", "##ness"];
-    let pieces = decompose("multithreadedness", &mut |key| dictionary.contains(&key)).expect("pieces");
-    assert_eq!((pieces.keys, pieces.weight), (dictionary.map(String::from).to_vec(), 0.5));
+    let pieces =
+        decompose("multithreadedness", &mut |key| dictionary.contains(&key)).expect("pieces");
+    assert_eq!(
+        (pieces.keys, pieces.weight),
+        (dictionary.map(String::from).to_vec(), 0.5)
+    );
 }

@@ -76,7 +76,12 @@ pub fn payload<'a>(
     extent: Extent,
     what: &'static str,
 ) -> Result<&'a [u8], FormatError> {
-    let error = |problem| FormatError { what, field: "block", offset: 0, problem };
+    let error = |problem| FormatError {
+        what,
+        field: "block",
+        offset: 0,
+        problem,
+    };
     if bytes.len() != extent.len as usize || bytes.len() < CHECK_LEN {
         return Err(error(Problem::Truncated {
             need: u64::from(extent.len),
@@ -119,12 +124,26 @@ mod tests {
 
     #[test]
     fn payload_refuses_other_builds_places_and_flipped_bits() {
-        let extent = Extent { offset: 640, len: 9 };
+        let extent = Extent {
+            offset: 640,
+            len: 9,
+        };
         let mut block = vec![1, 2, 3, 4, 5];
         block.extend(check(7, 640, &block));
         assert_eq!(payload(&block, 7, extent, "t"), Ok(&[1u8, 2, 3, 4, 5][..]));
         assert!(payload(&block, 8, extent, "t").is_err());
-        assert!(payload(&block, 7, Extent { offset: 641, len: 9 }, "t").is_err());
+        assert!(
+            payload(
+                &block,
+                7,
+                Extent {
+                    offset: 641,
+                    len: 9
+                },
+                "t"
+            )
+            .is_err()
+        );
         assert!(payload(&block[..8], 7, extent, "t").is_err());
         for bit in 0..block.len() * 8 {
             let mut flipped = block.clone();

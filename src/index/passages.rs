@@ -70,7 +70,13 @@ impl Passage {
         let len = reader.varint_max(u64::MAX - start, "span length")?;
         let tokens = reader.varint_u32("tokens")?;
         let text = string(reader, "text")?;
-        Ok(Self { headings, anchor, span: start..start + len, tokens, text })
+        Ok(Self {
+            headings,
+            anchor,
+            span: start..start + len,
+            tokens,
+            text,
+        })
     }
 
     /// The record at `place` of an uncompressed block.
@@ -117,7 +123,12 @@ impl DocumentRecord {
             let name = string(reader, "field name")?;
             meta.insert(name, read_value(reader, MAX_VALUE_DEPTH)?);
         }
-        Ok(Self { id, url, title, meta })
+        Ok(Self {
+            id,
+            url,
+            title,
+            meta,
+        })
     }
 
     /// The record at `place` of an uncompressed block.
@@ -179,9 +190,13 @@ fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, FormatErro
         }
         kind => {
             let max = if depth > 0 { 4 } else { 3 };
-            return Err(
-                reader.error("value kind", Problem::OutOfRange { got: u64::from(kind), max })
-            );
+            return Err(reader.error(
+                "value kind",
+                Problem::OutOfRange {
+                    got: u64::from(kind),
+                    max,
+                },
+            ));
         }
     })
 }
@@ -200,7 +215,11 @@ pub struct BlockTable {
 impl BlockTable {
     /// A table whose first block lies at `offset`.
     pub fn new(offset: u64) -> Self {
-        Self { offset, firsts: alloc::vec![0], ends: Vec::new() }
+        Self {
+            offset,
+            firsts: alloc::vec![0],
+            ends: Vec::new(),
+        }
     }
 
     /// Appends a block of `records` records and `len` stored bytes.
@@ -219,12 +238,17 @@ impl BlockTable {
     /// The blocks and their numbers of records, in order.
     pub fn blocks(&self) -> impl Iterator<Item = (Extent, u32)> + '_ {
         let records = self.firsts.windows(2).map(|pair| pair[1] - pair[0]);
-        (0..self.ends.len()).map(|block| self.extent(block)).zip(records)
+        (0..self.ends.len())
+            .map(|block| self.extent(block))
+            .zip(records)
     }
 
     fn extent(&self, block: usize) -> Extent {
         let start = if block == 0 { 0 } else { self.ends[block - 1] };
-        Extent { offset: self.offset + start, len: (self.ends[block] - start) as u32 }
+        Extent {
+            offset: self.offset + start,
+            len: (self.ends[block] - start) as u32,
+        }
     }
 
     /// The block that holds `record`, and the record's place in it.
@@ -291,7 +315,12 @@ impl RecordBlocks {
     }
 
     fn new(limit: usize) -> Self {
-        Self { limit, blocks: Vec::new(), current: Writer::new(), records: 0 }
+        Self {
+            limit,
+            blocks: Vec::new(),
+            current: Writer::new(),
+            records: 0,
+        }
     }
 
     /// The writer for the next record.
@@ -334,14 +363,18 @@ pub struct Layout {
 impl Layout {
     /// The layout of no documents.
     pub fn new() -> Self {
-        Self { first_chunks: alloc::vec![0], ..Self::default() }
+        Self {
+            first_chunks: alloc::vec![0],
+            ..Self::default()
+        }
     }
 
     /// Adds the next document.
     pub fn push(&mut self, document: &Document) {
         let first = self.first_chunks.last().copied().unwrap_or(0);
         if document.weight != 1.0 {
-            self.weights.push((self.first_chunks.len() as u32 - 1, document.weight));
+            self.weights
+                .push((self.first_chunks.len() as u32 - 1, document.weight));
         }
         self.first_chunks.push(first + document.chunks.len() as u32);
     }
@@ -385,7 +418,9 @@ impl Layout {
     /// [`FormatError`] naming the field that is damaged or contradicts the root.
     pub fn parse(bytes: &[u8], root: &Root) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes, "layout");
-        let Counts { documents, chunks, .. } = root.counts;
+        let Counts {
+            documents, chunks, ..
+        } = root.counts;
         if documents as usize > bytes.len() {
             return Err(reader.error("documents", Problem::Inconsistent));
         }
@@ -416,6 +451,11 @@ impl Layout {
         let passages = table(&mut reader, root.passages_offset, chunks, "passages")?;
         let documents = table(&mut reader, root.documents_offset, documents, "documents")?;
         reader.end()?;
-        Ok(Self { first_chunks, weights, passages, documents })
+        Ok(Self {
+            first_chunks,
+            weights,
+            passages,
+            documents,
+        })
     }
 }

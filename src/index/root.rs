@@ -52,7 +52,9 @@ impl Files {
     ///
     /// Parts outside the table have no name.
     pub fn name(&self, part: usize) -> Option<String> {
-        self.hashes.get(part).map(|hash| format!("{hash:016x}.cora"))
+        self.hashes
+            .get(part)
+            .map(|hash| format!("{hash:016x}.cora"))
     }
 
     /// Number of parts that a body of `body_len` bytes takes.
@@ -130,9 +132,16 @@ impl Run {
     pub fn extent(&self, block: u64) -> Option<Extent> {
         let payload = u64::from(self.block_payload);
         let start = block.checked_mul(payload)?;
-        let len = self.payload_len.checked_sub(start).filter(|&left| left > 0)?.min(payload);
+        let len = self
+            .payload_len
+            .checked_sub(start)
+            .filter(|&left| left > 0)?
+            .min(payload);
         let check = super::block::CHECK_LEN as u64;
-        Some(Extent { offset: self.offset + start + block * check, len: (len + check) as u32 })
+        Some(Extent {
+            offset: self.offset + start + block * check,
+            len: (len + check) as u32,
+        })
     }
 
     /// The extents of all blocks.
@@ -154,7 +163,11 @@ impl Run {
         let offset = reader.varint_max(body_len, field)?;
         let payload_len = reader.varint_max(body_len - offset, field)?;
         let block_payload = reader.varint_u32(field)?;
-        let run = Self { offset, payload_len, block_payload };
+        let run = Self {
+            offset,
+            payload_len,
+            block_payload,
+        };
         let fits = |len| len <= body_len - offset;
         if block_payload == 0 || !run.stored_len().is_some_and(fits) {
             return Err(reader.error(field, Problem::Inconsistent));
@@ -274,9 +287,15 @@ impl Root {
         }
         let Some(covered) = bytes.len().checked_sub(8) else {
             let need = bytes.len() as u64 + 8;
-            return Err(
-                reader.error("hash", Problem::Truncated { need, left: reader.left() as u64 }).into()
-            );
+            return Err(reader
+                .error(
+                    "hash",
+                    Problem::Truncated {
+                        need,
+                        left: reader.left() as u64,
+                    },
+                )
+                .into());
         };
         let (covered, stored) = bytes.split_at(covered);
         if stored != xxh3_64(covered).to_le_bytes() {
@@ -298,8 +317,9 @@ impl Root {
         if part_bytes == 0 || Files::parts(body_len, part_bytes) != parts as u64 {
             return Err(reader.error("file count", Problem::Inconsistent));
         }
-        let hashes =
-            (0..parts).map(|_| reader.u64("file hash")).collect::<Result<Vec<_>, FormatError>>()?;
+        let hashes = (0..parts)
+            .map(|_| reader.u64("file hash"))
+            .collect::<Result<Vec<_>, FormatError>>()?;
         let counts = Counts {
             documents: reader.varint_u32("documents")?,
             chunks: reader.varint_u32("chunks")?,
@@ -332,7 +352,11 @@ impl Root {
         Ok(Self {
             build_id,
             body_len,
-            files: Files { ranged, part_bytes, hashes },
+            files: Files {
+                ranged,
+                part_bytes,
+                hashes,
+            },
             counts,
             analyzer,
             layout,
@@ -377,7 +401,10 @@ impl Root {
     /// Name of the section that holds the byte at `offset` of the body.
     pub fn section(&self, offset: u64) -> &'static str {
         let starts = self.section_starts().into_iter();
-        starts.filter(|&(start, _)| start <= offset).max().map_or("body", |(_, name)| name)
+        starts
+            .filter(|&(start, _)| start <= offset)
+            .max()
+            .map_or("body", |(_, name)| name)
     }
 }
 
@@ -386,7 +413,13 @@ fn flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, FormatErro
     match reader.u8(field)? {
         0 => Ok(false),
         1 => Ok(true),
-        got => Err(reader.error(field, Problem::OutOfRange { got: u64::from(got), max: 1 })),
+        got => Err(reader.error(
+            field,
+            Problem::OutOfRange {
+                got: u64::from(got),
+                max: 1,
+            },
+        )),
     }
 }
 
@@ -406,7 +439,10 @@ impl VectorSections {
             0 => Metric::Cosine,
             1 => Metric::Dot,
             got => {
-                let problem = Problem::OutOfRange { got: u64::from(got), max: 1 };
+                let problem = Problem::OutOfRange {
+                    got: u64::from(got),
+                    max: 1,
+                };
                 return Err(reader.error("metric", problem));
             }
         };
@@ -427,7 +463,16 @@ impl VectorSections {
             false => None,
             true => Some(Run::read(reader, body_len, "graph")?),
         };
-        Ok(Self { embedder, dim, metric, term_rows, quantizer, codes, rows, graph })
+        Ok(Self {
+            embedder,
+            dim,
+            metric,
+            term_rows,
+            quantizer,
+            codes,
+            rows,
+            graph,
+        })
     }
 }
 

@@ -36,7 +36,11 @@ pub struct BodyWriter<S> {
 impl<S: Sink> BodyWriter<S> {
     /// Starts the body of build `build_id`.
     pub fn new(build_id: u64, sink: S) -> Self {
-        Self { build_id, offset: 0, sink }
+        Self {
+            build_id,
+            offset: 0,
+            sink,
+        }
     }
 
     /// Bytes written so far: where the next block will lie.
@@ -59,7 +63,10 @@ impl<S: Sink> BodyWriter<S> {
     pub fn block(&mut self, payload: &[u8]) -> Result<Extent, S::Error> {
         let check = check(self.build_id, self.offset, payload);
         let len = u32::try_from(payload.len() + check.len()).expect("blocks are below 4 GiB");
-        let extent = Extent { offset: self.offset, len };
+        let extent = Extent {
+            offset: self.offset,
+            len,
+        };
         self.sink.write(payload)?;
         self.sink.write(&check)?;
         self.offset += u64::from(len);
@@ -71,7 +78,11 @@ impl<S: Sink> BodyWriter<S> {
     /// # Errors
     /// Those of the sink.
     pub fn run(&mut self, payload: &[u8], block_payload: u32) -> Result<Run, S::Error> {
-        let run = Run { offset: self.offset, payload_len: payload.len() as u64, block_payload };
+        let run = Run {
+            offset: self.offset,
+            payload_len: payload.len() as u64,
+            block_payload,
+        };
         for block in payload.chunks(block_payload as usize) {
             self.block(block)?;
         }

@@ -42,7 +42,10 @@ impl ColdCost {
     /// The cost that a root records, if it does.
     pub fn of(root: &Root) -> Option<Self> {
         let figure = |name: &str| {
-            root.figures.iter().find(|(figure, _)| figure == name).map(|&(_, value)| value)
+            root.figures
+                .iter()
+                .find(|(figure, _)| figure == name)
+                .map(|&(_, value)| value)
         };
         Some(Self {
             mean_bytes: figure("cold_mean_bytes")? as u64,
@@ -58,15 +61,32 @@ impl ColdCost {
 pub fn sample(documents: &[Document]) -> Vec<String> {
     let step = documents.len().div_ceil(SAMPLE).max(1);
     let text = |document: &Document| {
-        let heading = document.chunks.iter().find_map(|chunk| chunk.headings.last());
-        let query = heading.filter(|heading| heading.contains(' ')).unwrap_or(&document.title);
+        let heading = document
+            .chunks
+            .iter()
+            .find_map(|chunk| chunk.headings.last());
+        let query = heading
+            .filter(|heading| heading.contains(' '))
+            .unwrap_or(&document.title);
         if query.is_empty() {
-            let first = document.chunks.first().map_or("", |chunk| chunk.text.as_str());
-            return first.split_whitespace().take(8).collect::<Vec<_>>().join(" ");
+            let first = document
+                .chunks
+                .first()
+                .map_or("", |chunk| chunk.text.as_str());
+            return first
+                .split_whitespace()
+                .take(8)
+                .collect::<Vec<_>>()
+                .join(" ");
         }
         query.clone()
     };
-    documents.iter().step_by(step).map(text).filter(|query| !query.is_empty()).collect()
+    documents
+        .iter()
+        .step_by(step)
+        .map(text)
+        .filter(|query| !query.is_empty())
+        .collect()
 }
 
 /// Opens the index anew for every query and counts what its search reads.
@@ -81,7 +101,9 @@ pub fn measure(source: &impl Source, queries: &[String]) -> Result<Option<ColdCo
         costs.push(engine.store().stats());
     }
     costs.sort_by_key(|cost| cost.bytes);
-    let Some(last) = costs.last() else { return Ok(None) };
+    let Some(last) = costs.last() else {
+        return Ok(None);
+    };
     let count = costs.len();
     let mean = |of: fn(&ReadStats) -> u64| costs.iter().map(of).sum::<u64>() as f64 / count as f64;
     Ok(Some(ColdCost {

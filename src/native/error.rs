@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
 
-
 use crate::config::ConfigError;
 use crate::embed::EmbedError;
 use crate::embed::ReadyMadeError;
@@ -225,7 +224,10 @@ impl fmt::Display for Failure {
                 "{file}: its content is not what its name says; copy it anew or build the index again"
             ),
             Self::Address { address, reason } => {
-                write!(f, "cannot listen at {address}: {reason}; choose another --port")
+                write!(
+                    f,
+                    "cannot listen at {address}: {reason}; choose another --port"
+                )
             }
             Self::Io {
                 action,

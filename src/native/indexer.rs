@@ -30,8 +30,8 @@ use coracle::index::DocumentRecord;
 use coracle::index::FORMAT_VERSION;
 use coracle::index::Layout;
 use coracle::index::Passage;
-use coracle::index::Root;
 use coracle::index::RecordBlocks;
+use coracle::index::Root;
 use coracle::index::VectorSections;
 use coracle::index::deflate;
 use coracle::postings::Bm25Params;
@@ -133,7 +133,9 @@ pub enum BuildError {
     #[error(transparent)]
     TermRow(#[from] coracle::embed::row::NotFinite),
     /// There are more chunks or terms than ids.
-    #[error("{what}: {got} are more than an index holds (2^32); split the input into several indexes")]
+    #[error(
+        "{what}: {got} are more than an index holds (2^32); split the input into several indexes"
+    )]
     TooMany {
         /// What there are too many of.
         what: &'static str,
@@ -158,7 +160,10 @@ impl Executor for Threads {
 
 /// All chunks with the document they belong to, in order.
 pub fn chunks(documents: &[Document]) -> Vec<(&Document, &Chunk)> {
-    documents.iter().flat_map(|document| document.chunks.iter().map(move |chunk| (document, chunk))).collect()
+    documents
+        .iter()
+        .flat_map(|document| document.chunks.iter().map(move |chunk| (document, chunk)))
+        .collect()
 }
 
 /// Words → postings.
@@ -252,7 +257,10 @@ pub fn write(
         chunks: chunks.len() as u32,
         terms: words.terms,
         postings: postings.posting_count(),
-        text_bytes: chunks.iter().map(|(_, chunk)| chunk.text.len() as u64).sum(),
+        text_bytes: chunks
+            .iter()
+            .map(|(_, chunk)| chunk.text.len() as u64)
+            .sum(),
     };
     let root = Root {
         build_id,
@@ -270,7 +278,11 @@ pub fn write(
         vectors,
         figures: Vec::new(),
     };
-    Ok(Written { staging, root, left_out: built.left_out.into_iter().collect() })
+    Ok(Written {
+        staging,
+        root,
+        left_out: built.left_out.into_iter().collect(),
+    })
 }
 
 /// Fingerprint of everything that decides the bytes of a body.
@@ -344,7 +356,10 @@ fn dictionary(
     let extra = term_rows.map_or(0, |rows| rows.extra.len());
     let terms = postings.len() + extra;
     let Ok(term_count) = u32::try_from(terms) else {
-        return Err(BuildError::TooMany { what: "terms", got: terms });
+        return Err(BuildError::TooMany {
+            what: "terms",
+            got: terms,
+        });
     };
     let stage = reporter.stage("dictionary", terms as u64);
     let entries_offset = body.offset();
@@ -360,7 +375,12 @@ fn dictionary(
             }
             Ok(match at.checked_sub(extra) {
                 None => {
-                    let info = TermInfo { df: 0, max_impact: 0, idf: 0.0, entry_len: 0 };
+                    let info = TermInfo {
+                        df: 0,
+                        max_impact: 0,
+                        idf: 0.0,
+                        entry_len: 0,
+                    };
                     let key = term_rows.map_or("", |rows| rows.extra[at].as_str());
                     (key, info, entry)
                 }
@@ -368,14 +388,29 @@ fn dictionary(
                     let term = postings.encode(at);
                     entry.extend_from_slice(&term.entry);
                     let (df, max_impact, idf) = (term.df, term.max_impact, term.idf);
-                    (term.term, TermInfo { df, max_impact, idf, entry_len: 0 }, entry)
+                    (
+                        term.term,
+                        TermInfo {
+                            df,
+                            max_impact,
+                            idf,
+                            entry_len: 0,
+                        },
+                        entry,
+                    )
                 }
             })
         });
         for item in batch {
             let (term, info, entry) = item.map_err(|bad: coracle::embed::row::NotFinite| bad)?;
             let extent = body.block(&entry)?;
-            block.push(term, &TermInfo { entry_len: extent.len, ..info });
+            block.push(
+                term,
+                &TermInfo {
+                    entry_len: extent.len,
+                    ..info
+                },
+            );
             if block.is_full() {
                 blocks.extend(block.finish());
             }
@@ -391,7 +426,12 @@ fn dictionary(
         directory.push(block, extent.len);
     }
     let directory = directory.finish();
-    Ok(Words { terms: term_count, entries_offset, dictionary_offset, directory })
+    Ok(Words {
+        terms: term_count,
+        entries_offset,
+        dictionary_offset,
+        directory,
+    })
 }
 
 fn vectors(
@@ -401,10 +441,19 @@ fn vectors(
     graph: GraphChoice,
     reporter: &Reporter,
 ) -> Result<VectorSections, BuildError> {
-    let Embeddings { embedder, dim, metric, rows, term_rows } = embeddings;
+    let Embeddings {
+        embedder,
+        dim,
+        metric,
+        rows,
+        term_rows,
+    } = embeddings;
     let place = |error: VectorError| {
         let row = error.row.unwrap_or(0) as usize;
-        let place = chunks.get(row).map_or("", |(document, _)| document.id.as_str()).to_string();
+        let place = chunks
+            .get(row)
+            .map_or("", |(document, _)| document.id.as_str())
+            .to_string();
         BuildError::Embedding { place, error }
     };
     let stage = reporter.stage("codes", chunks.len() as u64);
@@ -428,12 +477,21 @@ fn vectors(
     };
     let graph = if wanted {
         let stage = reporter.stage("graph", chunks.len() as u64);
-        let params = GraphParams { seed: SEED, ..GraphParams::default() };
+        let params = GraphParams {
+            seed: SEED,
+            ..GraphParams::default()
+        };
         let mut done = 0;
-        let graph = graph::build(&int8, quantizer.code_dim(), &params, &Threads, &mut |inserted, _| {
-            stage.advance((inserted - done) as u64);
-            done = inserted;
-        })?;
+        let graph = graph::build(
+            &int8,
+            quantizer.code_dim(),
+            &params,
+            &Threads,
+            &mut |inserted, _| {
+                stage.advance((inserted - done) as u64);
+                done = inserted;
+            },
+        )?;
         let mut out = Writer::new();
         graph.write(&mut out);
         Some(body.run(&out.into_bytes(), RUN_BLOCK_BYTES)?)
@@ -462,8 +520,9 @@ fn encode(
     let mut binary = BinaryWriter::new(quantizer.code_dim());
     let mut int8 = Vec::with_capacity(rows.len() / dim * quantizer.code_dim());
     for (batch_at, batch) in rows.chunks(dim * BATCH).enumerate() {
-        let codes: Vec<Result<RowCode, VectorError>> =
-            Threads.map(batch.len() / dim, |at| quantizer.encode_row(&batch[at * dim..][..dim]));
+        let codes: Vec<Result<RowCode, VectorError>> = Threads.map(batch.len() / dim, |at| {
+            quantizer.encode_row(&batch[at * dim..][..dim])
+        });
         for (at, code) in codes.into_iter().enumerate() {
             let code = code.map_err(|bad| bad.at_row((batch_at * BATCH + at) as u64))?;
             binary.push(&code);

@@ -45,8 +45,11 @@ fn main() -> std::process::ExitCode {
 }
 
 fn fail(failure: &Failure, json: bool) -> std::process::ExitCode {
-    let message =
-        if json { failure.to_json() } else { format!("coracle: {failure}") };
+    let message = if json {
+        failure.to_json()
+    } else {
+        format!("coracle: {failure}")
+    };
     // Where standard error is closed there is nobody to tell.
     let _ = writeln!(io::stderr(), "{message}");
     failure.exit_code().into()
@@ -75,13 +78,20 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Search(args) => {
             let found = command::search::search(&args.index, &args.query, &search_options(args)?)?;
             if json {
-                print(&format!("{}\n", command::search::to_json(&args.query, &found)))?;
+                print(&format!(
+                    "{}\n",
+                    command::search::to_json(&args.query, &found)
+                ))?;
             } else {
                 let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
                 let style = command::search::Style::new(colour);
                 print(&command::search::to_text(&found, style))?;
             }
-            Ok(if found.hits.is_empty() { ExitCode::NothingFound } else { ExitCode::Done })
+            Ok(if found.hits.is_empty() {
+                ExitCode::NothingFound
+            } else {
+                ExitCode::Done
+            })
         }
         Command::Serve(args) => serve(args),
         Command::Inspect(args) => {
@@ -127,7 +137,10 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
     };
     if args.alpha.is_some() && args.fusion == Some(FusionChoice::Rrf) {
         let problem = "belongs to --fusion convex".to_string();
-        return Err(Failure::Usage { flag: "--alpha", problem });
+        return Err(Failure::Usage {
+            flag: "--alpha",
+            problem,
+        });
     }
     Ok(SearchOptions {
         mode: match args.mode {
@@ -140,7 +153,9 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
         facets: args.facet.clone(),
         fusion: match args.fusion {
             Some(FusionChoice::Rrf) => Fusion::Rrf { k: DEFAULT_RRF_K },
-            _ => Fusion::Convex { alpha: args.alpha.unwrap_or(DEFAULT_ALPHA) },
+            _ => Fusion::Convex {
+                alpha: args.alpha.unwrap_or(DEFAULT_ALPHA),
+            },
         },
         explain: args.explain,
         group: match args.group {
@@ -155,9 +170,16 @@ fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let serving = command::serve::Serving::bind(&args.dir, address)?;
     let url = format!("http://{}/", serving.address());
-    print(&format!("{url} serves {}; stop with Ctrl-C\n", args.dir.display()))?;
+    print(&format!(
+        "{url} serves {}; stop with Ctrl-C\n",
+        args.dir.display()
+    ))?;
     if args.open {
-        let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let opener = if cfg!(target_os = "macos") {
+            "open"
+        } else {
+            "xdg-open"
+        };
         std::process::Command::new(opener)
             .arg(&url)
             .spawn()

@@ -53,7 +53,10 @@ fn way_out(error: &io::Error) -> &'static str {
 }
 
 fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, PublishError> {
-    result.map_err(|source| PublishError { path: path.display().to_string(), source })
+    result.map_err(|source| PublishError {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 /// How an index lies on disk.
@@ -96,7 +99,10 @@ struct Part {
 
 impl std::fmt::Debug for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Part").field("path", &self.path).field("len", &self.len).finish()
+        f.debug_struct("Part")
+            .field("path", &self.path)
+            .field("len", &self.len)
+            .finish()
     }
 }
 
@@ -144,7 +150,10 @@ impl Staging {
 
     fn close_part(&mut self) -> Result<(), PublishError> {
         if let Some(part) = self.current.take() {
-            let file = part.file.into_inner().map_err(io::IntoInnerError::into_error);
+            let file = part
+                .file
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error);
             let file = at(&part.path, file)?;
             at(&part.path, file.sync_all())?;
             self.parts.push((part.hash.digest(), part.path));
@@ -183,7 +192,9 @@ impl Staging {
         let previous = previous_files(&self.out);
         let mut names = Vec::new();
         for (part, (_, path)) in self.parts.iter().enumerate() {
-            let Some(name) = root.files.name(part) else { continue };
+            let Some(name) = root.files.name(part) else {
+                continue;
+            };
             let target = self.out.join(&name);
             at(&target, fs::rename(path, &target))?;
             names.push(name);
@@ -211,7 +222,10 @@ impl Staging {
     pub fn preview(&self, root: &Root) -> Preview {
         let names = (0..self.parts.len()).filter_map(|part| root.files.name(part));
         let paths = self.parts.iter().map(|(_, path)| path.clone());
-        Preview { root: root.to_bytes(), parts: names.zip(paths).collect() }
+        Preview {
+            root: root.to_bytes(),
+            parts: names.zip(paths).collect(),
+        }
     }
 
     fn write_bundle(&self, staged: &Path, root: &[u8]) -> io::Result<()> {
@@ -220,7 +234,9 @@ impl Staging {
         for (_, path) in &self.parts {
             io::copy(&mut File::open(path)?, &mut file)?;
         }
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        file.into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()
     }
 }
 
@@ -242,13 +258,18 @@ impl Source for Preview {
 
 /// Removes the staging folders of builds that were killed.
 fn remove_abandoned(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(STAGING_PREFIX));
+        let process = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(STAGING_PREFIX));
         let is_staging = process.is_some_and(|process| process.parse::<u32>().is_ok())
             && entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_abandoned = || File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+        let is_abandoned =
+            || File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
         if is_staging && is_abandoned() {
             // A folder that stays costs space, not correctness.
             let _ = fs::remove_dir_all(entry.path());
@@ -258,22 +279,32 @@ fn remove_abandoned(parent: &Path) {
 
 /// Names in `out` that only files of a body have: 16 hexadecimal digits and [`EXTENSION`].
 fn body_files(out: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(out) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(out) else {
+        return Vec::new();
+    };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter(|name| is_body_file(name)).collect()
 }
 
 /// Whether a file name says that its content never changes.
 pub fn is_body_file(name: &str) -> bool {
-    let stem = name.strip_suffix(EXTENSION).and_then(|name| name.strip_suffix('.'));
+    let stem = name
+        .strip_suffix(EXTENSION)
+        .and_then(|name| name.strip_suffix('.'));
     stem.is_some_and(|stem| stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Files of the body that the root in `out` names, or none if there is no usable root.
 fn previous_files(out: &Path) -> Vec<String> {
-    let Ok(bytes) = fs::read(out.join(ROOT_FILE)) else { return Vec::new() };
-    let Ok(root) = Root::parse(&bytes) else { return Vec::new() };
-    (0..root.files.hashes.len()).filter_map(|part| root.files.name(part)).collect()
+    let Ok(bytes) = fs::read(out.join(ROOT_FILE)) else {
+        return Vec::new();
+    };
+    let Ok(root) = Root::parse(&bytes) else {
+        return Vec::new();
+    };
+    (0..root.files.hashes.len())
+        .filter_map(|part| root.files.name(part))
+        .collect()
 }
 
 impl Sink for Staging {
@@ -287,7 +318,12 @@ impl Sink for Staging {
                 None => {
                     let path = self.folder.join(format!("part-{}", self.parts.len()));
                     let file = BufWriter::with_capacity(1 << 20, at(&path, File::create(&path))?);
-                    self.current.insert(Part { path, file, hash: Xxh3::new(), len: 0 })
+                    self.current.insert(Part {
+                        path,
+                        file,
+                        hash: Xxh3::new(),
+                        len: 0,
+                    })
                 }
             };
             let take = (part_bytes - part.len).min(bytes.len() as u64) as usize;

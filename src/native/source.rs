@@ -45,14 +45,17 @@ impl Location {
                 .http_status_as_error(false)
                 .build();
             let base = format!("{}/", place.trim_end_matches('/'));
-            return Ok(Self::Http { base, agent: config.into() });
+            return Ok(Self::Http {
+                base,
+                agent: config.into(),
+            });
         }
         let path = Path::new(place);
         if path.is_file() {
             let bytes = std::fs::read(path).map_err(|error| problem(place, None, &error))?;
-            return Bundle::new(bytes).map(Self::Bundle).map_err(|error| {
-                SourceError::new(place, None, SourceProblem::NotABundle(error))
-            });
+            return Bundle::new(bytes)
+                .map(Self::Bundle)
+                .map_err(|error| SourceError::new(place, None, SourceProblem::NotABundle(error)));
         }
         if path.is_dir() || !path.exists() {
             return Ok(Self::Folder(path.to_path_buf()));
@@ -77,7 +80,11 @@ impl Source for Location {
             Self::Folder(folder) => {
                 let path = folder.join(file);
                 // The root is the first file read: its whole path says which index is meant.
-                let name = if file == ROOT_FILE { path.display().to_string() } else { file.into() };
+                let name = if file == ROOT_FILE {
+                    path.display().to_string()
+                } else {
+                    file.into()
+                };
                 read_path(&name, &path, range)
             }
             Self::Bundle(bundle) => bundle.read(file, range).await,
@@ -99,7 +106,9 @@ pub fn read_path(
 }
 
 fn read_file(path: &Path, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {
-    let Some(range) = range else { return std::fs::read(path) };
+    let Some(range) = range else {
+        return std::fs::read(path);
+    };
     let file = File::open(path)?;
     let left = file.metadata()?.len().saturating_sub(range.start);
     // A file that is cut short gives the bytes there are: the caller compares lengths.
@@ -138,7 +147,8 @@ fn read_http(
     };
     let mut bytes = Vec::new();
     let mut body = response.body_mut().as_reader().take(expected + 1);
-    body.read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    body.read_to_end(&mut bytes)
+        .map_err(|error| failed(error.to_string()))?;
     match range {
         Some(range) if status == 200 => {
             let got = (bytes.len() as u64).saturating_sub(range.start);

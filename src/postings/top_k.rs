@@ -57,7 +57,6 @@ pub struct KeywordHit {
     pub contributions: Vec<u32>,
 }
 
-
 /// The best hits, and all that there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopK {
@@ -138,7 +137,11 @@ pub fn top_k(
     }
     let mut hits = Vec::with_capacity(best.len());
     for Reverse((score, Reverse(chunk))) in best.into_sorted_vec() {
-        hits.push(KeywordHit { chunk, score, contributions: contributions(clauses, chunk)? });
+        hits.push(KeywordHit {
+            chunk,
+            score,
+            contributions: contributions(clauses, chunk)?,
+        });
     }
     Ok(TopK { hits, matches })
 }
@@ -151,7 +154,10 @@ pub fn top_k(
 /// # Cost: one block of every list.
 pub fn contributions(clauses: &[Clause<'_>], chunk: ChunkId) -> Result<Vec<u32>, FormatError> {
     let mut block = Block::default();
-    clauses.iter().map(|clause| contribution(clause, chunk, &mut block)).collect()
+    clauses
+        .iter()
+        .map(|clause| contribution(clause, chunk, &mut block))
+        .collect()
 }
 
 /// What `clause` contributes to the score of `chunk`.

@@ -12,8 +12,8 @@ use crate::index::VectorSections;
 use crate::store::Block;
 use crate::store::Wants;
 use crate::store::Wave;
-use crate::vector::Query;
 use crate::vector::Quantizer;
+use crate::vector::Query;
 use crate::vector::binary::BinaryCodes;
 use crate::vector::binary::BinaryRows;
 use crate::vector::int8;
@@ -73,10 +73,18 @@ impl Resident {
             None => Access::Scan(blocks),
             Some(graph) => {
                 let graph = Graph::parse(&wave.run(graph), chunks)?;
-                Access::Walk { rows: BinaryRows::new(&codes), graph }
+                Access::Walk {
+                    rows: BinaryRows::new(&codes),
+                    graph,
+                }
             }
         };
-        Ok(Self { quantizer, chunks, access, scratch: RefCell::default() })
+        Ok(Self {
+            quantizer,
+            chunks,
+            access,
+            scratch: RefCell::default(),
+        })
     }
 
     /// Parameters of the codes.
@@ -88,10 +96,12 @@ impl Resident {
     pub fn nearest(&self, query: &Query, allowed: Option<&Bitmap>, depth: usize) -> Vec<Candidate> {
         let words = allowed.map(Bitmap::words);
         match &self.access {
-            Access::Scan(blocks) => match BinaryCodes::parse(blocks, self.chunks, &self.quantizer) {
-                Ok(codes) => codes.scan(query, words, depth),
-                Err(_) => Vec::new(),
-            },
+            Access::Scan(blocks) => {
+                match BinaryCodes::parse(blocks, self.chunks, &self.quantizer) {
+                    Ok(codes) => codes.scan(query, words, depth),
+                    Err(_) => Vec::new(),
+                }
+            }
             Access::Walk { rows, graph } => match allowed {
                 Some(allowed) if allowed.count() < SCAN_BELOW => {
                     let mut best = TopK::new(depth);
@@ -111,7 +121,11 @@ impl Resident {
     }
 
     /// Scores of these chunks by their 1-bit codes.
-    pub fn estimates(&self, query: &Query, chunks: impl Iterator<Item = ChunkId>) -> Vec<Candidate> {
+    pub fn estimates(
+        &self,
+        query: &Query,
+        chunks: impl Iterator<Item = ChunkId>,
+    ) -> Vec<Candidate> {
         match &self.access {
             Access::Scan(_) => {
                 let mut wanted = Bitmap::new(self.chunks as u32);

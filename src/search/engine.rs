@@ -42,8 +42,8 @@ use crate::store::Wave;
 use crate::text::Analyzer;
 use crate::text::AnalyzerId;
 use crate::vector::Query;
-use alloc::string::String;
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::cmp::Ordering;
@@ -127,7 +127,14 @@ impl<S: Source> Engine<S> {
         let fields = root.columns.iter().map(|(name, _)| name.clone());
         let columns = RefCell::new(Columns::new(root.counts.documents, fields));
         let (layout, resident) = (RefCell::default(), RefCell::default());
-        Ok(Self { store, analyzer, directory, layout, resident, columns })
+        Ok(Self {
+            store,
+            analyzer,
+            directory,
+            layout,
+            resident,
+            columns,
+        })
     }
 
     /// The root of the index.
@@ -192,7 +199,9 @@ impl<S: Source> Engine<S> {
 
         // Passages and documents of the hits.
         let layout = self.layout()?;
-        let places = ranked.iter().map(|candidate| (candidate.chunk, candidate.document));
+        let places = ranked
+            .iter()
+            .map(|candidate| (candidate.chunk, candidate.document));
         let places: Vec<(ChunkId, DocumentId)> = places.collect();
         let wave = self.store.wave(&want_records(&layout, &places)).await?;
         let records = self.records(&layout, &places, &wave)?;
@@ -205,17 +214,18 @@ impl<S: Source> Engine<S> {
     ///
     /// # Errors
     /// [`SearchError::NoChunk`] and [`SearchError::Store`].
-    pub async fn passage(
-        &self,
-        chunk: ChunkId,
-    ) -> Result<(Passage, DocumentRecord), SearchError> {
+    pub async fn passage(&self, chunk: ChunkId) -> Result<(Passage, DocumentRecord), SearchError> {
         self.load_layout().await?;
         let layout = self.layout()?;
         let chunks = self.root().counts.chunks;
-        let document = layout.document_of(chunk).ok_or(SearchError::NoChunk { chunk, chunks })?;
+        let document = layout
+            .document_of(chunk)
+            .ok_or(SearchError::NoChunk { chunk, chunks })?;
         let places = [(chunk, document)];
         let wave = self.store.wave(&want_records(&layout, &places)).await?;
-        self.records(&layout, &places, &wave)?.pop().ok_or(SearchError::NoChunk { chunk, chunks })
+        self.records(&layout, &places, &wave)?
+            .pop()
+            .ok_or(SearchError::NoChunk { chunk, chunks })
     }
 
     fn prepare<'a>(
@@ -231,15 +241,20 @@ impl<S: Source> Engine<S> {
         let query = query.get(..end).unwrap_or(query);
         let has_vectors = options.mode != Mode::Keyword && self.root().vectors.is_some();
         let offline = has_vectors && row_dim_of(self.root()).is_some();
-        if options.mode == Mode::Vector
-            && !offline
-            && (!has_vectors || options.embedding.is_none())
+        if options.mode == Mode::Vector && !offline && (!has_vectors || options.embedding.is_none())
         {
             return Err(SearchError::NoVectors);
         }
         let lookup = Lookup::new(&self.analyzer.query_terms(query), options.prefix);
         let fields = self.fields(options)?;
-        Ok(Search { options, depth, has_vectors, offline, fields, lookup })
+        Ok(Search {
+            options,
+            depth,
+            has_vectors,
+            offline,
+            fields,
+            lookup,
+        })
     }
 
     fn first_wants(&self, search: &Search<'_>) -> Wants {
@@ -261,7 +276,9 @@ impl<S: Source> Engine<S> {
         entries: &Wave,
     ) -> Result<Option<(Rc<Resident>, Query)>, SearchError> {
         let resident = self.resident.borrow().clone();
-        let Some(resident) = resident.filter(|_| search.has_vectors) else { return Ok(None) };
+        let Some(resident) = resident.filter(|_| search.has_vectors) else {
+            return Ok(None);
+        };
         let quantizer = resident.quantizer();
         let query = match &search.options.embedding {
             Some(embedding) => Query::new(quantizer, embedding)?,
@@ -278,12 +295,10 @@ impl<S: Source> Engine<S> {
     }
 
     /// Finds candidates by words and by meaning and ranks them together.
-    fn rank_candidates(
-        &self,
-        search: &Search<'_>,
-        entries: &Wave,
-    ) -> Result<Ranking, SearchError> {
-        let Search { options, lookup, .. } = search;
+    fn rank_candidates(&self, search: &Search<'_>, entries: &Wave) -> Result<Ranking, SearchError> {
+        let Search {
+            options, lookup, ..
+        } = search;
         let root = self.root();
         let layout = self.layout()?;
         let allowed = match &options.filter {
@@ -315,7 +330,9 @@ impl<S: Source> Engine<S> {
 
         let mut candidates = unite(&layout, by_words.hits, &by_meaning);
         if let Some((resident, query)) = &dense {
-            let unknown = candidates.iter().filter(|candidate| candidate.parts.cosine.is_none());
+            let unknown = candidates
+                .iter()
+                .filter(|candidate| candidate.parts.cosine.is_none());
             let unknown: Vec<ChunkId> = unknown.map(|candidate| candidate.chunk).collect();
             for estimate in resident.estimates(query, unknown.into_iter()) {
                 if let Ok(at) = place_of(&candidates, estimate.id) {
@@ -334,7 +351,12 @@ impl<S: Source> Engine<S> {
         }
         rank(&mut candidates, mode, options.fusion);
         let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
-        Ok(Ranking { mode, query: dense.map(|(_, query)| query), matches, candidates })
+        Ok(Ranking {
+            mode,
+            query: dense.map(|(_, query)| query),
+            matches,
+            candidates,
+        })
     }
 
     /// The page of candidates asked for, and all of the result but its hits.
@@ -343,8 +365,18 @@ impl<S: Source> Engine<S> {
         search: &Search<'_>,
         ranking: Ranking,
     ) -> Result<(SearchResult, Vec<Candidate>, Best), SearchError> {
-        let Search { options, depth, lookup, .. } = search;
-        let Ranking { mode, mut matches, mut candidates, .. } = ranking;
+        let Search {
+            options,
+            depth,
+            lookup,
+            ..
+        } = search;
+        let Ranking {
+            mode,
+            mut matches,
+            mut candidates,
+            ..
+        } = ranking;
         for candidate in &candidates {
             matches.set(candidate.chunk);
         }
@@ -365,7 +397,18 @@ impl<S: Source> Engine<S> {
         let facets = self.facets(options, &documents)?;
         let (hits, stats) = (Vec::new(), ReadStats::default());
         let corrections = lookup.corrections();
-        Ok((SearchResult { mode, hits, total, facets, corrections, stats }, candidates, best))
+        Ok((
+            SearchResult {
+                mode,
+                hits,
+                total,
+                facets,
+                corrections,
+                stats,
+            },
+            candidates,
+            best,
+        ))
     }
 
     /// Fields whose columns the search needs and that are not loaded yet.
@@ -384,19 +427,27 @@ impl<S: Source> Engine<S> {
     }
 
     fn column(&self, field: &str) -> Option<Extent> {
-        self.root().columns.iter().find(|(name, _)| name == field).map(|&(_, extent)| extent)
+        self.root()
+            .columns
+            .iter()
+            .find(|(name, _)| name == field)
+            .map(|&(_, extent)| extent)
     }
 
     fn want_parts(&self, vectors: bool, fields: &[String], wants: &mut Wants) {
         if self.layout.borrow().is_none() {
             wants.block(self.root().layout);
         }
-        if vectors && self.resident.borrow().is_none()
+        if vectors
+            && self.resident.borrow().is_none()
             && let Some(sections) = &self.root().vectors
         {
             Resident::wants(sections, wants);
         }
-        fields.iter().filter_map(|field| self.column(field)).for_each(|extent| wants.block(extent));
+        fields
+            .iter()
+            .filter_map(|field| self.column(field))
+            .for_each(|extent| wants.block(extent));
     }
 
     fn load_parts(&self, vectors: bool, fields: &[String], wave: &Wave) -> Result<(), SearchError> {
@@ -407,7 +458,8 @@ impl<S: Source> Engine<S> {
                 .map_err(|bad| self.damaged(root.layout, bad))?;
             *self.layout.borrow_mut() = Some(Rc::new(layout));
         }
-        if vectors && self.resident.borrow().is_none()
+        if vectors
+            && self.resident.borrow().is_none()
             && let Some(sections) = &root.vectors
         {
             let resident = Resident::load(root, sections, wave)
@@ -418,8 +470,7 @@ impl<S: Source> Engine<S> {
             if let Some(extent) = self.column(field)
                 && let Some(block) = wave.get(extent)
             {
-                let bytes =
-                    inflate(block, "column").map_err(|bad| self.damaged(extent, bad))?;
+                let bytes = inflate(block, "column").map_err(|bad| self.damaged(extent, bad))?;
                 self.columns.borrow_mut().load(field, &bytes)?;
             }
         }
@@ -439,7 +490,12 @@ impl<S: Source> Engine<S> {
         self.layout.borrow().clone().ok_or_else(|| {
             let what = "layout";
             let problem = crate::bytes::Problem::Inconsistent;
-            let bad = crate::bytes::FormatError { what, field: "block", offset: 0, problem };
+            let bad = crate::bytes::FormatError {
+                what,
+                field: "block",
+                offset: 0,
+                problem,
+            };
             self.damaged(self.root().layout, bad).into()
         })
     }
@@ -449,7 +505,13 @@ impl<S: Source> Engine<S> {
     }
 
     fn damaged_entries(&self, error: crate::bytes::FormatError) -> StoreError {
-        self.damaged(Extent { offset: self.root().entries_offset, len: 0 }, error)
+        self.damaged(
+            Extent {
+                offset: self.root().entries_offset,
+                len: 0,
+            },
+            error,
+        )
     }
 
     fn facets(
@@ -460,7 +522,9 @@ impl<S: Source> Engine<S> {
         let columns = self.columns.borrow();
         let mut facets = Vec::with_capacity(options.facets.len());
         for field in &options.facets {
-            let counts = columns.column(field)?.facet_counts(documents.iter(), MAX_LIMIT);
+            let counts = columns
+                .column(field)?
+                .facet_counts(documents.iter(), MAX_LIMIT);
             facets.push((field.clone(), counts));
         }
         Ok(facets)
@@ -474,8 +538,10 @@ impl<S: Source> Engine<S> {
         best: &Best,
     ) -> Vec<Hit> {
         let weighted = search.lookup.weighted_terms();
-        let terms: Vec<(&str, f32)> =
-            weighted.iter().map(|(term, weight)| (term.as_str(), *weight)).collect();
+        let terms: Vec<(&str, f32)> = weighted
+            .iter()
+            .map(|(term, weight)| (term.as_str(), *weight))
+            .collect();
         let mut hits = Vec::with_capacity(ranked.len());
         for (candidate, (passage, document)) in ranked.into_iter().zip(records) {
             let explain = search.options.explain;
@@ -509,7 +575,9 @@ impl<S: Source> Engine<S> {
             out.push_str(ELLIPSIS);
         }
         let marks = window.highlights.into_iter();
-        let marks = marks.map(|mark| mark.start - start + shift..mark.end - start + shift).collect();
+        let marks = marks
+            .map(|mark| mark.start - start + shift..mark.end - start + shift)
+            .collect();
         Excerpt { text: out, marks }
     }
 
@@ -523,9 +591,10 @@ impl<S: Source> Engine<S> {
         let mut inflated: Vec<(Extent, Vec<u8>)> = Vec::new();
         let mut records = Vec::with_capacity(places.len());
         for &(chunk, document) in places {
-            let (Some(passage), Some(document)) =
-                (layout.passages.locate(chunk), layout.documents.locate(document))
-            else {
+            let (Some(passage), Some(document)) = (
+                layout.passages.locate(chunk),
+                layout.documents.locate(document),
+            ) else {
                 continue;
             };
             let mut raw = |extent: Extent, what| {
@@ -540,7 +609,8 @@ impl<S: Source> Engine<S> {
                 };
                 Ok::<_, StoreError>(at)
             };
-            let (passages, documents) = (raw(passage.0, "passages")?, raw(document.0, "documents")?);
+            let (passages, documents) =
+                (raw(passage.0, "passages")?, raw(document.0, "documents")?);
             records.push((
                 Passage::find(&inflated[passages].1, passage.1)
                     .map_err(|bad| self.damaged(passage.0, bad))?,
@@ -558,14 +628,19 @@ impl Ranking {
         let rows = &root.vectors.as_ref().filter(|_| self.query.is_some())?.rows;
         self.candidates.truncate(RESCORED.max(2 * depth));
         let mut wants = Wants::new();
-        let extents = self.candidates.iter().filter_map(|near| rows.extent(u64::from(near.chunk)));
+        let extents = self
+            .candidates
+            .iter()
+            .filter_map(|near| rows.extent(u64::from(near.chunk)));
         extents.for_each(|extent| wants.block(extent));
         Some(wants)
     }
 
     /// Ranks by the codes that [`Ranking::want_rows`] wanted.
     fn rescore(&mut self, root: &Root, wave: &Wave, fusion: Fusion) {
-        let (Some(query), Some(vectors)) = (&self.query, &root.vectors) else { return };
+        let (Some(query), Some(vectors)) = (&self.query, &root.vectors) else {
+            return;
+        };
         for candidate in &mut self.candidates {
             let extent = vectors.rows.extent(u64::from(candidate.chunk));
             if let Some(row) = extent.and_then(|extent| wave.get(extent)) {
@@ -585,7 +660,12 @@ fn unite(
 ) -> Vec<Candidate> {
     let new = |chunk: ChunkId| {
         let document = layout.document_of(chunk).unwrap_or(0);
-        Candidate { chunk, document, weight: layout.weight(document), ..Candidate::default() }
+        Candidate {
+            chunk,
+            document,
+            weight: layout.weight(document),
+            ..Candidate::default()
+        }
     };
     let mut candidates: Vec<Candidate> = Vec::with_capacity(by_words.len() + by_meaning.len());
     for (rank, hit) in by_words.into_iter().enumerate() {
@@ -619,22 +699,36 @@ fn place_of(candidates: &[Candidate], chunk: ChunkId) -> Result<usize, usize> {
 fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)]) -> Wants {
     let mut wants = Wants::new();
     for &(chunk, document) in places {
-        let tables = [layout.passages.locate(chunk), layout.documents.locate(document)];
-        tables.into_iter().flatten().for_each(|(extent, _)| wants.block(extent));
+        let tables = [
+            layout.passages.locate(chunk),
+            layout.documents.locate(document),
+        ];
+        tables
+            .into_iter()
+            .flatten()
+            .for_each(|(extent, _)| wants.block(extent));
     }
     wants
 }
 
 /// Bytes that term rows take at the head of every entry.
 pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
-    root.vectors.as_ref().filter(|vectors| vectors.term_rows).map(|vectors| vectors.dim as usize)
+    root.vectors
+        .as_ref()
+        .filter(|vectors| vectors.term_rows)
+        .map(|vectors| vectors.dim as usize)
 }
 
 fn best_of(candidates: &[Candidate]) -> Best {
-    let mut best = Best { keyword: 0, cosine: f32::NEG_INFINITY };
+    let mut best = Best {
+        keyword: 0,
+        cosine: f32::NEG_INFINITY,
+    };
     for candidate in candidates {
         best.keyword = best.keyword.max(candidate.parts.keyword);
-        best.cosine = best.cosine.max(candidate.parts.cosine.unwrap_or(f32::NEG_INFINITY));
+        best.cosine = best
+            .cosine
+            .max(candidate.parts.cosine.unwrap_or(f32::NEG_INFINITY));
     }
     best
 }
@@ -664,7 +758,9 @@ fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion) {
         };
         candidate.score = score * candidate.weight;
     }
-    sort_by(candidates, |a, b| b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk)));
+    sort_by(candidates, |a, b| {
+        b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk))
+    });
 }
 
 fn documents_of(chunks: &Bitmap, layout: &Layout) -> Bitmap {
@@ -677,13 +773,15 @@ fn documents_of(chunks: &Bitmap, layout: &Layout) -> Bitmap {
 
 fn explain_hit(candidate: &Candidate, best: &Best, lookup: &Lookup) -> Explain {
     let parts = &candidate.parts;
-    let keyword = (parts.keyword > 0)
-        .then(|| (parts.keyword / WEIGHT_ONE, parts.keyword_normalised(best)));
+    let keyword =
+        (parts.keyword > 0).then(|| (parts.keyword / WEIGHT_ONE, parts.keyword_normalised(best)));
     Explain {
         keyword,
         keyword_rank: parts.keyword_rank,
         terms: lookup.explain(&candidate.contributions),
-        vector: parts.cosine.map(|cosine| (cosine, parts.vector_normalised(best))),
+        vector: parts
+            .cosine
+            .map(|cosine| (cosine, parts.vector_normalised(best))),
         vector_rank: parts.vector_rank,
         rescored: candidate.rescored,
         weight: candidate.weight,

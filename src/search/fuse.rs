@@ -19,7 +19,9 @@ pub enum Fusion {
 
 impl Default for Fusion {
     fn default() -> Self {
-        Self::Convex { alpha: DEFAULT_ALPHA }
+        Self::Convex {
+            alpha: DEFAULT_ALPHA,
+        }
     }
 }
 
@@ -54,7 +56,11 @@ pub struct Best {
 impl Parts {
     /// Keyword score from 0 to 1.
     pub fn keyword_normalised(&self, best: &Best) -> f32 {
-        if best.keyword == 0 { 0.0 } else { self.keyword as f32 / best.keyword as f32 }
+        if best.keyword == 0 {
+            0.0
+        } else {
+            self.keyword as f32 / best.keyword as f32
+        }
     }
 
     /// Cosine mapped to 0 to 1; 0 where it is not known.

@@ -19,8 +19,8 @@ use crate::postings::Clause;
 use crate::postings::PostingList;
 use crate::postings::WEIGHT_ONE;
 use crate::postings::WeightedList;
-use crate::postings::dictionary::Directory;
 use crate::postings::dictionary::DictionaryBlock;
+use crate::postings::dictionary::Directory;
 use crate::postings::dictionary::Entry;
 use crate::postings::dictionary::TermInfo;
 use crate::postings::dictionary::edits_allowed;
@@ -101,7 +101,10 @@ impl Lookup {
             substitutes: Vec::new(),
             corrected: false,
         });
-        Self { words: words.collect(), blocks: Vec::new() }
+        Self {
+            words: words.collect(),
+            blocks: Vec::new(),
+        }
     }
 
     /// Wants the blocks that hold the words and their completions.
@@ -114,7 +117,9 @@ impl Lookup {
                 .iter()
                 .flat_map(|prefix| directory.blocks_of_prefix(prefix, COMPLETION_BLOCKS));
             for block in exact.chain(completions) {
-                block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
+                block_extent(root, directory, block)
+                    .into_iter()
+                    .for_each(|at| wants.block(at));
             }
         }
         wants
@@ -128,14 +133,20 @@ impl Lookup {
         self.parse_blocks(root, directory, wave)?;
         for word in &mut self.words {
             if let Some(entry) = lookup(directory, &self.blocks, &word.term) {
-                word.alternatives.push(alternative(root, &entry, WEIGHT_ONE));
+                word.alternatives
+                    .push(alternative(root, &entry, WEIGHT_ONE));
             }
-            let completion_weight =
-                if word.alternatives.is_empty() { WEIGHT_ONE } else { COMPLETION_WEIGHT };
+            let completion_weight = if word.alternatives.is_empty() {
+                WEIGHT_ONE
+            } else {
+                COMPLETION_WEIGHT
+            };
             let mut completions: Vec<Alternative> = Vec::new();
             for prefix in &word.prefixes {
                 for at in directory.blocks_of_prefix(prefix, COMPLETION_BLOCKS) {
-                    let Some(block) = block_at(&self.blocks, at) else { continue };
+                    let Some(block) = block_at(&self.blocks, at) else {
+                        continue;
+                    };
                     for entry in block.complete(prefix, COMPLETIONS) {
                         completions.push(alternative(root, &entry, completion_weight));
                     }
@@ -158,7 +169,9 @@ impl Lookup {
             let wants = wants.get_or_insert_with(Wants::new);
             let general = directory.block_of(&word_key(&word.term));
             for block in word.similar_blocks(directory).into_iter().chain(general) {
-                block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
+                block_extent(root, directory, block)
+                    .into_iter()
+                    .for_each(|at| wants.block(at));
             }
         }
         wants
@@ -185,7 +198,9 @@ impl Lookup {
             let mut found: Vec<Alternative> = Vec::new();
             let mut fewest = u32::MAX;
             for at in word.similar_blocks(directory) {
-                let Some(block) = block_at(blocks, at) else { continue };
+                let Some(block) = block_at(blocks, at) else {
+                    continue;
+                };
                 // Stems and words as typed: an ending may hide either from the other.
                 for form in [&word.term, &word.folded] {
                     for similar in block.similar(form, edits_allowed, 1) {
@@ -205,7 +220,9 @@ impl Lookup {
             }
             // Of equally near words, the one that begins alike is meant: few mistype the beginning.
             let alike = |found: &Alternative| shared_prefix(&found.term, &word.folded);
-            sort_by(&mut found, |a, b| alike(b).cmp(&alike(a)).then(by_frequency(a, b)));
+            sort_by(&mut found, |a, b| {
+                alike(b).cmp(&alike(a)).then(by_frequency(a, b))
+            });
             found.dedup_by(|a, b| a.term == b.term);
             found.truncate(CORRECTIONS);
             found.iter_mut().skip(1).for_each(|other| other.weight /= 2);
@@ -221,8 +238,13 @@ impl Lookup {
         let mut wants = None;
         for word in self.words.iter().filter(|word| word.is_unknown()) {
             let wants = wants.get_or_insert_with(Wants::new);
-            for block in piece_keys(&word.folded).iter().filter_map(|key| directory.block_of(key)) {
-                block_extent(root, directory, block).into_iter().for_each(|at| wants.block(at));
+            for block in piece_keys(&word.folded)
+                .iter()
+                .filter_map(|key| directory.block_of(key))
+            {
+                block_extent(root, directory, block)
+                    .into_iter()
+                    .for_each(|at| wants.block(at));
             }
         }
         wants
@@ -242,10 +264,13 @@ impl Lookup {
         let blocks = &self.blocks;
         for word in self.words.iter_mut().filter(|word| word.is_unknown()) {
             let mut exists = |key: &str| lookup(directory, blocks, key).is_some();
-            let Some(pieces) = piece::decompose(&word.folded, &mut exists) else { continue };
+            let Some(pieces) = piece::decompose(&word.folded, &mut exists) else {
+                continue;
+            };
             for key in &pieces.keys {
                 if let Some(entry) = lookup(directory, blocks, key) {
-                    word.substitutes.push((entry_extent(root, &entry), pieces.weight));
+                    word.substitutes
+                        .push((entry_extent(root, &entry), pieces.weight));
                 }
             }
         }
@@ -278,15 +303,21 @@ impl Lookup {
 
     /// Words that stand for something in the index, in the order of the query.
     fn known(&self) -> impl Iterator<Item = &Word> {
-        self.words.iter().filter(|word| !word.alternatives.is_empty())
+        self.words
+            .iter()
+            .filter(|word| !word.alternatives.is_empty())
     }
 
     /// Wants the entries: posting lists and term rows.
     pub fn want_entries(&self) -> Wants {
         let mut wants = Wants::new();
         for word in &self.words {
-            word.alternatives.iter().for_each(|entry| wants.block(entry.extent));
-            word.substitutes.iter().for_each(|&(extent, _)| wants.block(extent));
+            word.alternatives
+                .iter()
+                .for_each(|entry| wants.block(entry.extent));
+            word.substitutes
+                .iter()
+                .for_each(|&(extent, _)| wants.block(extent));
         }
         wants
     }
@@ -304,10 +335,19 @@ impl Lookup {
         let mut clauses = Vec::new();
         for word in self.known() {
             let mut clause = Clause::default();
-            for Alternative { info, extent, weight, .. } in &word.alternatives {
+            for Alternative {
+                info,
+                extent,
+                weight,
+                ..
+            } in &word.alternatives
+            {
                 let list = entry(entries, *extent)?.get(skip..).unwrap_or(&[]);
                 let list = PostingList::parse(list, info.df).map_err(|error| (*extent, error))?;
-                clause.alternatives.push(WeightedList { list, weight: weight * word.count });
+                clause.alternatives.push(WeightedList {
+                    list,
+                    weight: weight * word.count,
+                });
             }
             clauses.push(clause);
         }
@@ -330,8 +370,15 @@ impl Lookup {
         for word in &self.words {
             // The fit weighs a repeated term by the root of its count, so the query does too.
             let weight = libm::sqrtf(word.count as f32);
-            let exact = word.alternatives.first().is_some_and(|first| first.term == word.term);
-            let used = if exact || word.corrected { 1 } else { word.alternatives.len() };
+            let exact = word
+                .alternatives
+                .first()
+                .is_some_and(|first| first.term == word.term);
+            let used = if exact || word.corrected {
+                1
+            } else {
+                word.alternatives.len()
+            };
             for Alternative { extent, .. } in &word.alternatives[..used] {
                 add(*extent, weight / used as f32)?;
             }
@@ -359,7 +406,10 @@ impl Lookup {
         corrected
             .filter_map(|word| {
                 let to = word.alternatives.first()?.term.clone();
-                Some(Correction { from: word.folded.clone(), to })
+                Some(Correction {
+                    from: word.folded.clone(),
+                    to,
+                })
             })
             .collect()
     }
@@ -370,7 +420,10 @@ impl Lookup {
             .zip(contributions)
             .filter(|&(_, &contribution)| contribution > 0)
             .map(|(word, &contribution)| {
-                let name = word.alternatives.first().map_or("", |first| first.term.as_str());
+                let name = word
+                    .alternatives
+                    .first()
+                    .map_or("", |first| first.term.as_str());
                 (String::from(name), contribution / WEIGHT_ONE)
             })
             .collect()
@@ -397,12 +450,20 @@ fn shared_prefix(a: &str, b: &str) -> usize {
 
 fn alternative(root: &Root, entry: &Entry<'_>, weight: u32) -> Alternative {
     let extent = entry_extent(root, entry);
-    Alternative { term: String::from(entry.term), info: entry.info, extent, weight }
+    Alternative {
+        term: String::from(entry.term),
+        info: entry.info,
+        extent,
+        weight,
+    }
 }
 
 fn entry_extent(root: &Root, entry: &Entry<'_>) -> Extent {
     let offset = root.entries_offset.saturating_add(entry.postings.start);
-    Extent { offset, len: entry.info.entry_len }
+    Extent {
+        offset,
+        len: entry.info.entry_len,
+    }
 }
 
 /// The dictionary entry of `key`, if its block is at hand and has it.
@@ -415,7 +476,10 @@ fn lookup<'b>(
 }
 
 fn block_at(blocks: &[(usize, DictionaryBlock)], at: usize) -> Option<&DictionaryBlock> {
-    blocks.iter().find(|(number, _)| *number == at).map(|(_, block)| block)
+    blocks
+        .iter()
+        .find(|(number, _)| *number == at)
+        .map(|(_, block)| block)
 }
 
 /// Most frequent first, ties by term.
@@ -432,5 +496,7 @@ pub fn block_extent(root: &Root, directory: &Directory, block: usize) -> Option<
 }
 
 fn entry(wave: &Wave, extent: Extent) -> Result<&[u8], Damaged> {
-    wave.require(extent).map(|block| &**block).map_err(|error| (extent, error))
+    wave.require(extent)
+        .map(|block| &**block)
+        .map_err(|error| (extent, error))
 }

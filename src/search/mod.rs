@@ -240,7 +240,10 @@ impl fmt::Display for SearchError {
                  the program or rebuild the index"
             ),
             Self::Limit { got } => {
-                write!(f, "limit and offset ask for {got} hits; 1 to {MAX_LIMIT} are possible")
+                write!(
+                    f,
+                    "limit and offset ask for {got} hits; 1 to {MAX_LIMIT} are possible"
+                )
             }
             Self::NoChunk { chunk, chunks } => {
                 write!(f, "there is no chunk {chunk}; the index has {chunks}")

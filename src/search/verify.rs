@@ -108,9 +108,10 @@ impl<S: Source> Engine<S> {
         let row_dim = row_dim_of(root);
         let mut terms = 0u64;
         for at in 0..self.directory().len() {
-            let (Some(extent), Some(place)) =
-                (block_extent(root, self.directory(), at), self.directory().get(at))
-            else {
+            let (Some(extent), Some(place)) = (
+                block_extent(root, self.directory(), at),
+                self.directory().get(at),
+            ) else {
                 continue;
             };
             let mut wants = Wants::new();
@@ -127,7 +128,13 @@ impl<S: Source> Engine<S> {
                 .iter()
                 .map(|entry| {
                     let offset = root.entries_offset.saturating_add(entry.postings.start);
-                    (Extent { offset, len: entry.info.entry_len }, entry.info.df)
+                    (
+                        Extent {
+                            offset,
+                            len: entry.info.entry_len,
+                        },
+                        entry.info.df,
+                    )
                 })
                 .collect();
             for batch in entries.chunks(BATCH) {
@@ -154,7 +161,9 @@ impl<S: Source> Engine<S> {
 
     async fn verify_vectors(&self, done: &mut Verified) -> Result<(), SearchError> {
         let root = self.root();
-        let Some(sections) = &root.vectors else { return Ok(()) };
+        let Some(sections) = &root.vectors else {
+            return Ok(());
+        };
         let mut wants = Wants::new();
         Resident::wants(sections, &mut wants);
         let wave = self.store().wave(&wants).await?;

@@ -20,7 +20,12 @@ pub struct Cache {
 impl Cache {
     /// A cache of at most `capacity` bytes of payload.
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, used: 0, young: BTreeMap::new(), old: BTreeMap::new() }
+        Self {
+            capacity,
+            used: 0,
+            young: BTreeMap::new(),
+            old: BTreeMap::new(),
+        }
     }
 
     /// The payload of a block, if it is kept.

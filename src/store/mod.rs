@@ -97,7 +97,11 @@ impl fmt::Display for StoreError {
         match self {
             Self::Source(error) => error.fmt(f),
             Self::Root(error) => error.fmt(f),
-            Self::Format { file, offset, error } => write!(
+            Self::Format {
+                file,
+                offset,
+                error,
+            } => write!(
                 f,
                 "{file}: block at {offset}: {error}; fetch the file again or rebuild the index"
             ),
@@ -219,7 +223,12 @@ impl<S: Source> Store<S> {
             return Err(RootError::NotAnIndex.into());
         }
         let root = Root::parse(&bytes)?;
-        let stats = ReadStats { waves: 1, requests: 1, bytes: bytes.len() as u64, cached: 0 };
+        let stats = ReadStats {
+            waves: 1,
+            requests: 1,
+            bytes: bytes.len() as u64,
+            cached: 0,
+        };
         Ok(Self {
             source,
             root,
@@ -251,7 +260,8 @@ impl<S: Source> Store<S> {
         let (mut wave, reads) = self.plan(wants)?;
         if !reads.is_empty() {
             let pieces = reads.iter().flat_map(|read| &read.pieces);
-            let bytes = join(pieces.map(|piece| self.source.read(&piece.file, piece.range.clone())));
+            let bytes =
+                join(pieces.map(|piece| self.source.read(&piece.file, piece.range.clone())));
             self.receive(&reads, bytes.await?, &mut wave)?;
             let mut cache = self.cache.borrow_mut();
             for &extent in &wants.blocks {
@@ -281,9 +291,17 @@ impl<S: Source> Store<S> {
             let end = extent.offset.checked_add(u64::from(extent.len));
             if extent.len == 0 || end.is_none_or(|end| end > self.root.body_len) {
                 let max = self.root.body_len;
-                let problem = Problem::OutOfRange { got: extent.offset, max };
+                let problem = Problem::OutOfRange {
+                    got: extent.offset,
+                    max,
+                };
                 let what = self.root.section(extent.offset);
-                let error = FormatError { what, field: "extent", offset: 0, problem };
+                let error = FormatError {
+                    what,
+                    field: "extent",
+                    offset: 0,
+                    problem,
+                };
                 return Err(self.damaged(extent, error));
             }
         }
@@ -291,7 +309,10 @@ impl<S: Source> Store<S> {
         let mut stats = self.stats.borrow_mut();
         stats.cached += wave.blocks.len() as u32;
         stats.waves += u32::from(!reads.is_empty());
-        stats.requests += reads.iter().map(|read| read.pieces.len() as u32).sum::<u32>();
+        stats.requests += reads
+            .iter()
+            .map(|read| read.pieces.len() as u32)
+            .sum::<u32>();
         Ok((wave, reads))
     }
 
@@ -307,8 +328,10 @@ impl<S: Source> Store<S> {
             let mut bytes = Vec::with_capacity((read.range.end - read.range.start) as usize);
             for (piece, brought) in read.pieces.iter().zip(&mut pieces) {
                 let got = brought.len() as u64;
-                let expected =
-                    piece.range.as_ref().map_or(piece.file_len, |range| range.end - range.start);
+                let expected = piece
+                    .range
+                    .as_ref()
+                    .map_or(piece.file_len, |range| range.end - range.start);
                 if got != expected {
                     let problem = SourceProblem::WrongLength { expected, got };
                     return Err(SourceError::new(&piece.file, piece.range.clone(), problem).into());
@@ -335,7 +358,11 @@ impl<S: Source> Store<S> {
     pub fn damaged(&self, extent: Extent, error: FormatError) -> StoreError {
         let part = (extent.offset / self.root.files.part_bytes) as usize;
         let file = self.root.files.name(part).unwrap_or_default();
-        StoreError::Format { file, offset: extent.offset, error }
+        StoreError::Format {
+            file,
+            offset: extent.offset,
+            error,
+        }
     }
 }
 
@@ -360,5 +387,8 @@ where
         all
     })
     .await?;
-    Ok(reads.iter_mut().filter_map(|read| read.as_mut().take_output()).collect())
+    Ok(reads
+        .iter_mut()
+        .filter_map(|read| read.as_mut().take_output())
+        .collect())
 }

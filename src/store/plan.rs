@@ -54,7 +54,11 @@ pub fn plan(root: &Root, mut extents: Vec<Extent>) -> Vec<Read> {
             }
             _ => {
                 let extents = alloc::vec![extent];
-                reads.push(Read { range, extents, pieces: Vec::new() });
+                reads.push(Read {
+                    range,
+                    extents,
+                    pieces: Vec::new(),
+                });
             }
         }
     }
@@ -88,10 +92,22 @@ fn pieces(root: &Root, range: &Range<u64>) -> Vec<Piece> {
         let file_len = whole.end - whole.start;
         pieces.push(if files.ranged {
             let take = inside.end - inside.start;
-            Piece { file, file_len, range: Some(inside), skip: 0, take }
+            Piece {
+                file,
+                file_len,
+                range: Some(inside),
+                skip: 0,
+                take,
+            }
         } else {
             let (skip, take) = (inside.start, inside.end - inside.start);
-            Piece { file, file_len, range: None, skip, take }
+            Piece {
+                file,
+                file_len,
+                range: None,
+                skip,
+                take,
+            }
         });
         at = end;
     }

@@ -47,7 +47,11 @@ pub struct SourceError {
 impl SourceError {
     /// An error about a read of `file`.
     pub fn new(file: &str, range: Option<Range<u64>>, problem: SourceProblem) -> Self {
-        Self { file: file.to_string(), range, problem }
+        Self {
+            file: file.to_string(),
+            range,
+            problem,
+        }
     }
 }
 
@@ -106,10 +110,16 @@ impl fmt::Display for SourceError {
                 f.write_str("; build with --layout split for such hosts")
             }
             SourceProblem::WrongLength { expected, got } => {
-                write!(f, ": {got} bytes came instead of {expected}; the file is cut or of another build")
+                write!(
+                    f,
+                    ": {got} bytes came instead of {expected}; the file is cut or of another build"
+                )
             }
             SourceProblem::NotABundle(error) => {
-                write!(f, ": not an index: {error}; give a folder with an index or a bundle")
+                write!(
+                    f,
+                    ": not an index: {error}; give a folder with an index or a bundle"
+                )
             }
             SourceProblem::Empty => f.write_str(": nothing came"),
             SourceProblem::Aborted => f.write_str(": aborted"),
@@ -148,10 +158,15 @@ impl Source for Memory {
 }
 
 fn slice(file: &str, bytes: &[u8], range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
-    let Some(range) = range else { return Ok(bytes.to_vec()) };
+    let Some(range) = range else {
+        return Ok(bytes.to_vec());
+    };
     let start = usize::try_from(range.start).ok();
     let end = usize::try_from(range.end).ok();
-    match start.zip(end).and_then(|(start, end)| bytes.get(start..end)) {
+    match start
+        .zip(end)
+        .and_then(|(start, end)| bytes.get(start..end))
+    {
         Some(slice) => Ok(slice.to_vec()),
         None => {
             let expected = range.end.saturating_sub(range.start);
@@ -197,7 +212,10 @@ impl<B: AsRef<[u8]>> Bundle<B> {
         let root_len = reader.u64("root length")?;
         let left = reader.left() as u64;
         if root_len > left {
-            let problem = crate::bytes::Problem::Truncated { need: root_len, left };
+            let problem = crate::bytes::Problem::Truncated {
+                need: root_len,
+                left,
+            };
             return Err(reader.error("root", problem));
         }
         let body = reader.offset() + root_len as usize;

@@ -149,7 +149,9 @@ fn widen(text: &str, core: Range<usize>, all: Range<usize>, max_chars: usize) ->
     let spare = max_chars.saturating_sub(chars_between(text, core.start, core.end));
     let before = text.get(all.start..core.start).unwrap_or_default();
     // At most a third of the room goes before the first match, more only where the text ends soon.
-    let after = text.get(core.end..all.end).map_or(0, |rest| rest.chars().take(spare).count());
+    let after = text
+        .get(core.end..all.end)
+        .map_or(0, |rest| rest.chars().take(spare).count());
     let lead = (max_chars / LEAD_SHARE).min(spare).max(spare - after);
     let earliest = before
         .char_indices()

@@ -50,7 +50,11 @@ pub(super) fn for_each_part(name: &str, mut part: impl FnMut(Range<usize>)) {
         if let Some((last_at, last)) = before {
             let cut = match (last, now) {
                 (Kind::Lower, Kind::Upper) => at,
-                (Kind::Upper, Kind::Lower) if start < last_at && !is_plural(name.get(at..).unwrap_or_default()) => last_at,
+                (Kind::Upper, Kind::Lower)
+                    if start < last_at && !is_plural(name.get(at..).unwrap_or_default()) =>
+                {
+                    last_at
+                }
                 (Kind::Digit, Kind::Upper | Kind::Lower)
                 | (Kind::Upper | Kind::Lower, Kind::Digit) => at,
                 _ => start,

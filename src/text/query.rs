@@ -58,7 +58,9 @@ impl QueryTerms {
                 .iter()
                 .position(|term| term.span == *span && term.kind != TokenKind::Whole)
         });
-        let prefixes = last_token.map_or_else(Vec::new, |span| prefixes_of(query.get(span).unwrap_or_default()));
+        let prefixes = last_token.map_or_else(Vec::new, |span| {
+            prefixes_of(query.get(span).unwrap_or_default())
+        });
         Self {
             terms,
             prefixes,
@@ -88,7 +90,10 @@ fn collect(analyzer: Analyzer, query: &str, stop_words: StopWords) -> Vec<QueryT
         let mut folded = String::new();
         match token.kind {
             TokenKind::Whole => folded.push_str(token.term),
-            TokenKind::Word | TokenKind::Part => fold_word(query.get(token.span.clone()).unwrap_or_default(), &mut folded),
+            TokenKind::Word | TokenKind::Part => fold_word(
+                query.get(token.span.clone()).unwrap_or_default(),
+                &mut folded,
+            ),
         }
         terms.push(QueryTerm {
             term: String::from(token.term),

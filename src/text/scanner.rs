@@ -258,7 +258,10 @@ impl<'t, 's> Scanner<'t, 's> {
         let name = self.text.get(segment.name.clone()).unwrap_or_default();
         let stands_free = match self.char_before(mark_at) {
             None => true,
-            Some(c) => c.is_ascii_whitespace() || matches!(c, '(' | '[' | '{' | '`' | '\'' | '"' | '=' | ',' | '|'),
+            Some(c) => {
+                c.is_ascii_whitespace()
+                    || matches!(c, '(' | '[' | '{' | '`' | '\'' | '"' | '=' | ',' | '|')
+            }
         };
         if !(opens && stands_free && name.starts_with(|c: char| c.is_ascii_alphabetic())) {
             return;
@@ -278,7 +281,10 @@ impl<'t, 's> Scanner<'t, 's> {
         for segment in segments {
             self.term
                 .push_str(self.text.get(end..segment.name.start).unwrap_or_default());
-            fold_joined(self.text.get(segment.name.clone()).unwrap_or_default(), &mut self.term);
+            fold_joined(
+                self.text.get(segment.name.clone()).unwrap_or_default(),
+                &mut self.term,
+            );
             self.term.push_str(
                 self.text
                     .get(segment.name.end..segment.end)
@@ -294,7 +300,10 @@ impl<'t, 's> Scanner<'t, 's> {
     /// A segment: whole, if it has parts, and each part. `kind` is that of a segment of one part.
     fn segment(&mut self, segment: &Segment, kind: TokenKind) {
         let name = self.text.get(segment.name.clone()).unwrap_or_default();
-        let symbols = self.text.get(segment.name.end..segment.end).unwrap_or_default();
+        let symbols = self
+            .text
+            .get(segment.name.end..segment.end)
+            .unwrap_or_default();
         let mut parts = core::mem::take(&mut self.parts);
         parts.clear();
         identifiers::for_each_part(name, |part| parts.push(part));

@@ -198,7 +198,12 @@ impl<'a> Rules<'a> {
 
     fn step_1b(&mut self) {
         if let Some(start) = self.suffix("eedly").or_else(|| self.suffix("eed")) {
-            if start >= self.r1 && self.word.get(..start).is_none_or(|stem| !KEEP_EED.contains(&stem)) {
+            if start >= self.r1
+                && self
+                    .word
+                    .get(..start)
+                    .is_none_or(|stem| !KEEP_EED.contains(&stem))
+            {
                 self.replace(start, "ee");
             }
             return;
@@ -215,7 +220,11 @@ impl<'a> Rules<'a> {
                 self.replace(1, "ie");
                 return;
             }
-            if self.word.get(..start).is_some_and(|stem| KEEP_ING.contains(&stem)) {
+            if self
+                .word
+                .get(..start)
+                .is_some_and(|stem| KEEP_ING.contains(&stem))
+            {
                 return;
             }
         }

@@ -43,7 +43,9 @@ impl Members<'_> {
         wanted: &str,
         read: impl Fn(&JsValue) -> Option<T>,
     ) -> Result<Option<T>, JsValue> {
-        let Some(value) = self.get(name)? else { return Ok(None) };
+        let Some(value) = self.get(name)? else {
+            return Ok(None);
+        };
         match read(&value) {
             Some(understood) => Ok(Some(understood)),
             None => Err(refusal(name, &value, wanted)),
@@ -52,9 +54,13 @@ impl Members<'_> {
 
     /// The member as one of some names, of which the first is the default.
     fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T, JsValue> {
-        let Some(value) = self.get(name)? else { return Ok(choices[0].1) };
+        let Some(value) = self.get(name)? else {
+            return Ok(choices[0].1);
+        };
         let given = value.as_string();
-        let found = choices.iter().find(|(choice, _)| given.as_deref() == Some(*choice));
+        let found = choices
+            .iter()
+            .find(|(choice, _)| given.as_deref() == Some(*choice));
         found.map(|&(_, meaning)| meaning).ok_or_else(|| {
             let known: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
             refusal(name, &value, &format!("one of {}", known.join(", ")))
@@ -68,7 +74,9 @@ impl Members<'_> {
     }
 
     fn flag(&self, name: &str) -> Result<bool, JsValue> {
-        Ok(self.read(name, "true or false", JsValue::as_bool)?.unwrap_or(false))
+        Ok(self
+            .read(name, "true or false", JsValue::as_bool)?
+            .unwrap_or(false))
     }
 }
 
@@ -84,15 +92,27 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
         return Ok(options);
     }
     let given = Members(value);
-    let modes = [("hybrid", Mode::Hybrid), ("keyword", Mode::Keyword), ("vector", Mode::Vector)];
+    let modes = [
+        ("hybrid", Mode::Hybrid),
+        ("keyword", Mode::Keyword),
+        ("vector", Mode::Vector),
+    ];
     options.mode = given.choice("mode", &modes)?;
     let groups = [("document", Group::Document), ("chunk", Group::Chunk)];
     options.group = given.choice("group", &groups)?;
     let alpha = given.read("alpha", "from 0 to 1", |value| {
-        value.as_f64().map(|alpha| alpha as f32).filter(|alpha| (0.0..=1.0).contains(alpha))
+        value
+            .as_f64()
+            .map(|alpha| alpha as f32)
+            .filter(|alpha| (0.0..=1.0).contains(alpha))
     })?;
-    let convex = Fusion::Convex { alpha: alpha.unwrap_or(DEFAULT_ALPHA) };
-    let fusions = [("convex", convex), ("rrf", Fusion::Rrf { k: DEFAULT_RRF_K })];
+    let convex = Fusion::Convex {
+        alpha: alpha.unwrap_or(DEFAULT_ALPHA),
+    };
+    let fusions = [
+        ("convex", convex),
+        ("rrf", Fusion::Rrf { k: DEFAULT_RRF_K }),
+    ];
     options.fusion = given.choice("fusion", &fusions)?;
     options.limit = given.count("limit", options.limit)?;
     options.offset = given.count("offset", options.offset)?;
@@ -105,7 +125,9 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     options.prefix = given.flag("prefix")?;
     // What is not a number becomes NaN, which the engine refuses.
     options.embedding = given.read("vector", "a list of numbers", |value| {
-        value.is_object().then(|| Float32Array::new(&Array::from(value)).to_vec())
+        value
+            .is_object()
+            .then(|| Float32Array::new(&Array::from(value)).to_vec())
     })?;
     if let Some(filter) = given.get("filter")? {
         let text = String::from(JSON::stringify(&filter)?);
@@ -147,9 +169,13 @@ struct JsExcerpt<'a> {
 impl<'a> From<&'a Excerpt> for JsExcerpt<'a> {
     fn from(Excerpt { text, marks }: &'a Excerpt) -> Self {
         let utf16 = |end: usize| {
-            text.get(..end).map_or(0, |before| before.encode_utf16().count()) as u32
+            text.get(..end)
+                .map_or(0, |before| before.encode_utf16().count()) as u32
         };
-        let marks = marks.iter().map(|mark| (utf16(mark.start), utf16(mark.end))).collect();
+        let marks = marks
+            .iter()
+            .map(|mark| (utf16(mark.start), utf16(mark.end)))
+            .collect();
         Self { text, marks }
     }
 }
@@ -188,9 +214,18 @@ impl<'a> From<&'a Explain> for JsExplain<'a> {
             normalised,
             rank: explain.vector_rank,
         });
-        let terms = explain.terms.iter().map(|(term, score)| JsTerm { term, score: *score });
+        let terms = explain.terms.iter().map(|(term, score)| JsTerm {
+            term,
+            score: *score,
+        });
         let (rescored, weight) = (explain.rescored, explain.weight);
-        Self { keyword, vector, terms: terms.collect(), rescored, weight }
+        Self {
+            keyword,
+            vector,
+            terms: terms.collect(),
+            rescored,
+            weight,
+        }
     }
 }
 
@@ -235,7 +270,10 @@ impl Serialize for JsFacets<'_> {
         serializer.collect_map(self.0.iter().map(|(field, counts)| {
             let counts: Vec<JsFacet<'_>> = counts
                 .iter()
-                .map(|(value, count)| JsFacet { value: JsMeta(value), count: *count })
+                .map(|(value, count)| JsFacet {
+                    value: JsMeta(value),
+                    count: *count,
+                })
                 .collect();
             (field, counts)
         }))
@@ -265,8 +303,18 @@ struct JsStats {
 
 impl From<ReadStats> for JsStats {
     fn from(stats: ReadStats) -> Self {
-        let ReadStats { waves, requests, bytes, cached } = stats;
-        Self { waves, requests, bytes: bytes as f64, cached }
+        let ReadStats {
+            waves,
+            requests,
+            bytes,
+            cached,
+        } = stats;
+        Self {
+            waves,
+            requests,
+            bytes: bytes as f64,
+            cached,
+        }
     }
 }
 
@@ -289,7 +337,10 @@ pub fn result(query: &str, wanted: Mode, found: &SearchResult) -> Result<JsValue
     let corrections = found
         .corrections
         .iter()
-        .map(|correction| JsCorrection { from: &correction.from, to: &correction.to })
+        .map(|correction| JsCorrection {
+            from: &correction.from,
+            to: &correction.to,
+        })
         .collect();
     let mode = match found.mode {
         Mode::Hybrid => "hybrid",

@@ -32,7 +32,10 @@ use web_sys::AbortSignal;
 
 // RUSTFLAGS in the environment would silently replace the flags of .cargo/config.toml.
 #[cfg(target_arch = "wasm32")]
-const _: () = assert!(cfg!(target_feature = "simd128"), "build with -C target-feature=+simd128");
+const _: () = assert!(
+    cfg!(target_feature = "simd128"),
+    "build with -C target-feature=+simd128"
+);
 
 /// Shows panics, which are bugs, with their place.
 #[wasm_bindgen(start)]
@@ -96,13 +99,16 @@ impl CoracleIndex {
             if !bytes.starts_with(&BUNDLE_MAGIC) {
                 return Err(error::error("root", "the bytes are not a Coracle bundle"));
             }
-            let bundle = Bundle::new(bytes).map_err(|bad| error::error("root", &bad.to_string()))?;
+            let bundle =
+                Bundle::new(bytes).map_err(|bad| error::error("root", &bad.to_string()))?;
             AnySource::Bundle(bundle)
         } else {
             AnySource::Host(source.unchecked_into())
         };
         let cache_bytes = cache_bytes.map_or(DEFAULT_CACHE_BYTES, |bytes| bytes as usize);
-        let engine = Engine::open(source, cache_bytes).await.map_err(|bad| error::search(&bad))?;
+        let engine = Engine::open(source, cache_bytes)
+            .await
+            .map_err(|bad| error::search(&bad))?;
         Ok(Self { engine })
     }
 
@@ -121,7 +127,9 @@ impl CoracleIndex {
                 let aborted = pin!(JsFuture::from(when_aborted(&signal)));
                 match select(search, aborted).await {
                     Either::Left((found, _)) => found,
-                    Either::Right(_) => return Err(error::error("aborted", "the search was aborted")),
+                    Either::Right(_) => {
+                        return Err(error::error("aborted", "the search was aborted"));
+                    }
                 }
             }
         };
@@ -131,8 +139,11 @@ impl CoracleIndex {
 
     /// The whole text of a chunk with its document's title and address.
     pub async fn passage(&self, chunk: u32) -> Result<JsValue, JsValue> {
-        let (passage, document) =
-            self.engine.passage(chunk).await.map_err(|bad| error::search(&bad))?;
+        let (passage, document) = self
+            .engine
+            .passage(chunk)
+            .await
+            .map_err(|bad| error::search(&bad))?;
         convert::to_object(&PassageOut {
             id: document.id,
             url: document.url,

@@ -1,6 +1,7 @@
 //! Sources of bytes in JavaScript hosts: HTTP by `fetch`, or an object that the host supplies.
 
 use coracle::index::MAX_ROOT_BYTES;
+use coracle::index::ROOT_FILE;
 use coracle::store::Bundle;
 use coracle::store::Source;
 use coracle::store::SourceError;
@@ -18,6 +19,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortController;
+use web_sys::RequestCache;
 
 /// A file that a host sends whole although a range was asked for is taken up to this size.
 const MAX_WHOLE_BYTES: u64 = 8 << 20;
@@ -89,7 +91,9 @@ async fn read_host(
 }
 
 fn host_problem(thrown: &JsValue) -> SourceProblem {
-    let status = Reflect::get(thrown, &"status".into()).ok().and_then(|value| value.as_f64());
+    let status = Reflect::get(thrown, &"status".into())
+        .ok()
+        .and_then(|value| value.as_f64());
     match status {
         Some(404.0 | 410.0) => SourceProblem::NotFound,
         Some(401.0 | 403.0) => SourceProblem::Denied,
@@ -125,11 +129,19 @@ impl Http {
     /// Files in the folder at `base`.
     pub fn new(base: &str) -> Self {
         let base = format!("{}/", base.trim_end_matches('/'));
-        Self { base, whole: RefCell::default() }
+        Self {
+            base,
+            whole: RefCell::default(),
+        }
     }
 
     async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
-        let kept = self.whole.borrow().iter().find(|(name, _)| name == file).cloned();
+        let kept = self
+            .whole
+            .borrow()
+            .iter()
+            .find(|(name, _)| name == file)
+            .cloned();
         if let Some((_, whole)) = kept {
             return cut(file, &whole, range);
         }
@@ -137,7 +149,12 @@ impl Http {
         let failed = |error: gloo_net::Error| fail(SourceProblem::Failed(error.to_string()));
         let mut guard = AbortOnDrop(AbortController::new().ok());
         let signal = guard.0.as_ref().map(AbortController::signal);
-        let mut request = Request::get(&format!("{}{file}", self.base)).abort_signal(signal.as_ref());
+        let mut request =
+            Request::get(&format!("{}{file}", self.base)).abort_signal(signal.as_ref());
+        if file == ROOT_FILE {
+            // The one file that changes: a cached root may name files that are gone.
+            request = request.cache(RequestCache::NoCache);
+        }
         if let Some(range) = &range {
             request = request.header("range", &format!("bytes={}-{}", range.start, range.end - 1));
         }
@@ -178,7 +195,9 @@ fn length(response: &Response) -> Option<u64> {
 }
 
 fn cut(file: &str, whole: &[u8], range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
-    let Some(range) = range else { return Ok(whole.to_vec()) };
+    let Some(range) = range else {
+        return Ok(whole.to_vec());
+    };
     match whole.get(range.start as usize..range.end as usize) {
         Some(bytes) => Ok(bytes.to_vec()),
         None => {

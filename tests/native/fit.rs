@@ -45,7 +45,8 @@ fn toy(text_count: u64) -> Toy {
         analyzer.analyze(&word(w), coracle::text::StopWords::Drop, &mut |token| {
             terms.push(token.term.to_owned());
         });
-        directions.push((0..DIM as u64).map(move |d| (mix(w << 8 | d) >> 40) as f32 / 8_388_608.0 - 1.0));
+        directions
+            .push((0..DIM as u64).map(move |d| (mix(w << 8 | d) >> 40) as f32 / 8_388_608.0 - 1.0));
     }
     terms.sort_unstable();
     terms.dedup();
@@ -59,14 +60,23 @@ fn toy(text_count: u64) -> Toy {
             let random = mix(text << 16 | at);
             let w = random % 400 * (random >> 32 & 0xff) / 256;
             words.push(word(w));
-            sum.iter_mut().zip(&directions[w as usize]).for_each(|(s, x)| *s += x);
+            sum.iter_mut()
+                .zip(&directions[w as usize])
+                .for_each(|(s, x)| *s += x);
         }
         let norm = dot(&sum, &sum).sqrt();
         embeddings.extend(sum.iter().map(|x| x / norm));
         texts.push(words.join(" "));
     }
-    let idf = (0..terms.len()).map(|i| 1.0 + (i % 7) as f32 / 2.0).collect();
-    Toy { terms, idf, texts, embeddings }
+    let idf = (0..terms.len())
+        .map(|i| 1.0 + (i % 7) as f32 / 2.0)
+        .collect();
+    Toy {
+        terms,
+        idf,
+        texts,
+        embeddings,
+    }
 }
 
 fn fit_toy(toy: &Toy) -> QueryTable {
@@ -75,8 +85,16 @@ fn fit_toy(toy: &Toy) -> QueryTable {
     let (first, second) = texts.split_at(texts.len() / 4);
     let (first_rows, second_rows) = toy.embeddings.split_at(first.len() * DIM);
     let groups = [
-        TextGroup { texts: first, embeddings: first_rows, emphasis: 3.0 },
-        TextGroup { texts: second, embeddings: second_rows, emphasis: 1.0 },
+        TextGroup {
+            texts: first,
+            embeddings: first_rows,
+            emphasis: 3.0,
+        },
+        TextGroup {
+            texts: second,
+            embeddings: second_rows,
+            emphasis: 1.0,
+        },
     ];
     let lexicon = Lexicon {
         analyzer: Analyzer::new(Language::English),
@@ -90,7 +108,10 @@ fn fit_toy(toy: &Toy) -> QueryTable {
 fn table_is_the_same_for_any_number_of_threads() {
     let toy = toy(2500);
     let with = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("pool");
         pool.install(|| fit_toy(&toy))
     };
     assert!(with(1) == with(3));
@@ -105,10 +126,14 @@ fn sum_of_rows_points_where_the_embedder_points() {
     for (text, target) in toy.texts.iter().zip(toy.embeddings.chunks_exact(DIM)) {
         let mut query = QueryVector::new(DIM);
         for term in analyzer.query_terms(text).terms {
-            let Ok(row) = toy.terms.binary_search(&term.term) else { continue };
+            let Ok(row) = toy.terms.binary_search(&term.term) else {
+                continue;
+            };
             let mut bytes = Vec::new();
             table.encode(row, &mut bytes).expect("finite");
-            query.add(&bytes, (term.count as f32).sqrt()).expect("valid");
+            query
+                .add(&bytes, (term.count as f32).sqrt())
+                .expect("valid");
         }
         cosines += dot(&query.finish().expect("known words"), target);
     }
@@ -131,13 +156,23 @@ fn rows_at_four_bits_keep_their_direction() {
 
 #[test]
 fn group_without_one_embedding_per_text_is_refused() {
-    let lexicon =
-        Lexicon { analyzer: Analyzer::new(Language::English), terms: &["code"], idf: &[1.0] };
-    let groups = [TextGroup { texts: &["code", "codes"], embeddings: &[1.0; 3], emphasis: 1.0 }];
+    let lexicon = Lexicon {
+        analyzer: Analyzer::new(Language::English),
+        terms: &["code"],
+        idf: &[1.0],
+    };
+    let groups = [TextGroup {
+        texts: &["code", "codes"],
+        embeddings: &[1.0; 3],
+        emphasis: 1.0,
+    }];
     let ridge = FitParams::default().ridge;
     assert_eq!(
         QueryTable::fit(&lexicon, &groups, 2, &ridge, &|_| {}),
-        Err(RidgeError::TargetsLen { expected: 4, got: 3 })
+        Err(RidgeError::TargetsLen {
+            expected: 4,
+            got: 3
+        })
     );
 }
 
@@ -167,19 +202,40 @@ fn hold(name: &str, level: &Level) {
         "{name}: nDCG@10 words {words:.4}, model {model:.4}, table {float:.4}, at 4 bits \
          {four_bits:.4}, hybrid {hybrid:.4}"
     );
-    assert!(four_bits >= model * level.kept, "{name}: table {four_bits} for model {model}");
-    assert!(hybrid >= words + level.hybrid_gain, "{name}: hybrid {hybrid} for words {words}");
+    assert!(
+        four_bits >= model * level.kept,
+        "{name}: table {four_bits} for model {model}"
+    );
+    assert!(
+        hybrid >= words + level.hybrid_gain,
+        "{name}: hybrid {hybrid} for words {words}"
+    );
     // One query's place in ten moves the mean by up to 0.006 on the small collections; over five of
     // them the mean loss was 0.001.
-    assert!(four_bits >= float - 0.006, "{name}: {four_bits} at 4 bits, {float} before");
+    assert!(
+        four_bits >= float - 0.006,
+        "{name}: {four_bits} at 4 bits, {float} before"
+    );
 }
 
 #[test]
 fn documentation_questions_keep_the_models_quality() {
-    hold("tech-docs", &Level { kept: 1.0, hybrid_gain: 0.04 });
+    hold(
+        "tech-docs",
+        &Level {
+            kept: 1.0,
+            hybrid_gain: 0.04,
+        },
+    );
 }
 
 #[test]
 fn code_questions_keep_the_models_quality() {
-    hold("tech-code", &Level { kept: 1.0, hybrid_gain: 0.0 });
+    hold(
+        "tech-code",
+        &Level {
+            kept: 1.0,
+            hybrid_gain: 0.0,
+        },
+    );
 }

@@ -277,7 +277,10 @@ fn hidden_words_do_not_reach_the_index() {
 #[test]
 fn expression_of_wide_characters_before_text_keeps_spans_on_characters() {
     let source = "{é\u{200D}}🌀{é\u{200D}}";
-    for block in markdown::page(source, true).expect("no front matter").blocks {
+    for block in markdown::page(source, true)
+        .expect("no front matter")
+        .blocks
+    {
         assert!(source.get(block.span.clone()).is_some(), "{block:?}");
     }
 }

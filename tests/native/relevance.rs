@@ -17,7 +17,8 @@ use std::path::Path;
 use std::path::PathBuf;
 
 fn collection(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("CORACLE_DATA").map(|data| Path::new(&data).join("ir").join(name));
+    let folder =
+        std::env::var_os("CORACLE_DATA").map(|data| Path::new(&data).join("ir").join(name));
     match folder.filter(|folder| folder.is_dir()) {
         Some(folder) => Some(folder),
         None => {
@@ -42,7 +43,9 @@ fn index(name: &str, folder: &Path, embedder: &str) -> String {
         "--cache",
         tmp.join("cache").to_str().expect("UTF-8"),
     ]);
-    let Command::Build(args) = args.expect("valid arguments").command else { unreachable!() };
+    let Command::Build(args) = args.expect("valid arguments").command else {
+        unreachable!()
+    };
     let reporter = Reporter::new(Verbosity::Quiet);
     build::build(&args, &reporter).expect("the collection builds");
     out.to_str().expect("UTF-8").to_string()
@@ -54,12 +57,16 @@ fn qrels(folder: &Path) -> HashMap<String, HashMap<String, f64>> {
     let text = fs::read_to_string(folder.join("qrels.tsv")).expect("qrels");
     for line in text.lines() {
         let mut fields = line.split('\t');
-        let (Some(query), Some(document), Some(grade)) = (fields.next(), fields.next(), fields.next())
+        let (Some(query), Some(document), Some(grade)) =
+            (fields.next(), fields.next(), fields.next())
         else {
             continue;
         };
         if let Ok(grade) = grade.trim().parse::<f64>() {
-            judged.entry(query.into()).or_default().insert(document.into(), grade);
+            judged
+                .entry(query.into())
+                .or_default()
+                .insert(document.into(), grade);
         }
     }
     judged
@@ -83,20 +90,32 @@ fn ndcg10(ranked: &[String], relevant: &HashMap<String, f64>) -> f64 {
     let got: f64 = ranked.iter().take(10).enumerate().map(gain).sum();
     let mut grades: Vec<f64> = relevant.values().copied().collect();
     grades.sort_by(|a, b| b.total_cmp(a));
-    let ideal: f64 =
-        grades.iter().take(10).enumerate().map(|(rank, grade)| grade * discount(rank)).sum();
+    let ideal: f64 = grades
+        .iter()
+        .take(10)
+        .enumerate()
+        .map(|(rank, grade)| grade * discount(rank))
+        .sum();
     if ideal > 0.0 { got / ideal } else { 0.0 }
 }
 
 fn mean_ndcg10(folder: &Path, place: &str, mode: Mode) -> f64 {
     let judged = qrels(folder);
-    let engine = pollster::block_on(Engine::open(Location::open(place).expect("a folder"), 64 << 20))
-        .expect("an index");
-    let options = SearchOptions { mode, ..SearchOptions::default() };
+    let engine = pollster::block_on(Engine::open(
+        Location::open(place).expect("a folder"),
+        64 << 20,
+    ))
+    .expect("an index");
+    let options = SearchOptions {
+        mode,
+        ..SearchOptions::default()
+    };
     let mut sum = 0.0;
     let mut count = 0;
     for (id, text) in queries(folder) {
-        let Some(relevant) = judged.get(&id) else { continue };
+        let Some(relevant) = judged.get(&id) else {
+            continue;
+        };
         let found = pollster::block_on(engine.search(&text, &options)).expect("a result");
         let ranked: Vec<String> = found.hits.into_iter().map(|hit| hit.id).collect();
         sum += ndcg10(&ranked, relevant);
@@ -111,13 +130,18 @@ fn figures(name: &str) -> Option<[f64; 3]> {
     let place = index(name, &folder, "default");
     let figures =
         [Mode::Keyword, Mode::Vector, Mode::Hybrid].map(|mode| mean_ndcg10(&folder, &place, mode));
-    println!("{name}: keyword {:.4}, vector {:.4}, hybrid {:.4}", figures[0], figures[1], figures[2]);
+    println!(
+        "{name}: keyword {:.4}, vector {:.4}, hybrid {:.4}",
+        figures[0], figures[1], figures[2]
+    );
     Some(figures)
 }
 
 #[test]
 fn code_questions_by_words_alone_reach_0_70() {
-    let Some(folder) = collection("tech-code") else { return };
+    let Some(folder) = collection("tech-code") else {
+        return;
+    };
     let keyword = mean_ndcg10(&folder, &index("tech-code", &folder, "none"), Mode::Keyword);
     println!("tech-code: keyword {keyword:.4}");
     assert!(keyword >= 0.70, "{keyword:.4}");
@@ -125,7 +149,9 @@ fn code_questions_by_words_alone_reach_0_70() {
 
 #[test]
 fn scifact_offline_hybrid_gains_on_words() {
-    let Some([keyword, vector, hybrid]) = figures("scifact") else { return };
+    let Some([keyword, vector, hybrid]) = figures("scifact") else {
+        return;
+    };
     assert!(keyword >= 0.67, "{keyword:.4}");
     assert!(vector >= 0.60, "{vector:.4}");
     assert!(hybrid >= keyword + 0.02, "{hybrid:.4} after {keyword:.4}");
@@ -133,7 +159,9 @@ fn scifact_offline_hybrid_gains_on_words() {
 
 #[test]
 fn documentation_offline_hybrid_gains_on_words() {
-    let Some([keyword, vector, hybrid]) = figures("tech-docs") else { return };
+    let Some([keyword, vector, hybrid]) = figures("tech-docs") else {
+        return;
+    };
     assert!(keyword >= 0.69, "{keyword:.4}");
     assert!(vector >= 0.65, "{vector:.4}");
     assert!(hybrid >= keyword + 0.02, "{hybrid:.4} after {keyword:.4}");

@@ -3,7 +3,7 @@
 // A stage that fails does not keep the next ones from running; the last line counts them all.
 import { spawn } from 'node:child_process';
 import { stripVTControlCharacters } from 'node:util';
-import { at, filesBelow, prepare, root, say } from './tools.mjs';
+import { BARE_TARGET, at, filesBelow, prepare, root, say } from './tools.mjs';
 
 const counts = { passed: 0, failed: 0 };
 
@@ -34,6 +34,7 @@ function stage(title, command, args, env = {}) {
 await prepare();
 if (process.argv[2] !== 'web') {
   await stage('Rust tests', 'cargo', ['test', '--workspace', '--exclude', 'coracle-wasm', '--no-fail-fast']);
+  await stage('the library without a system', 'cargo', ['build', '-p', 'coracle', '--lib', '--no-default-features', '--target', BARE_TARGET]);
   // Under Node, by the runner that .cargo/config.toml names.
   const wasm = ['--target', 'wasm32-unknown-unknown', '-p', 'coracle', '--test', 'parity_*', '--no-fail-fast'];
   await stage('the same bits in WebAssembly', 'cargo', ['test', ...wasm], { WASM_BINDGEN_TEST_TIMEOUT: '300' });

@@ -67,13 +67,17 @@ export async function unlessFresh(name, inputs, outputs, work) {
   writeFileSync(stamp, digest);
 }
 
+/** A target without an operating system or a standard library. */
+export const BARE_TARGET = 'wasm32v1-none';
+
 /** Installs what a clean machine with Rust and Node lacks. */
 export async function prepare() {
   await unlessFresh('npm packages', [at('package-lock.json')], [at('node_modules')], () => run('npm', ['ci']));
-  const target = 'wasm32-unknown-unknown';
   const sysroot = output('rustc', ['--print', 'sysroot']);
   if (sysroot === '') throw new Error('rustc is missing; install Rust from https://rustup.rs');
-  if (!existsSync(join(sysroot, 'lib/rustlib', target))) {
+  // The module's target, and a bare one that proves the library needs no system.
+  for (const target of ['wasm32-unknown-unknown', BARE_TARGET]) {
+    if (existsSync(join(sysroot, 'lib/rustlib', target))) continue;
     say(`Rust target ${target}`);
     await run('rustup', ['target', 'add', target]);
   }

@@ -63,10 +63,17 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
     check(args)?;
     if let Some(threads) = args.threads {
         // A pool that exists already has been set up by this function with the same number.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.get())
+            .build_global();
     }
     let analyzer = Analyzer::new(Language::English);
-    let Ingested { documents, quarantined, bytes_in, .. } = read(args, reporter)?;
+    let Ingested {
+        documents,
+        quarantined,
+        bytes_in,
+        ..
+    } = read(args, reporter)?;
     if args.strict && !quarantined.is_empty() {
         return Err(Failure::Quarantined(quarantined));
     }
@@ -105,7 +112,10 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
     let (files, bytes_out) = written.staging.publish(&written.root)?;
     let mut left_out: Vec<LeftOut> = quarantined
         .iter()
-        .map(|bad| LeftOut { place: bad.place(), reason: bad.reason.to_string() })
+        .map(|bad| LeftOut {
+            place: bad.place(),
+            reason: bad.reason.to_string(),
+        })
         .collect();
     left_out.extend(written.left_out.iter().map(|(field, why)| LeftOut {
         place: format!("field {field}"),
@@ -133,12 +143,16 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
 fn check(args: &BuildArgs) -> Result<(), Failure> {
     if args.language != "en" {
         let problem = format!("{:?} is not supported; en is", args.language);
-        return Err(Failure::Usage { flag: "--language", problem });
+        return Err(Failure::Usage {
+            flag: "--language",
+            problem,
+        });
     }
     if args.embedder == EmbedderChoice::Endpoint {
-        for (flag, value) in
-            [("--endpoint-url", &args.endpoint_url), ("--endpoint-model", &args.endpoint_model)]
-        {
+        for (flag, value) in [
+            ("--endpoint-url", &args.endpoint_url),
+            ("--endpoint-model", &args.endpoint_model),
+        ] {
             if value.is_none() {
                 let problem = "is needed with --embedder endpoint".to_string();
                 return Err(Failure::Usage { flag, problem });
@@ -150,12 +164,12 @@ fn check(args: &BuildArgs) -> Result<(), Failure> {
 
 fn destination(args: &BuildArgs) -> Destination {
     match args.layout {
-        LayoutChoice::Range => {
-            Destination::Range { part_bytes: args.part_bytes.unwrap_or(RANGE_PART_BYTES) }
-        }
-        LayoutChoice::Split => {
-            Destination::Split { part_bytes: args.part_bytes.unwrap_or(SPLIT_PART_BYTES) }
-        }
+        LayoutChoice::Range => Destination::Range {
+            part_bytes: args.part_bytes.unwrap_or(RANGE_PART_BYTES),
+        },
+        LayoutChoice::Split => Destination::Split {
+            part_bytes: args.part_bytes.unwrap_or(SPLIT_PART_BYTES),
+        },
         LayoutChoice::Bundle => Destination::Bundle,
     }
 }
@@ -192,9 +206,7 @@ fn read(args: &BuildArgs, reporter: &Reporter) -> Result<Ingested, Failure> {
 fn embedder(args: &BuildArgs) -> Result<Option<Box<dyn Embedder>>, Failure> {
     let embedder: Box<dyn Embedder> = match args.embedder {
         EmbedderChoice::None | EmbedderChoice::Provided => return Ok(None),
-        EmbedderChoice::Default => {
-            Box::new(MiniLm::new(args.threads).map_err(EmbedError::from)?)
-        }
+        EmbedderChoice::Default => Box::new(MiniLm::new(args.threads).map_err(EmbedError::from)?),
         EmbedderChoice::Endpoint => {
             let url = args.endpoint_url.clone().unwrap_or_default();
             let model = args.endpoint_model.clone().unwrap_or_default();
@@ -219,7 +231,9 @@ fn cache_folder(args: &BuildArgs) -> Option<PathBuf> {
         return None;
     }
     let folder = |variable: &str| {
-        std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from)
+        std::env::var_os(variable)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
     };
     args.cache.clone().or_else(|| {
         let base = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
@@ -235,8 +249,10 @@ fn embed(
     reporter: &Reporter,
 ) -> Result<Option<Embeddings>, Failure> {
     let chunks = indexer::chunks(documents);
-    let texts: Vec<String> =
-        chunks.iter().map(|(document, chunk)| chunk.embedding_text(&document.title)).collect();
+    let texts: Vec<String> = chunks
+        .iter()
+        .map(|(document, chunk)| chunk.embedding_text(&document.title))
+        .collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let lexicon = TermTable::new(analyzer, postings);
     if args.embedder == EmbedderChoice::Provided {
@@ -244,11 +260,18 @@ fn embed(
         let Some(given) = given else {
             let problem = "provided: no record has an embedding; give them in the field \
                            \"embedding\" or choose another embedder";
-            return Err(Failure::Usage { flag: "--embedder", problem: problem.into() });
+            return Err(Failure::Usage {
+                flag: "--embedder",
+                problem: problem.into(),
+            });
         };
         // Only the chunks' own embeddings are there to fit the terms to.
         let rows = normalised(given.rows, given.dim);
-        let group = TextGroup { texts: &texts, embeddings: &rows, emphasis: 1.0 };
+        let group = TextGroup {
+            texts: &texts,
+            embeddings: &rows,
+            emphasis: 1.0,
+        };
         let table = lexicon.fit(&[group], given.dim, reporter)?;
         return Ok(Some(Embeddings {
             embedder: format!("provided:{}", given.dim),
@@ -258,7 +281,9 @@ fn embed(
             rows,
         }));
     }
-    let Some(embedder) = embedder(args)? else { return Ok(None) };
+    let Some(embedder) = embedder(args)? else {
+        return Ok(None);
+    };
     let dim = embedder.dim();
     let embed = |stage: &'static str, texts: &[&str]| {
         let stage = reporter.stage(stage, texts.len() as u64);
@@ -273,8 +298,16 @@ fn embed(
     let vocabulary_rows = embed("vocabulary", &vocabulary.texts())?;
     let emphasis = FitParams::default().chunk_emphasis;
     let groups = [
-        TextGroup { texts: &texts, embeddings: &rows, emphasis },
-        TextGroup { texts: &sentences, embeddings: &sentence_rows, emphasis: 1.0 },
+        TextGroup {
+            texts: &texts,
+            embeddings: &rows,
+            emphasis,
+        },
+        TextGroup {
+            texts: &sentences,
+            embeddings: &sentence_rows,
+            emphasis: 1.0,
+        },
     ];
     let table = lexicon.fit(&groups, dim, reporter)?;
     let extra = vocabulary.rows(&vocabulary_rows, dim, table.typical_length());
@@ -290,16 +323,24 @@ fn embed(
 /// Scales every row to length 1: not every embedder does, and the fit is to directions.
 fn normalised(mut rows: Vec<f32>, dim: usize) -> Vec<f32> {
     for row in rows.chunks_exact_mut(dim) {
-        let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        let norm = row
+            .iter()
+            .map(|&x| f64::from(x) * f64::from(x))
+            .sum::<f64>()
+            .sqrt();
         if norm > 0.0 {
-            row.iter_mut().for_each(|x| *x = (f64::from(*x) / norm) as f32);
+            row.iter_mut()
+                .for_each(|x| *x = (f64::from(*x) / norm) as f32);
         }
     }
     rows
 }
 
 fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> Vec<&'a str> {
-    let bodies: Vec<&str> = chunks.iter().map(|(_, chunk)| chunk.text.as_str()).collect();
+    let bodies: Vec<&str> = chunks
+        .iter()
+        .map(|(_, chunk)| chunk.text.as_str())
+        .collect();
     sentences::sample(&bodies, FitParams::default().sentences_max)
 }
 
@@ -313,7 +354,11 @@ struct TermTable<'a> {
 impl<'a> TermTable<'a> {
     fn new(analyzer: Analyzer, postings: &'a Postings) -> Self {
         let idf = (0..postings.len()).map(|term| postings.idf(term)).collect();
-        Self { analyzer, terms: postings.terms().collect(), idf }
+        Self {
+            analyzer,
+            terms: postings.terms().collect(),
+            idf,
+        }
     }
 
     fn vocabulary(&self, word_pieces: &[String]) -> Vocabulary {
@@ -330,8 +375,11 @@ impl<'a> TermTable<'a> {
     ) -> Result<QueryTable, Failure> {
         let stage = reporter.stage("fit", 100);
         let done = std::cell::Cell::new(0);
-        let lexicon =
-            Lexicon { analyzer: self.analyzer, terms: &self.terms, idf: &self.idf };
+        let lexicon = Lexicon {
+            analyzer: self.analyzer,
+            terms: &self.terms,
+            idf: &self.idf,
+        };
         let ridge = FitParams::default().ridge;
         Ok(QueryTable::fit(&lexicon, groups, dim, &ridge, &|share| {
             let percent = (share * 100.0) as u64;
@@ -340,7 +388,10 @@ impl<'a> TermTable<'a> {
     }
 
     fn rows(&self, table: &QueryTable, extra: Vec<(&str, Vec<f32>)>) -> TermRows {
-        let mut rows = TermRows { dim: table.dim(), ..TermRows::default() };
+        let mut rows = TermRows {
+            dim: table.dim(),
+            ..TermRows::default()
+        };
         for (key, row) in extra {
             rows.extra.push(key.to_string());
             rows.rows.extend_from_slice(&row);

@@ -24,8 +24,10 @@ pub fn root(place: &str) -> Result<Root, Failure> {
 fn sections(root: &Root) -> Vec<(&'static str, u64)> {
     let mut starts = root.sections();
     starts.push((root.body_len, ""));
-    let mut sizes: Vec<(&'static str, u64)> =
-        starts.windows(2).map(|pair| (pair[0].1, pair[1].0 - pair[0].0)).collect();
+    let mut sizes: Vec<(&'static str, u64)> = starts
+        .windows(2)
+        .map(|pair| (pair[0].1, pair[1].0 - pair[0].0))
+        .collect();
     sizes.sort_by_key(|&(_, bytes)| core::cmp::Reverse(bytes));
     sizes
 }
@@ -79,8 +81,16 @@ pub fn to_text(root: &Root) -> String {
     match &root.vectors {
         None => out.push_str("vectors  none: keyword search only\n"),
         Some(vectors) => {
-            let offline = if vectors.term_rows { "offline by term rows" } else { "given by the caller" };
-            let access = if vectors.graph.is_some() { "graph" } else { "scan" };
+            let offline = if vectors.term_rows {
+                "offline by term rows"
+            } else {
+                "given by the caller"
+            };
+            let access = if vectors.graph.is_some() {
+                "graph"
+            } else {
+                "scan"
+            };
             let _ = writeln!(
                 out,
                 "vectors  {} × {}, {access}; query embeddings {offline}\nembedder {}",
@@ -94,7 +104,11 @@ pub fn to_text(root: &Root) -> String {
         let names: Vec<&str> = root.columns.iter().map(|(name, _)| name.as_str()).collect();
         let _ = writeln!(out, "fields   {}", names.join(", "));
     }
-    let how = if root.files.ranged { "read by range" } else { "read whole" };
+    let how = if root.files.ranged {
+        "read by range"
+    } else {
+        "read whole"
+    };
     let _ = writeln!(
         out,
         "files    {} of up to {}, {how}, and a root of {}",

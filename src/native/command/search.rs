@@ -111,9 +111,19 @@ impl Style {
     /// Escape sequences where the output is a terminal that wants them.
     pub fn new(colour: bool) -> Self {
         if colour {
-            Self { bold: "\x1b[1m", dim: "\x1b[2m", mark: "\x1b[1;33m", end: "\x1b[0m" }
+            Self {
+                bold: "\x1b[1m",
+                dim: "\x1b[2m",
+                mark: "\x1b[1;33m",
+                end: "\x1b[0m",
+            }
         } else {
-            Self { bold: "", dim: "", mark: "", end: "" }
+            Self {
+                bold: "",
+                dim: "",
+                mark: "",
+                end: "",
+            }
         }
     }
 }
@@ -124,10 +134,18 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
     let mut out = String::new();
     // Writing to a string cannot fail.
     for correction in &found.corrections {
-        let _ = writeln!(out, "{dim}no {:?} here, searched {:?}{end}", correction.from, correction.to);
+        let _ = writeln!(
+            out,
+            "{dim}no {:?} here, searched {:?}{end}",
+            correction.from, correction.to
+        );
     }
     for (at, hit) in found.hits.iter().enumerate() {
-        let title = if hit.title.is_empty() { &hit.id } else { &hit.title };
+        let title = if hit.title.is_empty() {
+            &hit.id
+        } else {
+            &hit.title
+        };
         let path = hit.headings.iter().filter(|heading| *heading != title);
         let path: Vec<&str> = path.map(String::as_str).collect();
         let _ = write!(out, "{:>2}. {bold}{title}{end}", at + 1);
@@ -135,7 +153,11 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
             let _ = write!(out, " › {}", path.join(" › "));
         }
         let anchor = if hit.anchor.is_empty() { "" } else { "#" };
-        let _ = writeln!(out, "\n    {dim}{}{anchor}{} · {:.3}{end}", hit.url, hit.anchor, hit.score);
+        let _ = writeln!(
+            out,
+            "\n    {dim}{}{anchor}{} · {:.3}{end}",
+            hit.url, hit.anchor, hit.score
+        );
         let _ = writeln!(out, "    {}", marked(&hit.excerpt, style));
         if let Some(explain) = &hit.explain {
             let _ = writeln!(out, "    {dim}{}{end}", explained(explain));
@@ -143,8 +165,10 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
         out.push('\n');
     }
     for (field, counts) in &found.facets {
-        let counts: Vec<String> =
-            counts.iter().map(|(value, count)| format!("{} ({count})", value_json(value))).collect();
+        let counts: Vec<String> = counts
+            .iter()
+            .map(|(value, count)| format!("{} ({count})", value_json(value)))
+            .collect();
         let _ = writeln!(out, "{bold}{field}{end}: {}", counts.join(", "));
     }
     let stats = found.stats;
@@ -177,9 +201,15 @@ fn marked(excerpt: &Excerpt, style: Style) -> String {
 fn explained(explain: &coracle::search::Explain) -> String {
     let mut parts = Vec::new();
     if let Some((score, normalised)) = explain.keyword {
-        let terms: Vec<String> =
-            explain.terms.iter().map(|(term, score)| format!("{term} {score}")).collect();
-        parts.push(format!("words {score} → {normalised:.3} ({})", terms.join(", ")));
+        let terms: Vec<String> = explain
+            .terms
+            .iter()
+            .map(|(term, score)| format!("{term} {score}"))
+            .collect();
+        parts.push(format!(
+            "words {score} → {normalised:.3} ({})",
+            terms.join(", ")
+        ));
     }
     if let Some((score, normalised)) = explain.vector {
         let code = if explain.rescored { "int8" } else { "1-bit" };

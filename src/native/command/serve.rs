@@ -31,7 +31,9 @@ pub struct Serving {
 
 impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Serving").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Serving")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,7 +52,11 @@ impl Serving {
             reason: error.to_string(),
         })?;
         let address = server.server_addr().to_ip().unwrap_or(address);
-        Ok(Self { server: Arc::new(server), folder: Arc::new(folder.to_path_buf()), address })
+        Ok(Self {
+            server: Arc::new(server),
+            folder: Arc::new(folder.to_path_buf()),
+            address,
+        })
     }
 
     /// Where the folder is served.
@@ -80,7 +86,13 @@ impl Serving {
 fn answer(request: Request, folder: &Path) {
     // The client may have gone; there is nobody to tell.
     let _ = match respond(&request, folder) {
-        Ok(Found { file, range, len, content_type, immutable }) => {
+        Ok(Found {
+            file,
+            range,
+            len,
+            content_type,
+            immutable,
+        }) => {
             let partial = range.is_some();
             let (start, end) = range.unwrap_or((0, len));
             let mut headers = vec![
@@ -90,17 +102,23 @@ fn answer(request: Request, folder: &Path) {
                 header("x-content-type-options", "nosniff"),
                 header(
                     "cache-control",
-                    if immutable { "public, max-age=31536000, immutable" } else { "no-cache" },
+                    if immutable {
+                        "public, max-age=31536000, immutable"
+                    } else {
+                        "no-cache"
+                    },
                 ),
             ];
             if partial {
-                headers.push(header("content-range", &format!("bytes {start}-{}/{len}", end - 1)));
+                headers.push(header(
+                    "content-range",
+                    &format!("bytes {start}-{}/{len}", end - 1),
+                ));
             }
             let status = StatusCode(if partial { 206 } else { 200 });
             let body = file.take(end - start);
-            let response =
-                Response::new(status, headers, body, Some((end - start) as usize), None)
-                    .with_chunked_threshold(usize::MAX);
+            let response = Response::new(status, headers, body, Some((end - start) as usize), None)
+                .with_chunked_threshold(usize::MAX);
             request.respond(response)
         }
         Err(status) => {
@@ -128,9 +146,14 @@ fn respond(request: &Request, folder: &Path) -> Result<Found, u16> {
         return Err(405);
     }
     let path = request.url().split(['?', '#']).next().unwrap_or_default();
-    let path = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| 404u16)?;
+    let path = percent_encoding::percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| 404u16)?;
     let relative = Path::new(path.trim_start_matches('/'));
-    if !relative.components().all(|part| matches!(part, Component::Normal(_))) {
+    if !relative
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+    {
         return Err(404);
     }
     let mut path = folder.join(relative);
@@ -142,21 +165,37 @@ fn respond(request: &Request, folder: &Path) -> Result<Found, u16> {
         Ok(data) if data.is_file() => data.len(),
         _ => return Err(404),
     };
-    let range = request.headers().iter().find(|header| header.field.equiv("range"));
+    let range = request
+        .headers()
+        .iter()
+        .find(|header| header.field.equiv("range"));
     let range = match range {
         Some(header) => byte_range(header.value.as_str(), len)?,
         None => None,
     };
     if let Some((start, _)) = range {
-        file.seek(SeekFrom::Start(start)).map_err(|_: io::Error| 500u16)?;
+        file.seek(SeekFrom::Start(start))
+            .map_err(|_: io::Error| 500u16)?;
     }
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Ok(Found { file, range, len, content_type: content_type(name), immutable: is_body_file(name) })
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    Ok(Found {
+        file,
+        range,
+        len,
+        content_type: content_type(name),
+        immutable: is_body_file(name),
+    })
 }
 
 /// A single range as start and exclusive end (RFC 9110 §14.1.2); other forms ask for the whole file.
 fn byte_range(value: &str, len: u64) -> Result<Option<(u64, u64)>, u16> {
-    let Some((first, last)) = value.strip_prefix("bytes=").and_then(|spec| spec.split_once('-')) else {
+    let Some((first, last)) = value
+        .strip_prefix("bytes=")
+        .and_then(|spec| spec.split_once('-'))
+    else {
         return Ok(None);
     };
     let range = match (first.parse::<u64>(), last.parse::<u64>()) {
@@ -165,7 +204,11 @@ fn byte_range(value: &str, len: u64) -> Result<Option<(u64, u64)>, u16> {
         (Err(_), Ok(last)) if first.is_empty() => (len.saturating_sub(last), len),
         _ => return Ok(None),
     };
-    if range.0 >= range.1 { Err(416) } else { Ok(Some(range)) }
+    if range.0 >= range.1 {
+        Err(416)
+    } else {
+        Ok(Some(range))
+    }
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -20,7 +20,9 @@ pub fn verify(place: &str, reporter: &Reporter) -> Result<Verified, Failure> {
     let files = &root.files;
     let stage = reporter.stage("files", files.hashes.len() as u64);
     for (part, &hash) in files.hashes.iter().enumerate() {
-        let Some(name) = files.name(part) else { continue };
+        let Some(name) = files.name(part) else {
+            continue;
+        };
         let range = files.part_range(part, root.body_len);
         let range = 0..range.end - range.start;
         let bytes = pollster::block_on(engine.store().source().read(&name, Some(range)))

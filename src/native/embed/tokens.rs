@@ -69,8 +69,12 @@ impl WordPieces {
 /// # Errors
 /// [`BadModel::Tokenizer`] when the program was built with a damaged description.
 pub fn general_word_pieces() -> Result<Vec<String>, BadModel> {
-    let mut pieces: Vec<(u32, String)> =
-        WordPieces::new()?.0.get_vocab(false).into_iter().map(|(piece, id)| (id, piece)).collect();
+    let mut pieces: Vec<(u32, String)> = WordPieces::new()?
+        .0
+        .get_vocab(false)
+        .into_iter()
+        .map(|(piece, id)| (id, piece))
+        .collect();
     pieces.sort_unstable();
     Ok(pieces.into_iter().map(|(_, piece)| piece).collect())
 }

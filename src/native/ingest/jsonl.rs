@@ -182,7 +182,10 @@ fn bad_json(text: &str, error: &serde_json::Error) -> Reason {
     let at = column.saturating_sub(1);
     let words = ["NaN", "Infinity", "nan", "inf", "Inf", "aN", "nfinity"];
     let is_nan = [at, at.saturating_sub(1)].iter().any(|&at| {
-        let around = text.get(at..).unwrap_or_default().trim_start_matches([' ', '\t', ',', '[', '-']);
+        let around = text
+            .get(at..)
+            .unwrap_or_default()
+            .trim_start_matches([' ', '\t', ',', '[', '-']);
         words.iter().any(|word| around.starts_with(word))
     });
     let before = text.get(..at).unwrap_or_default();

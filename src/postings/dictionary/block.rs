@@ -247,7 +247,9 @@ impl DictionaryBlock {
         let start = ordinal
             .checked_sub(1)
             .map_or(0, |before| self.terms[before].0 as usize);
-        self.text.get(start..self.terms[ordinal].0 as usize).unwrap_or_default()
+        self.text
+            .get(start..self.terms[ordinal].0 as usize)
+            .unwrap_or_default()
     }
 
     /// The place of the first term that is not below `key`.

@@ -34,7 +34,8 @@ impl DirectoryBuilder {
     pub fn push(&mut self, block: &EncodedBlock, stored_len: u32) {
         let shared = shared_prefix(&self.last_term, &block.first_term);
         self.blocks.varint(shared as u64);
-        self.blocks.str(block.first_term.get(shared..).unwrap_or_default());
+        self.blocks
+            .str(block.first_term.get(shared..).unwrap_or_default());
         self.blocks.varint(u64::from(stored_len));
         self.blocks.varint(block.postings_len);
         self.block_count += 1;

@@ -6,9 +6,9 @@ use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Clause;
 use coracle::postings::EncodedTerm;
+use coracle::postings::PostingList;
 use coracle::postings::Postings;
 use coracle::postings::PostingsBuilder;
-use coracle::postings::PostingList;
 use coracle::postings::WEIGHT_ONE;
 use coracle::postings::top_k;
 use coracle::text::Analyzer;
@@ -65,7 +65,9 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 impl Collection {
     /// Reads and embeds the collection; `None` without data.
     pub fn read(name: &str) -> Option<Self> {
-        let folder = Path::new(&std::env::var_os("CORACLE_DATA")?).join("ir").join(name);
+        let folder = Path::new(&std::env::var_os("CORACLE_DATA")?)
+            .join("ir")
+            .join(name);
         let open = |name: &str| BufReader::new(File::open(folder.join(name)).expect("data"));
         let (ids, documents) = records(BufReader::new(GzDecoder::new(open("corpus.jsonl.gz"))));
         let (query_ids, queries) = records(open("queries.jsonl"));
@@ -95,7 +97,11 @@ impl Collection {
         };
         let mut builder = PostingsBuilder::new(Bm25Params::default());
         for body in &documents {
-            let fields = ChunkFields { title: "", headings: &[], body };
+            let fields = ChunkFields {
+                title: "",
+                headings: &[],
+                body,
+            };
             builder.push(&ChunkTerms::new(analyzer(), &fields));
         }
         Some(Self {
@@ -112,7 +118,9 @@ impl Collection {
     }
 
     fn terms(&self) -> Vec<EncodedTerm<'_>> {
-        (0..self.postings.len()).map(|at| self.postings.encode(at)).collect()
+        (0..self.postings.len())
+            .map(|at| self.postings.encode(at))
+            .collect()
     }
 
     /// The query table with default parameters.
@@ -121,9 +129,15 @@ impl Collection {
         let idf: Vec<f32> = terms.iter().map(|term| term.idf).collect();
         let terms: Vec<&str> = terms.iter().map(|term| term.term).collect();
         let cut = |text: &'_ String| {
-            text.char_indices().nth(EMBEDDED_CHARS).map_or(text.len(), |(end, _)| end)
+            text.char_indices()
+                .nth(EMBEDDED_CHARS)
+                .map_or(text.len(), |(end, _)| end)
         };
-        let documents: Vec<&str> = self.documents.iter().map(|text| &text[..cut(text)]).collect();
+        let documents: Vec<&str> = self
+            .documents
+            .iter()
+            .map(|text| &text[..cut(text)])
+            .collect();
         let sentences: Vec<&str> = self.sentences.iter().map(String::as_str).collect();
         let params = FitParams::default();
         let groups = [
@@ -132,17 +146,27 @@ impl Collection {
                 embeddings: &self.document_rows,
                 emphasis: params.chunk_emphasis,
             },
-            TextGroup { texts: &sentences, embeddings: &self.sentence_rows, emphasis: 1.0 },
+            TextGroup {
+                texts: &sentences,
+                embeddings: &self.sentence_rows,
+                emphasis: 1.0,
+            },
         ];
-        let lexicon = Lexicon { analyzer: analyzer(), terms: &terms, idf: &idf };
+        let lexicon = Lexicon {
+            analyzer: analyzer(),
+            terms: &terms,
+            idf: &idf,
+        };
         QueryTable::fit(&lexicon, &groups, self.dim, &params.ridge, &|_| {}).expect("fits")
     }
 
     /// Sums of impacts of every document, by query.
     pub fn keyword_scores(&self) -> Vec<Vec<f32>> {
         let terms = self.terms();
-        let lists: HashMap<&str, (u32, &[u8])> =
-            terms.iter().map(|term| (term.term, (term.df, term.entry.as_slice()))).collect();
+        let lists: HashMap<&str, (u32, &[u8])> = terms
+            .iter()
+            .map(|term| (term.term, (term.df, term.entry.as_slice())))
+            .collect();
         let count = self.documents.len();
         let scores = |query: &String| {
             let found = analyzer().query_terms(query).terms;
@@ -155,7 +179,10 @@ impl Collection {
                 })
                 .collect();
             let mut scores = vec![0.0; count];
-            for hit in top_k(&clauses, count as u32, count, None).expect("valid lists").hits {
+            for hit in top_k(&clauses, count as u32, count, None)
+                .expect("valid lists")
+                .hits
+            {
                 scores[hit.chunk as usize] = hit.score as f32;
             }
             scores
@@ -165,7 +192,10 @@ impl Collection {
 
     /// The model's own query vectors.
     pub fn model_queries(&self) -> Vec<Option<Vec<f32>>> {
-        self.query_rows.chunks_exact(self.dim).map(|row| Some(row.to_vec())).collect()
+        self.query_rows
+            .chunks_exact(self.dim)
+            .map(|row| Some(row.to_vec()))
+            .collect()
     }
 
     /// Sums of rows, encoded or as they were fitted.
@@ -175,12 +205,17 @@ impl Collection {
             let mut sum = QueryVector::new(self.dim);
             let mut float_sum = vec![0.0f32; self.dim];
             for term in analyzer().query_terms(query).terms {
-                let Some(&row) = ordinals.get(term.term.as_str()) else { continue };
+                let Some(&row) = ordinals.get(term.term.as_str()) else {
+                    continue;
+                };
                 let weight = (term.count as f32).sqrt();
                 let mut bytes = Vec::new();
                 table.encode(row, &mut bytes).expect("finite");
                 sum.add(&bytes, weight).expect("valid row");
-                float_sum.iter_mut().zip(table.row(row)).for_each(|(s, x)| *s += weight * x);
+                float_sum
+                    .iter_mut()
+                    .zip(table.row(row))
+                    .for_each(|(s, x)| *s += weight * x);
             }
             if encoded {
                 return sum.finish();
@@ -210,7 +245,11 @@ pub fn fuse(words: &[Vec<f32>], cosines: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let mean = cosines.iter().sum::<f32>() / cosines.len() as f32;
         let span = (best(cosines) - mean).max(f32::MIN_POSITIVE);
         let most = best(words).max(f32::MIN_POSITIVE);
-        words.iter().zip(cosines).map(|(w, c)| 0.6 * w / most + 0.4 * (c - mean) / span).collect()
+        words
+            .iter()
+            .zip(cosines)
+            .map(|(w, c)| 0.6 * w / most + 0.4 * (c - mean) / span)
+            .collect()
     };
     words.iter().zip(cosines).map(fused).collect()
 }
@@ -218,7 +257,11 @@ pub fn fuse(words: &[Vec<f32>], cosines: &[Vec<f32>]) -> Vec<Vec<f32>> {
 /// Mean nDCG@10 as BEIR counts it: linear gains, queries without a judgment left out.
 pub fn ndcg_at_10(collection: &Collection, scores: &[Vec<f32>]) -> f64 {
     let discounted = |gains: &mut dyn Iterator<Item = f64>| -> f64 {
-        gains.take(10).zip(2..).map(|(gain, rank)| gain / f64::from(rank).log2()).sum()
+        gains
+            .take(10)
+            .zip(2..)
+            .map(|(gain, rank)| gain / f64::from(rank).log2())
+            .sum()
     };
     let mut sum = 0.0;
     let mut judged = 0;
@@ -230,7 +273,9 @@ pub fn ndcg_at_10(collection: &Collection, scores: &[Vec<f32>]) -> f64 {
         ideal.sort_by(|a, b| b.total_cmp(a));
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-        let mut found = order.iter().map(|document| gains.get(document).copied().unwrap_or(0.0));
+        let mut found = order
+            .iter()
+            .map(|document| gains.get(document).copied().unwrap_or(0.0));
         sum += discounted(&mut found) / discounted(&mut ideal.into_iter());
         judged += 1;
     }
