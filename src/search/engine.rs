@@ -1,8 +1,6 @@
 //! An opened index and the search pipeline.
 
 use super::Excerpt;
-use super::Explain;
-use super::Fusion;
 use super::Group;
 use super::Hit;
 use super::MAX_LIMIT;
@@ -11,11 +9,16 @@ use super::Mode;
 use super::SearchError;
 use super::SearchOptions;
 use super::SearchResult;
-use super::dense;
 use super::dense::Resident;
 use super::fuse::Best;
-use super::fuse::Parts;
 use super::lexical::Lookup;
+use super::ranking::Candidate;
+use super::ranking::Ranking;
+use super::ranking::best_of;
+use super::ranking::explain;
+use super::ranking::place_of;
+use super::ranking::rank;
+use super::ranking::unite;
 use crate::document::ChunkId;
 use crate::document::DocumentId;
 use crate::filter::Bitmap;
@@ -26,13 +29,10 @@ use crate::index::Layout;
 use crate::index::Passage;
 use crate::index::Root;
 use crate::index::inflate;
-use crate::postings::KeywordHit;
 use crate::postings::TopK;
-use crate::postings::WEIGHT_ONE;
 use crate::postings::contributions;
 use crate::postings::dictionary::Directory;
 use crate::postings::top_k;
-use crate::sort::sort_by;
 use crate::store::ReadStats;
 use crate::store::Source;
 use crate::store::Store;
@@ -46,14 +46,9 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::cmp::Ordering;
 
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
-
-/// Fused candidates whose int8 codes are read: by the 1-bit codes' estimate, 50 hold 0.97 of the true
-/// top 10 on 100,000 real embeddings.
-const RESCORED: usize = 50;
 
 /// Characters of an excerpt, about.
 const EXCERPT_CHARS: usize = 240;
@@ -72,18 +67,6 @@ pub struct Engine<S> {
     columns: RefCell<Columns>,
 }
 
-/// A chunk on its way to become a hit.
-#[derive(Debug, Clone, Default)]
-struct Candidate {
-    chunk: ChunkId,
-    document: DocumentId,
-    parts: Parts,
-    contributions: Vec<u32>,
-    rescored: bool,
-    weight: f32,
-    score: f32,
-}
-
 /// A search on its way: what was asked for and what the dictionary has of it.
 #[derive(Debug)]
 struct Search<'a> {
@@ -96,17 +79,6 @@ struct Search<'a> {
     /// Fields whose columns are to be read.
     fields: Vec<String>,
     lookup: Lookup,
-}
-
-/// Candidates of both rankings, best first.
-#[derive(Debug)]
-struct Ranking {
-    /// The ranking that was possible.
-    mode: Mode,
-    query: Option<Query>,
-    /// Chunks that hold a word of the query.
-    matches: Bitmap,
-    candidates: Vec<Candidate>,
 }
 
 /// Between two waves everything is a plain function of bytes at hand: code of an `async` function
@@ -544,7 +516,7 @@ impl<S: Source> Engine<S> {
             .collect();
         let mut hits = Vec::with_capacity(ranked.len());
         for (candidate, (passage, document)) in ranked.into_iter().zip(records) {
-            let explain = search.options.explain;
+            let explains = search.options.explain;
             hits.push(Hit {
                 id: document.id,
                 chunk: candidate.chunk,
@@ -555,7 +527,7 @@ impl<S: Source> Engine<S> {
                 headings: passage.headings,
                 anchor: passage.anchor,
                 meta: document.meta,
-                explain: explain.then(|| explain_hit(&candidate, best, &search.lookup)),
+                explain: explains.then(|| explain(&candidate, best, &search.lookup)),
             });
         }
         hits
@@ -622,80 +594,6 @@ impl<S: Source> Engine<S> {
     }
 }
 
-impl Ranking {
-    /// The int8 codes of the best candidates; nothing without an embedding of the query.
-    fn want_rows(&mut self, root: &Root, depth: usize) -> Option<Wants> {
-        let rows = &root.vectors.as_ref().filter(|_| self.query.is_some())?.rows;
-        self.candidates.truncate(RESCORED.max(2 * depth));
-        let mut wants = Wants::new();
-        let extents = self
-            .candidates
-            .iter()
-            .filter_map(|near| rows.extent(u64::from(near.chunk)));
-        extents.for_each(|extent| wants.block(extent));
-        Some(wants)
-    }
-
-    /// Ranks by the codes that [`Ranking::want_rows`] wanted.
-    fn rescore(&mut self, root: &Root, wave: &Wave, fusion: Fusion) {
-        let (Some(query), Some(vectors)) = (&self.query, &root.vectors) else {
-            return;
-        };
-        for candidate in &mut self.candidates {
-            let extent = vectors.rows.extent(u64::from(candidate.chunk));
-            if let Some(row) = extent.and_then(|extent| wave.get(extent)) {
-                candidate.parts.cosine = Some(dense::rescore(query, row));
-                candidate.rescored = true;
-            }
-        }
-        rank(&mut self.candidates, self.mode, fusion);
-    }
-}
-
-/// Chunks that either ranking proposes, with what is known of them, ascending.
-fn unite(
-    layout: &Layout,
-    by_words: Vec<KeywordHit>,
-    by_meaning: &[crate::vector::topk::Candidate],
-) -> Vec<Candidate> {
-    let new = |chunk: ChunkId| {
-        let document = layout.document_of(chunk).unwrap_or(0);
-        Candidate {
-            chunk,
-            document,
-            weight: layout.weight(document),
-            ..Candidate::default()
-        }
-    };
-    let mut candidates: Vec<Candidate> = Vec::with_capacity(by_words.len() + by_meaning.len());
-    for (rank, hit) in by_words.into_iter().enumerate() {
-        let mut candidate = new(hit.chunk);
-        candidate.parts.keyword = hit.score;
-        candidate.parts.keyword_rank = Some(rank as u32 + 1);
-        candidate.contributions = hit.contributions;
-        candidates.push(candidate);
-    }
-    sort_by(&mut candidates, by_chunk);
-    let found = candidates.len();
-    for near in by_meaning {
-        let at = place_of(&candidates[..found], near.id).unwrap_or_else(|_| {
-            candidates.push(new(near.id));
-            candidates.len() - 1
-        });
-        candidates[at].parts.cosine = Some(near.score);
-    }
-    sort_by(&mut candidates, by_chunk);
-    candidates
-}
-
-fn by_chunk(a: &Candidate, b: &Candidate) -> Ordering {
-    a.chunk.cmp(&b.chunk)
-}
-
-fn place_of(candidates: &[Candidate], chunk: ChunkId) -> Result<usize, usize> {
-    candidates.binary_search_by_key(&chunk, |candidate| candidate.chunk)
-}
-
 fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)]) -> Wants {
     let mut wants = Wants::new();
     for &(chunk, document) in places {
@@ -719,71 +617,10 @@ pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
         .map(|vectors| vectors.dim as usize)
 }
 
-fn best_of(candidates: &[Candidate]) -> Best {
-    let mut best = Best {
-        keyword: 0,
-        cosine: f32::NEG_INFINITY,
-    };
-    for candidate in candidates {
-        best.keyword = best.keyword.max(candidate.parts.keyword);
-        best.cosine = best
-            .cosine
-            .max(candidate.parts.cosine.unwrap_or(f32::NEG_INFINITY));
-    }
-    best
-}
-
-/// Scores the candidates and sorts them: best first, ties by chunk.
-fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion) {
-    let mut by_cosine: Vec<(u64, usize)> = candidates
-        .iter()
-        .enumerate()
-        .filter_map(|(at, candidate)| {
-            let score = candidate.parts.cosine?;
-            let id = candidate.chunk;
-            Some((crate::vector::topk::Candidate { id, score }.key(), at))
-        })
-        .collect();
-    sort_by(&mut by_cosine, |a, b| b.cmp(a));
-    for (rank, &(_, at)) in by_cosine.iter().enumerate() {
-        candidates[at].parts.vector_rank = Some(rank as u32 + 1);
-    }
-    let best = best_of(candidates);
-    for candidate in candidates.iter_mut() {
-        let parts = &candidate.parts;
-        let score = match mode {
-            Mode::Keyword => parts.keyword_normalised(&best),
-            Mode::Vector => parts.cosine.unwrap_or(f32::NEG_INFINITY),
-            Mode::Hybrid => parts.fused(fusion, &best),
-        };
-        candidate.score = score * candidate.weight;
-    }
-    sort_by(candidates, |a, b| {
-        b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk))
-    });
-}
-
 fn documents_of(chunks: &Bitmap, layout: &Layout) -> Bitmap {
     let mut documents = Bitmap::new(layout.first_chunks.len().saturating_sub(1) as u32);
     for document in chunks.iter().filter_map(|chunk| layout.document_of(chunk)) {
         documents.set(document);
     }
     documents
-}
-
-fn explain_hit(candidate: &Candidate, best: &Best, lookup: &Lookup) -> Explain {
-    let parts = &candidate.parts;
-    let keyword =
-        (parts.keyword > 0).then(|| (parts.keyword / WEIGHT_ONE, parts.keyword_normalised(best)));
-    Explain {
-        keyword,
-        keyword_rank: parts.keyword_rank,
-        terms: lookup.explain(&candidate.contributions),
-        vector: parts
-            .cosine
-            .map(|cosine| (cosine, parts.vector_normalised(best))),
-        vector_rank: parts.vector_rank,
-        rescored: candidate.rescored,
-        weight: candidate.weight,
-    }
 }

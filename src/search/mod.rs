@@ -12,7 +12,8 @@
 //! | `engine.rs` | [`Engine`]: an opened index and the pipeline above, wave by wave |
 //! | `lexical.rs` | query words → dictionary entries, with corrections and prefixes |
 //! | `dense.rs` | resident codes and graph; candidates; rescoring |
-//! | `fuse.rs` | two rankings → one |
+//! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
+//! | `fuse.rs` | two scores → one |
 //! | `verify.rs` | every block and structure of an index, checked |
 //!
 //! A *wave* is a set of reads that do not depend on one another; everything between two waves is
@@ -23,6 +24,7 @@ mod dense;
 mod engine;
 mod fuse;
 mod lexical;
+mod ranking;
 mod verify;
 
 pub use engine::Engine;
