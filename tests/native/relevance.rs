@@ -41,7 +41,8 @@ fn index(name: &str, folder: &Path, embedder: &str) -> String {
         "--embedder",
         embedder,
         "--cache",
-        tmp.join("cache").to_str().expect("UTF-8"),
+        // One for each: tests run side by side, and a cache belongs to one build at a time.
+        tmp.join("cache").join(name).to_str().expect("UTF-8"),
     ]);
     let Command::Build(args) = args.expect("valid arguments").command else {
         unreachable!()

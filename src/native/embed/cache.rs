@@ -25,6 +25,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::thread;
+use std::time::Duration;
 
 use coracle::bytes::FormatError;
 use coracle::bytes::Problem;
@@ -136,10 +138,14 @@ impl Store {
             .create(true)
             .open(&path);
         let file = file.map_err(failed)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(CacheError::Busy { path }),
-            // A file system without locks: only one process should use the folder.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
+        let mut patience = LOCK_PATIENCE;
+        // A file system without locks is used without: only one process should use the folder.
+        while let Err(TryLockError::WouldBlock) = file.try_lock() {
+            if patience.is_zero() {
+                return Err(CacheError::Busy { path });
+            }
+            thread::sleep(LOCK_PAUSE);
+            patience = patience.saturating_sub(LOCK_PAUSE);
         }
         let dim = fingerprint.dim;
         let mut store = Self {
@@ -303,6 +309,13 @@ fn parse(record: &[u8], dim: usize) -> Result<(u128, &[u8]), FormatError> {
     }
     Ok((u128::from_le_bytes(key), row))
 }
+
+/// How long a cache in use is waited for: a process that has just ended, or a child of this one that
+/// has not yet let go of the files it inherited, is no reason to fail.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Time between two attempts to lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// An embedder that computes (or pays) no text twice, not even after a kill.
 #[derive(Debug)]
