@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 use crate::vector::Quantizer;
 use crate::vector::VectorError;
 use crate::vector::arch::Kernels;
+use crate::vector::arch::Scale;
 use crate::vector::arch::kernels;
 use crate::vector::normalize;
 
@@ -42,14 +43,10 @@ pub struct Query {
     pub(super) planes: Vec<u64>,
     /// The rotated query in integers.
     pub(super) int8: Vec<i16>,
-    /// Score per unit of `(15 code_dim - 2 distance) * rescale`.
-    rescale: f32,
-    /// Score per unit of `offset`.
-    offset: f32,
+    /// From distances of 1-bit codes to scores; its bias is `<R(q), mean>`.
+    pub(super) scale: Scale,
     /// Score per unit of the int8 dot product.
     int8_scale: f32,
-    /// `<R(q), mean>`, part of every score.
-    bias: f32,
 }
 
 impl Query {
@@ -96,10 +93,13 @@ impl Query {
             tables: tables(&levels),
             planes: planes(&levels),
             int8,
-            rescale: 0.5 * step * quantizer.rescale_step(),
-            offset: quantizer.offset_step(),
+            scale: Scale {
+                nearest: 15 * rotated.len() as i32,
+                rescale: 0.5 * step * quantizer.rescale_step(),
+                offset: quantizer.offset_step(),
+                bias,
+            },
             int8_scale,
-            bias,
         })
     }
 
@@ -109,19 +109,10 @@ impl Query {
         self.int8.len()
     }
 
-    /// The score of a 1-bit code at a weighted Hamming distance, in the one order of operations.
-    #[inline]
-    pub(super) fn binary_score(&self, distance: u32, rescale: u16, offset: i16) -> f32 {
-        let agreement = 15 * self.int8.len() as i32 - 2 * distance as i32;
-        f32::from(rescale) * agreement as f32 * self.rescale
-            + f32::from(offset) * self.offset
-            + self.bias
-    }
-
     /// The score of an int8 code with this dot product.
     #[inline]
     pub(super) fn int8_score(&self, dot: i32) -> f32 {
-        dot as f32 * self.int8_scale + self.bias
+        dot as f32 * self.int8_scale + self.scale.bias
     }
 }
 
