@@ -63,16 +63,7 @@ impl BinaryWriter {
         }
         self.rows += 1;
         let start = self.bytes.len() - block_len(self.code_dim);
-        let (signs, factors) = self.bytes[start..].split_at_mut(4 * self.code_dim);
-        let (column, shift) = (lane % 16, 4 * (lane / 16));
-        for (words, &word) in signs.chunks_exact_mut(256).zip(&code.signs) {
-            for (group, bytes) in words.chunks_exact_mut(16).enumerate() {
-                bytes[column] |= (word >> (4 * group) & 15) as u8 * (1 << shift);
-            }
-        }
-        let (rescale, offset) = factors.split_at_mut(2 * BLOCK_ROWS);
-        rescale[2 * lane..][..2].copy_from_slice(&code.factors.rescale.to_le_bytes());
-        offset[2 * lane..][..2].copy_from_slice(&code.factors.offset.to_le_bytes());
+        put(&mut self.bytes[start..], lane, &code.signs, code.factors);
     }
 
     /// The blocks.
@@ -80,6 +71,20 @@ impl BinaryWriter {
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
+}
+
+/// Writes one row into an empty lane of a block; what follows the factors is left alone.
+pub(crate) fn put(block: &mut [u8], lane: usize, signs: &[u64], factors: Factors) {
+    let (groups, rest) = block.split_at_mut(256 * signs.len());
+    let (column, shift) = (lane % 16, 4 * (lane / 16));
+    for (groups, &word) in groups.chunks_exact_mut(256).zip(signs) {
+        for (group, bytes) in groups.chunks_exact_mut(16).enumerate() {
+            bytes[column] |= (word >> (4 * group) & 15) as u8 * (1 << shift);
+        }
+    }
+    let (rescale, offset) = rest.split_at_mut(2 * BLOCK_ROWS);
+    rescale[2 * lane..][..2].copy_from_slice(&factors.rescale.to_le_bytes());
+    offset[2 * lane..][..2].copy_from_slice(&factors.offset.to_le_bytes());
 }
 
 /// The 1-bit codes of consecutive rows, in blocks.

@@ -36,15 +36,17 @@ const INT8_QUERY_MAX: f32 = 2047.0;
 /// A query embedding, ready to be scored against codes.
 #[derive(Debug, Clone)]
 pub struct Query {
-    pub(super) kernels: &'static Kernels,
+    pub(crate) kernels: &'static Kernels,
     /// `code_dim / 4` tables of 16 bytes.
-    pub(super) tables: Vec<u8>,
+    pub(crate) tables: Vec<u8>,
     /// `code_dim / 64` groups of four words: 64 bits of each of the four planes.
     pub(super) planes: Vec<u64>,
     /// The rotated query in integers.
     pub(super) int8: Vec<i16>,
     /// From distances of 1-bit codes to scores; its bias is `<R(q), mean>`.
     pub(super) scale: Scale,
+    /// Half the step of the quantized query: score per unit of agreement times `|r|² / |r|₁`.
+    half_step: f32,
     /// Score per unit of the int8 dot product.
     int8_scale: f32,
 }
@@ -93,6 +95,7 @@ impl Query {
             tables: tables(&levels),
             planes: planes(&levels),
             int8,
+            half_step: 0.5 * step,
             scale: Scale {
                 nearest: 15 * rotated.len() as i32,
                 rescale: 0.5 * step * quantizer.rescale_step(),
@@ -107,6 +110,21 @@ impl Query {
     #[must_use]
     pub fn code_dim(&self) -> usize {
         self.int8.len()
+    }
+
+    /// `<R(q), mean>`, the score of the mean.
+    pub(crate) fn bias(&self) -> f32 {
+        self.scale.bias
+    }
+
+    /// The scale of codes whose factors have steps of their own.
+    pub(crate) fn scale_of(&self, rescale_step: f32, offset_step: f32, bias: f32) -> Scale {
+        Scale {
+            rescale: self.half_step * rescale_step,
+            offset: offset_step,
+            bias,
+            ..self.scale
+        }
     }
 
     /// The score of an int8 code with this dot product.

@@ -11,6 +11,7 @@
 mod build;
 mod data;
 mod engine;
+mod kernels;
 mod measure;
 
 use std::error::Error;
@@ -35,6 +36,8 @@ enum Stage {
     /// Builds the index of the first rows and their exact nearest neighbours.
     #[cfg(not(target_family = "wasm"))]
     Build(build::Args),
+    /// Measures every kernel against the limit of its instructions and prints one JSON row per line.
+    Kernels,
     /// Searches what `build` wrote and prints one JSON row per line.
     Search {
         /// Folder of the set: queries.f32.npy.
@@ -63,6 +66,12 @@ fn run(stage: Stage) -> Result<(), Box<dyn Error>> {
     match stage {
         #[cfg(not(target_family = "wasm"))]
         Stage::Build(args) => build::run(&args),
+        Stage::Kernels => {
+            for row in kernels::measure() {
+                println!("{}", serde_json::to_string(&row)?);
+            }
+            Ok(())
+        }
         Stage::Search {
             data,
             index,

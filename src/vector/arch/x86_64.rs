@@ -422,8 +422,15 @@ mod avx512 {
         for i in 0..TILE {
             let sums: [i32; 4] = bytemuck::cast(sums(shifted[i]));
             for j in 0..TILE {
-                let tail = scalar::dot_i8(&a[i][whole..len], &b[j][whole..len]);
-                out[i][j] = sums[j].wrapping_sub(excess[j]).wrapping_add(tail);
+                out[i][j] = sums[j].wrapping_sub(excess[j]);
+            }
+        }
+        if whole < len {
+            for i in 0..TILE {
+                for j in 0..TILE {
+                    let tail = scalar::dot_i8(&a[i][whole..len], &b[j][whole..len]);
+                    out[i][j] = out[i][j].wrapping_add(tail);
+                }
             }
         }
     }
