@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::hint::black_box;
 
 use super::Cells;
 use super::Level;
@@ -12,8 +13,10 @@ use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::Scale;
 use crate::vector::binary::is_allowed;
 use crate::vector::int8;
+use crate::vector::int8::touch;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::Shortlist;
+use crate::vector::topk::id_of;
 use crate::vector::visited::Visited;
 
 /// Rows that a search is about: its scan goes on as long as these still change.
@@ -39,8 +42,18 @@ pub struct CellScratch {
     /// One set for every level: emptying a set of another size is dear.
     seen: Vec<Visited>,
     shortlist: Shortlist,
-    cells: Vec<Candidate>,
+    found: Vec<Candidate>,
+    cells: Vec<Ranked>,
     blocks: u64,
+}
+
+/// A cell to be scanned.
+#[derive(Debug, Clone, Copy)]
+struct Ranked {
+    /// Of its direction's score and its id, as in [`crate::vector::topk`].
+    key: u64,
+    /// Score of its centroid.
+    score: f32,
 }
 
 impl CellScratch {
@@ -104,15 +117,15 @@ impl Cells {
         let CellScratch {
             seen,
             shortlist,
+            found,
             cells,
             blocks,
         } = scratch;
         seen.resize_with(self.levels.len(), Visited::default);
         cells.clear();
-        cells.push(Candidate {
-            id: 0,
-            score: query.bias(),
-        });
+        let score = query.bias();
+        let key = Candidate { id: 0, score }.key();
+        cells.push(Ranked { key, score });
         let mut scan = Scan {
             code_dim: self.code_dim,
             query,
@@ -127,20 +140,20 @@ impl Cells {
             };
             scan.shortlist.clear(wanted + wanted / 2 + 16);
             scan.run(level, cells, usize::MAX, None, seen.get_mut(at + 1));
+            found.clear();
+            found.extend(scan.shortlist.sorted());
             cells.clear();
-            let found = scan.shortlist.sorted();
-            cells.extend(found.filter_map(|found| {
-                let centroid = below.centroid(self.code_dim, found.id)?;
-                Some(Candidate {
-                    id: found.id,
-                    score: int8::score(query, centroid),
-                })
-            }));
-            let direction = |cell: &Candidate| Candidate {
-                score: cell.score * below.weights.get(cell.id as usize).unwrap_or(&1.0),
-                ..*cell
-            };
-            cells.sort_unstable_by_key(|cell| Reverse(direction(cell).key()));
+            let centroid = |cell| below.centroid(self.code_dim, cell);
+            int8::score_each(query, found, centroid, |Candidate { id, score }| {
+                let weight = below.weights.get(id as usize).unwrap_or(&1.0);
+                let direction = Candidate {
+                    id,
+                    score: score * weight,
+                };
+                let key = direction.key();
+                cells.push(Ranked { key, score });
+            });
+            cells.sort_unstable_by_key(|cell| Reverse(cell.key));
             cells.truncate(wanted);
         }
         scan.shortlist.clear(probe.candidates);
@@ -239,7 +252,7 @@ impl Scan<'_> {
     fn run(
         &mut self,
         level: &Level,
-        cells: &[Candidate],
+        cells: &[Ranked],
         patience: usize,
         allowed: Option<&[u64]>,
         seen: Option<&mut Visited>,
@@ -249,12 +262,16 @@ impl Scan<'_> {
         let mut scores = [0.0; BLOCK_ROWS];
         let mut best = [f32::NEG_INFINITY; K];
         let mut vain = 0;
-        for cell in cells {
+        for (at, cell) in cells.iter().enumerate() {
             if vain >= patience {
                 break;
             }
             vain += 1;
-            let Some(blocks) = level.cell(self.code_dim, cell.id) else {
+            // The next cell comes into the cache while this one is scanned.
+            let next = cells.get(at + 1);
+            let next = next.and_then(|next| level.cell(self.code_dim, id_of(next.key)));
+            black_box(next.map(touch));
+            let Some(blocks) = level.cell(self.code_dim, id_of(cell.key)) else {
                 continue;
             };
             let query = self.query;

@@ -99,6 +99,14 @@ fn compare_block(
         .into_iter()
         .map(|x| x as u8)
         .collect();
+    let levels = fill.numbers(0, 15, 64 * words, random);
+    let levels: Vec<u8> = levels.into_iter().map(|x| x as u8).collect();
+    let (mut got, mut want) = (alloc::vec![7; len], alloc::vec![9; len]);
+    (kernels.tables)(&levels, &mut got);
+    (SCALAR.tables)(&levels, &mut want);
+    if got != want {
+        return Err(differs("tables", levels.len(), fill, got, want));
+    }
     let factors = fill.numbers(0, 255, FACTOR_BYTES, random);
     let factors: Vec<u8> = factors.into_iter().map(|x| x as u8).collect();
     let factors = factors.first_chunk().unwrap_or(&[0; FACTOR_BYTES]);
