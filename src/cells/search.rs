@@ -139,7 +139,7 @@ impl Cells {
                 _ => UPPER_PROBES + probe.nprobe / 2,
             };
             scan.shortlist.clear(wanted + wanted / 2 + 16);
-            scan.run(level, cells, usize::MAX, None, seen.get_mut(at + 1));
+            scan.centroids(level, cells, &mut seen[at + 1]);
             found.clear();
             found.extend(scan.shortlist.sorted());
             cells.clear();
@@ -157,7 +157,7 @@ impl Cells {
             cells.truncate(wanted);
         }
         scan.shortlist.clear(probe.candidates);
-        scan.run(rows, cells, probe.patience, allowed, seen.first_mut());
+        scan.rows(rows, cells, probe.patience, allowed, &mut seen[0]);
         scan.shortlist.sorted().collect()
     }
 
@@ -248,18 +248,28 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Scans cells of a level, best first; their scores are those of their centroids.
-    fn run(
+    /// Scans cells of centroids whose scores are those of their own centroids.
+    fn centroids(&mut self, level: &Level, cells: &[Ranked], seen: &mut Visited) {
+        seen.clear(level.members);
+        for cell in cells {
+            self.cell(level, cell, None, |shortlist, found| {
+                if seen.insert(found.id) {
+                    shortlist.push(found);
+                }
+            });
+        }
+    }
+
+    /// Scans cells of rows, best first, until `patience` of them one after the other changed nothing.
+    fn rows(
         &mut self,
         level: &Level,
         cells: &[Ranked],
         patience: usize,
         allowed: Option<&[u64]>,
-        seen: Option<&mut Visited>,
+        seen: &mut Visited,
     ) {
-        let Some(seen) = seen else { return };
         seen.clear(level.members);
-        let mut scores = [0.0; BLOCK_ROWS];
         let mut best = [f32::NEG_INFINITY; K];
         let mut vain = 0;
         for (at, cell) in cells.iter().enumerate() {
@@ -267,34 +277,51 @@ impl Scan<'_> {
                 break;
             }
             vain += 1;
-            // The next cell comes into the cache while this one is scanned.
-            let next = cells.get(at + 1);
-            let next = next.and_then(|next| level.cell(self.code_dim, id_of(next.key)));
-            black_box(next.map(touch));
-            let Some(blocks) = level.cell(self.code_dim, id_of(cell.key)) else {
-                continue;
-            };
-            let query = self.query;
-            let scale = query.scale_of(level.rescale_step, level.offset_step, cell.score);
-            for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {
-                *self.blocks += 1;
-                let least = self.shortlist.least();
-                let (mut lanes, ids) = score_block(query, &scale, block, least, &mut scores);
-                while lanes != 0 {
-                    let lane = lanes.trailing_zeros() as usize;
-                    lanes &= lanes - 1;
-                    let id = u32::from_le_bytes(ids[lane]);
-                    if id == NO_ROW || !is_allowed(allowed, id) || !seen.insert(id) {
-                        continue;
+            self.cell(level, cell, cells.get(at + 1), |shortlist, found| {
+                if !is_allowed(allowed, found.id) || !seen.insert(found.id) {
+                    return;
+                }
+                shortlist.push(found);
+                if found.score > best[K - 1] {
+                    let mut at = K - 1;
+                    while at > 0 && best[at - 1] < found.score {
+                        best[at] = best[at - 1];
+                        at -= 1;
                     }
+                    best[at] = found.score;
+                    vain = 0;
+                }
+            });
+        }
+    }
+
+    /// Calls `found` with every member of a cell that the shortlist may take.
+    #[inline(always)]
+    fn cell(
+        &mut self,
+        level: &Level,
+        cell: &Ranked,
+        next: Option<&Ranked>,
+        mut found: impl FnMut(&mut Shortlist, Candidate),
+    ) {
+        let blocks = |cell: &Ranked| level.cell(self.code_dim, id_of(cell.key));
+        // The next cell comes into the cache while this one is scanned.
+        black_box(next.and_then(blocks).map(touch));
+        let query = self.query;
+        let scale = query.scale_of(level.rescale_step, level.offset_step, cell.score);
+        let blocks = blocks(cell).unwrap_or(&[]);
+        let mut scores = [0.0; BLOCK_ROWS];
+        for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {
+            *self.blocks += 1;
+            let least = self.shortlist.least();
+            let (mut lanes, ids) = score_block(query, &scale, block, least, &mut scores);
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros() as usize;
+                lanes &= lanes - 1;
+                let id = u32::from_le_bytes(ids[lane]);
+                if id != NO_ROW {
                     let score = scores[lane];
-                    self.shortlist.push(Candidate { id, score });
-                    if score > best[K - 1] {
-                        let at = best.partition_point(|&other| other >= score);
-                        best[at..].rotate_right(1);
-                        best[at] = score;
-                        vain = 0;
-                    }
+                    found(self.shortlist, Candidate { id, score });
                 }
             }
         }

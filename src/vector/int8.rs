@@ -86,7 +86,7 @@ pub(crate) fn score_each<'a>(
     for candidates in candidates.chunks(TOUCHED) {
         let mut touched = 0;
         for candidate in candidates {
-            touched ^= row(candidate.id).map_or(0, touch);
+            touched ^= row(candidate.id).map_or(0, |row| touch(bytemuck::cast_slice(row)));
         }
         black_box(touched);
         for &Candidate { id, .. } in candidates {
@@ -101,13 +101,11 @@ pub(crate) fn score_each<'a>(
 /// Rows touched before the first of them is scored.
 const TOUCHED: usize = 16;
 
-/// Reads one number of every cache line, so that the misses of many lines overlap: WebAssembly has no
+/// Reads one byte of every cache line, so that the misses of many lines overlap: WebAssembly has no
 /// instruction that prefetches.
-pub(crate) fn touch<T: Copy + core::ops::BitXor<Output = T> + Default>(row: &[T]) -> T {
-    let per_line = 64 / size_of::<T>().clamp(1, 64);
-    row.iter()
-        .step_by(per_line)
-        .fold(T::default(), |sum, &number| sum ^ number)
+pub(crate) fn touch(bytes: &[u8]) -> u8 {
+    let (lines, _) = bytes.as_chunks::<64>();
+    lines.iter().fold(0, |sum, line| sum ^ line[0])
 }
 
 /// Scores `candidates` again from their int8 codes and keeps the `k` best.
