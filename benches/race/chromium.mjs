@@ -1,9 +1,10 @@
 // A WASI program in a page of headless Chromium.
+import { once } from 'node:events';
 import { accessSync, constants, createReadStream, statSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { once } from 'node:events';
 import { delimiter, dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -60,8 +61,6 @@ async function serve(routes) {
  * @param {string[]} job.args its arguments
  */
 export async function searchInChromium({ executable, wasm, folders, args }) {
-  // Not imported above: the report's tests run without the package.
-  const { chromium } = await import('playwright-core');
   const shim = dirname(fileURLToPath(import.meta.resolve('@bjorn3/browser_wasi_shim')));
   const routes = new Map([['/worker.mjs', fileURLToPath(new URL('worker.mjs', import.meta.url))], ['/program.wasm', wasm]]);
   for (const name of ['index', 'wasi', 'wasi_defs', 'fd', 'fs_mem', 'fs_opfs', 'strace', 'debug']) {

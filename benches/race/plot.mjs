@@ -13,7 +13,9 @@ const OURS = {
   'coracle-cells-1': '#74a9cf', 'coracle-cells-2': '#045a8d', 'coracle-cells-3': '#2b8cbe',
   'coracle-hnsw': '#d94801', 'coracle-scan': '#fd8d3c',
 };
-const PEERS = ['#252525', '#238b45', '#74c476', '#6a51a3', '#9e9ac8', '#7f4f24', '#b5838d', '#8c8c00', '#969696', '#c51b8a'];
+/** hnswlib is the peer that everybody knows; the others take what is left, in the order of their names. */
+const HNSWLIB = '#252525';
+const PEERS = ['#238b45', '#74c476', '#6a51a3', '#9e9ac8', '#7f4f24', '#b5838d', '#8c8c00', '#969696', '#c51b8a', '#41ab9d'];
 
 /**
  * The pictures of the record by their file names; those without data are left out.
@@ -38,22 +40,27 @@ export function specs(rows) {
   const here = rows.filter((row) => row.n === n);
   const native = here.filter((row) => row.runtime === 'native');
   const web = here.filter((row) => row.runtime !== 'native');
+  const colours = palette(rows);
   const size = `${n.toLocaleString('en')} × ${rows[0]?.dims}`;
   const subtitle = 'Right and down is better. Ours and JavaScript: median of single queries; Python peers: CPU time per query within one call.';
   const all = [
-    ['recall-native.svg', native, () => curves(native, `Native, ${size}, one thread`, subtitle)],
-    ['recall-wasm.svg', web, () => curves([...web, ...native.filter((row) => row.engine === 'hnswlib')], `WebAssembly, ${size}, one thread`, subtitle)],
-    ['bytes.svg', contest(native, 0.95), () => bytes(native, `Native, ${size}, recall@10 ≥ 0.95`)],
+    ['recall-native.svg', native, () => curves(native, colours, `Native, ${size}, one thread`, subtitle)],
+    ['recall-wasm.svg', web, () => curves([...web, ...native.filter((row) => row.engine === 'hnswlib')], colours, `WebAssembly, ${size}, one thread`, subtitle)],
+    ['bytes.svg', contest(native, 0.95), () => bytes(native, colours, `Native, ${size}, recall@10 ≥ 0.95`)],
   ];
   return Object.fromEntries(all.filter(([, rows]) => rows.length).map(([name, , spec]) => [name, spec()]));
 }
 
-/** Engines in the order of the legend: ours, then peers, with their colours. */
-function colours(rows) {
-  const engines = [...new Set(rows.map((row) => row.engine))];
-  const ours = Object.keys(OURS).filter((engine) => engines.includes(engine));
-  const peers = engines.filter((engine) => !OURS[engine]).sort();
-  return { domain: [...ours, ...peers], range: [...ours.map((engine) => OURS[engine]), ...peers.map((_, at) => PEERS[at % PEERS.length])] };
+/** The colour of every engine of the record: the same in all pictures. */
+function palette(rows) {
+  const peers = [...new Set(rows.map((row) => row.engine))].filter((engine) => !OURS[engine] && engine !== 'hnswlib').sort();
+  return { ...OURS, hnswlib: HNSWLIB, ...Object.fromEntries(peers.map((engine, at) => [engine, PEERS[at % PEERS.length]])) };
+}
+
+/** A scale of the engines in `rows`, in the order of the legend: ours, then peers. */
+function scale(rows, colours) {
+  const domain = Object.keys(colours).filter((engine) => rows.some((row) => row.engine === engine));
+  return { domain, range: domain.map((engine) => colours[engine]) };
 }
 
 const frame = (title, subtitle, more) => ({
@@ -68,19 +75,18 @@ const frame = (title, subtitle, more) => ({
 });
 
 /** Recall against time: one line per engine and runtime. */
-function curves(rows, title, subtitle) {
+function curves(rows, colours, title, subtitle) {
   const lines = new Map(rows.map((row) => [`${row.engine} ${row.runtime}`, row]));
   const values = [...lines].flatMap(([line, row]) =>
     row.sweep.map(([setting, recall, us]) => ({ line, engine: row.engine, runtime: RUNTIMES[row.runtime] ?? row.runtime, ours: isCoracle(row), setting, recall, us })));
   const times = values.filter(({ recall }) => recall >= RECALL[0]).map(({ us }) => us);
   const runtimes = [...new Set(values.map(({ runtime }) => runtime))];
-  const { domain, range } = colours(rows);
   return frame(title, subtitle, {
     data: { values },
     encoding: {
       x: { field: 'recall', type: 'quantitative', title: 'recall@10', scale: { domain: RECALL }, axis: { format: '.2f', tickCount: 11 } },
       y: { field: 'us', type: 'quantitative', title: 'µs per query (log)', scale: { type: 'log', domain: [Math.min(...times) * 0.9, Math.max(...times) * 1.1] }, axis: ticks(times) },
-      color: { field: 'engine', type: 'nominal', sort: domain, scale: { domain, range }, title: null, legend: { labelLimit: 240, symbolType: 'stroke', symbolStrokeWidth: 3 } },
+      color: { field: 'engine', type: 'nominal', scale: scale(rows, colours), title: null, legend: { labelLimit: 240, symbolType: 'stroke', symbolStrokeWidth: 3 } },
       detail: { field: 'line' },
       order: { field: 'recall', type: 'quantitative' },
     },
@@ -102,8 +108,8 @@ function curves(rows, title, subtitle) {
 }
 
 /** Round numbers for a logarithmic axis over `values`. */
-function ticks(values) {
-  const steps = [1, 2, 3, 5, 7].flatMap((digit) => [-1, 0, 1, 2, 3, 4, 5].map((power) => digit * 10 ** power));
+function ticks(values, digits = [1, 2, 3, 5, 7]) {
+  const steps = digits.flatMap((digit) => [-1, 0, 1, 2, 3, 4, 5].map((power) => digit * 10 ** power));
   return { values: steps.filter((step) => step >= Math.min(...values) * 0.9 && step <= Math.max(...values) * 1.1).sort((a, b) => a - b), format: ',' };
 }
 
@@ -122,17 +128,16 @@ function placeLabels(values, bytes, us) {
 }
 
 /** Bytes against time: one point per engine that reaches the recall. */
-function bytes(rows, title) {
+function bytes(rows, colours, title) {
   const values = contest(rows, 0.95).map((row) => ({ engine: row.engine, ours: isCoracle(row), bytes: row.bytes_per_vector, us: row.p50_us }));
-  const { domain, range } = colours(values);
   const span = (field) => [Math.min(...values.map((value) => value[field])) * 0.85, Math.max(...values.map((value) => value[field])) * 1.35];
   placeLabels(values, span('bytes'), span('us'));
   return frame(title, 'Left and down is better. Time: median of single queries; of Python peers 3 to 10 µs are the call.', {
     data: { values },
     encoding: {
-      x: { field: 'bytes', type: 'quantitative', title: 'bytes per vector, on disk (log)', scale: { type: 'log', domain: span('bytes'), nice: false }, axis: ticks(values.map(({ bytes }) => bytes)) },
+      x: { field: 'bytes', type: 'quantitative', title: 'bytes per vector, on disk (log)', scale: { type: 'log', domain: span('bytes'), nice: false }, axis: ticks(values.map(({ bytes }) => bytes), [1, 1.5, 2, 3, 4, 5, 6, 8]) },
       y: { field: 'us', type: 'quantitative', title: 'p50 µs (log)', scale: { type: 'log', domain: span('us'), nice: false }, axis: ticks(values.map(({ us }) => us)) },
-      color: { field: 'engine', type: 'nominal', scale: { domain, range }, legend: null },
+      color: { field: 'engine', type: 'nominal', scale: scale(values, colours), legend: null },
     },
     layer: [
       { mark: { type: 'point', filled: true, opacity: 1 }, encoding: { size: { condition: { test: 'datum.ours', value: 130 }, value: 60 } } },
