@@ -36,12 +36,12 @@ export async function compile({ root, target, work, say }) {
   return { native: join(target, 'release/coracle-race'), wasm };
 }
 
-/** Builds into `index`; `options` are the program's flags, those that are undefined left out. */
-export async function build(programs, { data, index, ...options }) {
-  await run(programs.native, ['build', '--data', data, '--index', index, ...flags(options)]);
+/** Builds; `options` are the program's flags, `minutes` the time after which it is ended. */
+export async function build(programs, options, { minutes } = {}) {
+  await run(programs.native, ['build', ...flags(options)], { minutes });
 }
 
-/** The program's flags: `{ n: 5, filtered: true }` is `--n 5 --filtered`. */
+/** The program's flags: `{ n: 5, filtered: true }` is `--n 5 --filtered`; what is undefined is left out. */
 function flags(options) {
   const given = Object.entries(options).filter(([, value]) => value !== undefined && value !== false);
   return given.flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, String(value)]));

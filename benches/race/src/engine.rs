@@ -115,8 +115,9 @@ impl Engine {
         }
     }
 
-    /// Settings to try, in series of rising cost and recall. The beams are those the peers are tried
-    /// with.
+    /// Settings to try, in series of rising cost and recall; of several series, settings at the same
+    /// place differ in their candidates only. The beams are those the peers are tried with, and two
+    /// more for a million rows.
     pub fn settings(self) -> Vec<Vec<Setting>> {
         match self {
             Self::Scan => {
@@ -128,7 +129,7 @@ impl Engine {
             Self::Hnsw => {
                 let beams = [
                     10, 12, 14, 16, 20, 24, 28, 32, 36, 40, 44, 48, 56, 64, 72, 80, 96, 112, 128,
-                    160, 192, 224, 320, 448, 640,
+                    160, 192, 224, 320, 448, 640, 896, 1280,
                 ];
                 vec![beams.map(|ef_search| Setting::Hnsw { ef_search }).into()]
             }
@@ -140,7 +141,7 @@ impl Engine {
                         .map(|nprobe| Setting::Cells { nprobe, candidates })
                         .collect()
                 };
-                [20, 30, 40, 50, 70, 100, 150].map(series).into()
+                [30, 50, 70, 100, 150].map(series).into()
             }
         }
     }

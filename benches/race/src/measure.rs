@@ -24,7 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const ENOUGH: f64 = 0.995;
 
 /// A series of settings ends when two steps in a row gain less recall than this.
-const SATURATED: f64 = 0.0005;
+const SATURATED: f64 = 0.001;
+
+/// A series starts where the one before it reached this recall: less is of no use to anybody, and
+/// more candidates do not make up for what was not looked at.
+const USEFUL: f64 = 0.9;
 
 /// Queries and their exact answers, under a filter or without.
 #[derive(Debug, Clone, Copy)]
@@ -108,34 +112,42 @@ pub struct Tried {
     pub p50_us: f64,
 }
 
-/// Tries all settings of an engine once.
+/// Tries the settings of an engine once, but for those that cannot be chosen.
 pub fn sweep(task: Task<'_>, index: &mut Index) -> Result<Vec<Tried>, Box<dyn Error>> {
     let mut tried = Vec::new();
+    let mut useless = 0;
     for series in index.engine.settings() {
-        let (mut before, mut idle) = (0.0, 0);
-        for setting in series {
+        let mut recalls: Vec<f64> = Vec::new();
+        for &setting in &series[useless..] {
             for query in task.queries.iter().take(WARM_UP) {
                 black_box(index.search(query, setting, task.allowed)?);
             }
             let pass = Pass::run(task, index, setting)?;
-            let (recall, p50_us) = (pass.recall, pass.percentile_us(50));
+            recalls.push(pass.recall);
             tried.push(Tried {
                 setting,
-                recall,
-                p50_us,
+                recall: pass.recall,
+                p50_us: pass.percentile_us(50),
             });
-            idle = if recall - before < SATURATED {
-                idle + 1
-            } else {
-                0
-            };
-            before = recall;
-            if recall >= ENOUGH || idle == 2 {
+            if is_done(&recalls) {
                 break;
             }
         }
+        useless += recalls
+            .iter()
+            .take_while(|recall| **recall < USEFUL)
+            .count();
     }
     Ok(tried)
+}
+
+/// Whether a series that gave these recalls is not worth going on with.
+fn is_done(recalls: &[f64]) -> bool {
+    match *recalls {
+        [.., last] if last >= ENOUGH => true,
+        [.., third, second, last] => last - second < SATURATED && second - third < SATURATED,
+        _ => false,
+    }
 }
 
 /// The setting with the lowest median among those that reach `target`, else the one of the highest
@@ -179,6 +191,7 @@ mod tests {
     use super::Tried;
     use super::cheapest;
     use super::front;
+    use super::is_done;
     use crate::engine::Setting;
 
     fn tried(ef_search: usize, recall: f64, p50_us: f64) -> Tried {
@@ -201,6 +214,20 @@ mod tests {
         assert_eq!(cheapest(&all, 0.98), Some(all[2]));
         assert_eq!(cheapest(&all, 0.8), Some(all[0]));
         assert_eq!(cheapest(&[], 0.8), None);
+    }
+
+    #[test]
+    fn series_ends_at_the_highest_recall_or_after_two_idle_steps() {
+        for (recalls, done) in [
+            (&[0.9, 0.995][..], true),
+            (&[0.9, 0.9004, 0.9008], true),
+            (&[0.9, 0.9004], false),
+            (&[0.9, 0.9004, 0.92], false),
+            (&[0.9, 0.92, 0.9204], false),
+            (&[], false),
+        ] {
+            assert_eq!(is_done(recalls), done, "{recalls:?}");
+        }
     }
 
     #[test]
