@@ -229,7 +229,14 @@ async function publish(record) {
 
 /** What the figures were measured on, in one sentence. */
 function machine(queries) {
-  const ask = (command, ...args) => execFileSync(command, args, { cwd: root, encoding: 'utf8' }).trim();
+  // An hour of measuring is not thrown away because the sources came without their history.
+  const ask = (command, ...args) => {
+    try {
+      return execFileSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    } catch {
+      return 'unknown';
+    }
+  };
   const memory = Math.round(os.totalmem() / 2 ** 30);
   return `${started.toISOString().slice(0, 10)}, commit ${ask('git', 'describe', '--always', '--dirty')}, ${os.cpus()[0].model}, `
     + `${os.cpus().length} cores, ${memory} GiB, ${ask('rustc', '--version').split(' ').slice(0, 2).join(' ')}, Node ${process.versions.node}; `
