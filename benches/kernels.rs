@@ -6,7 +6,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use coracle::vector::arch::FACTOR_BYTES;
 use coracle::vector::arch::Kernels;
+use coracle::vector::arch::Scale;
 use coracle::vector::arch::all_kernels;
 use coracle::vector::arch::parity::compare;
 use coracle::vector::rotate::SplitMix64;
@@ -70,16 +72,27 @@ fn all(criterion: &mut Criterion) {
     }
 
     let tables: Vec<u8> = bytes(4 * 1536, 61);
+    let scale = Scale {
+        nearest: 15 * 384,
+        rescale: 1e-4,
+        offset: 1e-4,
+        bias: 0.1,
+    };
     bench(
         criterion,
-        "block_distances",
+        "block_scores",
         |dim| dim / 8,
         |kernels, set, dim| {
-            let mut distances = [0; 32];
-            let mut sum = 0;
+            let (mut scores, mut sum) = ([0.0; 32], 0);
             for block in set.chunks_exact(4 * dim) {
-                (kernels.block_distances)(block, &tables[..4 * dim], &mut distances);
-                sum += u64::from(distances[31]);
+                sum += u64::from((kernels.block_scores)(
+                    block,
+                    &tables[..4 * dim],
+                    &[7; FACTOR_BYTES],
+                    &scale,
+                    0.0,
+                    &mut scores,
+                ));
             }
             sum
         },

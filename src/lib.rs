@@ -7,7 +7,7 @@
 //! The modules stand in the order in which data passes through them, and each may use only those
 //! above it (`tests/layers.rs` checks that):
 //!
-//! documents → chunks → embeddings → codes → graph / postings + term rows → index files →
+//! documents → chunks → embeddings → codes → cells / graph / postings + term rows → index files →
 //! bytes on demand → candidates → fused, rescored hits.
 
 #![no_std]
@@ -36,6 +36,7 @@ pub mod vector;
 
 pub mod embed;
 
+pub mod cells;
 pub mod filter;
 pub mod graph;
 pub mod postings;

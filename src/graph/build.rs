@@ -25,7 +25,6 @@ use super::copies::Copies;
 use super::level::Level;
 use super::select::select;
 use super::walk::Links;
-use super::walk::Visited;
 use super::walk::Walk;
 use crate::executor::Executor;
 use crate::vector::MAX_DIM;
@@ -33,6 +32,7 @@ use crate::vector::arch::Kernels;
 use crate::vector::arch::kernels;
 use crate::vector::rotate::SplitMix64;
 use crate::vector::topk::pack;
+use crate::vector::visited::Visited;
 
 /// A batch is at most this part of all nodes.
 const BATCHES: usize = 64;

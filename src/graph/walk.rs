@@ -7,44 +7,12 @@ use alloc::vec::Vec;
 
 use crate::vector::topk::TopK;
 use crate::vector::topk::id_of;
+use crate::vector::visited::Visited;
 
 /// The links of one level.
 pub(super) trait Links {
     /// Appends the links of `node` to `links`.
     fn links(&self, node: u32, links: &mut Vec<u32>);
-}
-
-/// A set of nodes that is emptied in constant time, 255 times out of 256.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Visited {
-    stamps: Vec<u8>,
-    generation: u8,
-}
-
-impl Visited {
-    pub(super) fn clear(&mut self, len: usize) {
-        if self.stamps.len() != len || self.generation == u8::MAX {
-            self.stamps.clear();
-            self.stamps.resize(len, 0);
-            self.generation = 0;
-        }
-        self.generation += 1;
-    }
-
-    pub(super) fn contains(&self, node: u32) -> bool {
-        self.stamps.get(node as usize) == Some(&self.generation)
-    }
-
-    /// Adds a node; whether it is new. Nodes past the end never are.
-    pub(super) fn insert(&mut self, node: u32) -> bool {
-        match self.stamps.get_mut(node as usize) {
-            Some(stamp) if *stamp != self.generation => {
-                *stamp = self.generation;
-                true
-            }
-            _ => false,
-        }
-    }
 }
 
 /// Memory of a walk, kept from one to the next.

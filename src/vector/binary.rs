@@ -26,10 +26,8 @@ use crate::vector::quantizer::Factors;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::TopK;
 
-/// Rows in a block.
-pub const BLOCK_ROWS: usize = 32;
-
-const FACTOR_BYTES: usize = 4 * BLOCK_ROWS;
+pub use crate::vector::arch::BLOCK_ROWS;
+use crate::vector::arch::FACTOR_BYTES;
 
 /// Length in bytes of one block.
 #[must_use]
@@ -65,16 +63,7 @@ impl BinaryWriter {
         }
         self.rows += 1;
         let start = self.bytes.len() - block_len(self.code_dim);
-        let (signs, factors) = self.bytes[start..].split_at_mut(4 * self.code_dim);
-        let (column, shift) = (lane % 16, 4 * (lane / 16));
-        for (words, &word) in signs.chunks_exact_mut(256).zip(&code.signs) {
-            for (group, bytes) in words.chunks_exact_mut(16).enumerate() {
-                bytes[column] |= (word >> (4 * group) & 15) as u8 * (1 << shift);
-            }
-        }
-        let (rescale, offset) = factors.split_at_mut(2 * BLOCK_ROWS);
-        rescale[2 * lane..][..2].copy_from_slice(&code.factors.rescale.to_le_bytes());
-        offset[2 * lane..][..2].copy_from_slice(&code.factors.offset.to_le_bytes());
+        put(&mut self.bytes[start..], lane, &code.signs, code.factors);
     }
 
     /// The blocks.
@@ -82,6 +71,20 @@ impl BinaryWriter {
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
+}
+
+/// Writes one row into an empty lane of a block; what follows the factors is left alone.
+pub(crate) fn put(block: &mut [u8], lane: usize, signs: &[u64], factors: Factors) {
+    let (groups, rest) = block.split_at_mut(256 * signs.len());
+    let (column, shift) = (lane % 16, 4 * (lane / 16));
+    for (groups, &word) in groups.chunks_exact_mut(256).zip(signs) {
+        for (group, bytes) in groups.chunks_exact_mut(16).enumerate() {
+            bytes[column] |= (word >> (4 * group) & 15) as u8 * (1 << shift);
+        }
+    }
+    let (rescale, offset) = rest.split_at_mut(2 * BLOCK_ROWS);
+    rescale[2 * lane..][..2].copy_from_slice(&factors.rescale.to_le_bytes());
+    offset[2 * lane..][..2].copy_from_slice(&factors.offset.to_le_bytes());
 }
 
 /// The 1-bit codes of consecutive rows, in blocks.
@@ -95,7 +98,17 @@ pub struct BinaryCodes<'a> {
 /// One block: signs, and the factors of its rows.
 struct Block<'a> {
     signs: &'a [u8],
-    factors: [Factors; BLOCK_ROWS],
+    factors: &'a [u8; FACTOR_BYTES],
+}
+
+impl Block<'_> {
+    fn factors(&self, lane: usize) -> Factors {
+        let (rescale, offset) = self.factors.as_chunks::<2>().0.split_at(BLOCK_ROWS);
+        Factors {
+            rescale: u16::from_le_bytes(rescale[lane]),
+            offset: i16::from_le_bytes(offset[lane]),
+        }
+    }
 }
 
 impl<'a> BinaryCodes<'a> {
@@ -141,19 +154,9 @@ impl<'a> BinaryCodes<'a> {
         let code_dim = self.code_dim;
         self.bytes
             .chunks_exact(block_len(code_dim))
-            .map(move |block| {
-                let (signs, factors) = block.split_at(4 * code_dim);
-                let (pairs, _) = factors.as_chunks::<2>();
-                let (rescale, offset) = pairs.split_at(BLOCK_ROWS);
-                let mut decoded = [Factors::default(); BLOCK_ROWS];
-                for ((factors, &rescale), &offset) in decoded.iter_mut().zip(rescale).zip(offset) {
-                    factors.rescale = u16::from_le_bytes(rescale);
-                    factors.offset = i16::from_le_bytes(offset);
-                }
-                Block {
-                    signs,
-                    factors: decoded,
-                }
+            .filter_map(move |block| {
+                let (signs, factors) = block.split_last_chunk()?;
+                Some(Block { signs, factors })
             })
     }
 
@@ -178,7 +181,7 @@ impl<'a> BinaryCodes<'a> {
         if query.code_dim() != self.code_dim {
             return;
         }
-        let mut distances = [0u32; BLOCK_ROWS];
+        let mut scores = [0.0f32; BLOCK_ROWS];
         let mut id = first_id;
         let mut left = self.rows;
         for block in self.blocks() {
@@ -189,32 +192,21 @@ impl<'a> BinaryCodes<'a> {
             };
             let mut lanes = present & allowed.map_or(u32::MAX, |bits| lanes_at(bits, id));
             if lanes != 0 {
-                (query.kernels.block_distances)(block.signs, &query.tables, &mut distances);
-                let mut scores = [0.0f32; BLOCK_ROWS];
-                for ((score, &distance), factors) in
-                    scores.iter_mut().zip(&distances).zip(&block.factors)
-                {
-                    *score = query.binary_score(distance, factors.rescale, factors.offset);
-                }
                 // Most blocks end here once the collector is full.
-                let least = match top.threshold() {
-                    0 => f32::NEG_INFINITY,
-                    key => Candidate::from_key(key).score,
-                };
-                let promising = scores
-                    .iter()
-                    .enumerate()
-                    .fold(0u32, |mask, (lane, &score)| {
-                        mask | u32::from(score >= least) << lane
-                    });
-                lanes &= promising;
+                lanes &= (query.kernels.block_scores)(
+                    block.signs,
+                    &query.tables,
+                    block.factors,
+                    &query.scale,
+                    top.least(),
+                    &mut scores,
+                );
                 while lanes != 0 {
                     let lane = lanes.trailing_zeros();
                     lanes &= lanes - 1;
-                    let score = scores[lane as usize];
                     top.push(Candidate {
                         id: id.wrapping_add(lane),
-                        score,
+                        score: scores[lane as usize],
                     });
                 }
             }
@@ -265,7 +257,7 @@ impl BinaryRows {
         for (block, rows) in codes.blocks().zip(words.chunks_mut(BLOCK_ROWS * stride)) {
             for (lane, row) in rows.chunks_exact_mut(stride).enumerate() {
                 let (column, shift) = (lane % 16, 4 * (lane / 16));
-                let Factors { rescale, offset } = block.factors[lane];
+                let Factors { rescale, offset } = block.factors(lane);
                 row[0] = u64::from(rescale) | u64::from(offset as u16) << 16;
                 for (word, groups) in row[1..].iter_mut().zip(block.signs.chunks_exact(256)) {
                     for (group, bytes) in groups.chunks_exact(16).enumerate() {
@@ -328,7 +320,9 @@ impl BinaryRows {
 
 fn score_row(query: &Query, factors: u64, signs: &[u64]) -> f32 {
     let distance = (query.kernels.row_distance)(signs, &query.planes);
-    query.binary_score(distance, factors as u16, (factors >> 16) as u16 as i16)
+    query
+        .scale
+        .score(distance, factors as u16, (factors >> 16) as u16 as i16)
 }
 
 #[cfg(all(test, not(target_arch = "wasm32")))]

@@ -15,7 +15,8 @@
 //! | `query.rs` | everything a search needs of its query, prepared once |
 //! | `binary.rs` | 1-bit codes: blocks of 32 for scans, rows for graph walks |
 //! | `int8.rs` | int8 codes for rescoring |
-//! | `topk.rs` | bounded collector with a total order |
+//! | `topk.rs` | bounded collectors with a total order |
+//! | `visited.rs` | set of ordinals that is emptied at once |
 //! | `arch/` | the SIMD kernels, all equal to the scalar ones to the bit |
 //!
 //! # Conventions
@@ -31,14 +32,16 @@
 pub mod arch;
 pub mod binary;
 pub mod int8;
-mod normalize;
-mod quantizer;
+pub(crate) mod normalize;
+pub(crate) mod quantizer;
 mod query;
 pub mod rotate;
 pub mod topk;
+pub(crate) mod visited;
 
 use core::fmt;
 
+pub use quantizer::Factors;
 pub use quantizer::Quantizer;
 pub use quantizer::RowCode;
 pub use quantizer::Trainer;

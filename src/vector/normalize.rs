@@ -23,7 +23,7 @@ fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f64) -> f64 {
 }
 
 /// Inner product of two vectors of the same length.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
     fold(a, b, |x, y| f64::from(x) * f64::from(y))
 }
 
@@ -33,7 +33,7 @@ pub(super) fn l1_norm(a: &[f32]) -> f64 {
 }
 
 /// Euclidean norm.
-pub(super) fn l2_norm(a: &[f32]) -> f64 {
+pub(crate) fn l2_norm(a: &[f32]) -> f64 {
     libm::sqrt(dot(a, a))
 }
 

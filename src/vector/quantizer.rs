@@ -111,11 +111,11 @@ impl Quantizer {
     }
 
     /// Rotated mean of the rows, `code_dim` numbers.
-    pub(super) fn mean(&self) -> &[f32] {
+    pub(crate) fn mean(&self) -> &[f32] {
         &self.mean
     }
 
-    pub(super) fn int8_step(&self) -> f32 {
+    pub(crate) fn int8_step(&self) -> f32 {
         self.int8_step
     }
 
@@ -404,7 +404,7 @@ fn steps(value: f64, step: f32) -> i32 {
 }
 
 /// The nearest integer, halves away from zero, at the ends of `i32` the end.
-pub(super) fn round(value: f32) -> i32 {
+pub(crate) fn round(value: f32) -> i32 {
     (value + 0.5f32.copysign(value)) as i32
 }
 

@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 use crate::vector::Quantizer;
 use crate::vector::VectorError;
 use crate::vector::arch::Kernels;
+use crate::vector::arch::Scale;
 use crate::vector::arch::kernels;
 use crate::vector::normalize;
 
@@ -35,21 +36,19 @@ const INT8_QUERY_MAX: f32 = 2047.0;
 /// A query embedding, ready to be scored against codes.
 #[derive(Debug, Clone)]
 pub struct Query {
-    pub(super) kernels: &'static Kernels,
+    pub(crate) kernels: &'static Kernels,
     /// `code_dim / 4` tables of 16 bytes.
-    pub(super) tables: Vec<u8>,
+    pub(crate) tables: Vec<u8>,
     /// `code_dim / 64` groups of four words: 64 bits of each of the four planes.
     pub(super) planes: Vec<u64>,
     /// The rotated query in integers.
     pub(super) int8: Vec<i16>,
-    /// Score per unit of `(15 code_dim - 2 distance) * rescale`.
-    rescale: f32,
-    /// Score per unit of `offset`.
-    offset: f32,
+    /// From distances of 1-bit codes to scores; its bias is `<R(q), mean>`.
+    pub(super) scale: Scale,
+    /// Half the step of the quantized query: score per unit of agreement times `|r|² / |r|₁`.
+    half_step: f32,
     /// Score per unit of the int8 dot product.
     int8_scale: f32,
-    /// `<R(q), mean>`, part of every score.
-    bias: f32,
 }
 
 impl Query {
@@ -96,10 +95,14 @@ impl Query {
             tables: tables(&levels),
             planes: planes(&levels),
             int8,
-            rescale: 0.5 * step * quantizer.rescale_step(),
-            offset: quantizer.offset_step(),
+            half_step: 0.5 * step,
+            scale: Scale {
+                nearest: 15 * rotated.len() as i32,
+                rescale: 0.5 * step * quantizer.rescale_step(),
+                offset: quantizer.offset_step(),
+                bias,
+            },
             int8_scale,
-            bias,
         })
     }
 
@@ -109,19 +112,25 @@ impl Query {
         self.int8.len()
     }
 
-    /// The score of a 1-bit code at a weighted Hamming distance, in the one order of operations.
-    #[inline]
-    pub(super) fn binary_score(&self, distance: u32, rescale: u16, offset: i16) -> f32 {
-        let agreement = 15 * self.int8.len() as i32 - 2 * distance as i32;
-        f32::from(rescale) * agreement as f32 * self.rescale
-            + f32::from(offset) * self.offset
-            + self.bias
+    /// `<R(q), mean>`, the score of the mean.
+    pub(crate) fn bias(&self) -> f32 {
+        self.scale.bias
+    }
+
+    /// The scale of codes whose factors have steps of their own.
+    pub(crate) fn scale_of(&self, rescale_step: f32, offset_step: f32, bias: f32) -> Scale {
+        Scale {
+            rescale: self.half_step * rescale_step,
+            offset: offset_step,
+            bias,
+            ..self.scale
+        }
     }
 
     /// The score of an int8 code with this dot product.
     #[inline]
     pub(super) fn int8_score(&self, dot: i32) -> f32 {
-        dot as f32 * self.int8_scale + self.bias
+        dot as f32 * self.int8_scale + self.scale.bias
     }
 }
 

@@ -94,6 +94,15 @@ impl TopK {
         }
     }
 
+    /// The score below which no candidate is taken.
+    #[must_use]
+    pub fn least(&self) -> f32 {
+        match self.threshold() {
+            0 => f32::NEG_INFINITY,
+            key => Candidate::from_key(key).score,
+        }
+    }
+
     /// Offers a candidate; whether it was taken.
     pub fn push(&mut self, candidate: Candidate) -> bool {
         self.push_key(candidate.key())
@@ -134,9 +143,70 @@ impl TopK {
     }
 }
 
+/// Collects the `k` best candidates of many, without keeping them in order.
+///
+/// Cheaper than [`TopK`] where its exact threshold is not needed: newcomers are appended, and when
+/// twice `k` are held the worse half is thrown away, so that a newcomer costs constant time.
+#[derive(Debug, Clone, Default)]
+pub struct Shortlist {
+    k: usize,
+    keys: Vec<u64>,
+    /// Keys that are not larger are not taken.
+    threshold: u64,
+    least: f32,
+}
+
+impl Shortlist {
+    /// Empties the list and makes it one of `k` candidates.
+    pub fn clear(&mut self, k: usize) {
+        self.k = k;
+        self.keys.clear();
+        self.threshold = if k == 0 { u64::MAX } else { 0 };
+        self.least = f32::NEG_INFINITY;
+    }
+
+    /// The score below which no candidate is taken.
+    #[must_use]
+    pub fn least(&self) -> f32 {
+        self.least
+    }
+
+    /// Offers a candidate.
+    #[inline]
+    pub fn push(&mut self, candidate: Candidate) {
+        let key = candidate.key();
+        if key > self.threshold {
+            self.keys.push(key);
+            if self.keys.len() >= 2 * self.k {
+                self.shrink();
+            }
+        }
+    }
+
+    /// Throws away all but the `k` best.
+    fn shrink(&mut self) {
+        if self.keys.len() > self.k && self.k > 0 {
+            let (_, &mut worst, _) = self
+                .keys
+                .select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
+            self.keys.truncate(self.k);
+            self.threshold = worst;
+            self.least = Candidate::from_key(worst).score;
+        }
+    }
+
+    /// The `k` best candidates, best first.
+    pub fn sorted(&mut self) -> impl ExactSizeIterator<Item = Candidate> {
+        self.shrink();
+        self.keys.sort_unstable_by(|a, b| b.cmp(a));
+        self.keys.iter().map(|&key| Candidate::from_key(key))
+    }
+}
+
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use super::Candidate;
+    use super::Shortlist;
     use super::TopK;
     use proptest::prelude::Strategy;
     use std::vec::Vec;
@@ -166,7 +236,16 @@ mod tests {
                 let threshold = top.threshold();
                 proptest::prop_assert_eq!(top.push(candidate), candidate.key() > threshold);
             }
-            proptest::prop_assert_eq!(top.into_sorted(), naive(all, k));
+            let mut shortlist = Shortlist::default();
+            shortlist.clear(k);
+            for &candidate in &all {
+                shortlist.push(candidate);
+            }
+            proptest::prop_assert!(all.len() < 2 * k || shortlist.least() > f32::NEG_INFINITY);
+            let shortlist: Vec<Candidate> = shortlist.sorted().collect();
+            let expected = naive(all, k);
+            proptest::prop_assert_eq!(&shortlist, &expected);
+            proptest::prop_assert_eq!(top.into_sorted(), expected);
         }
     }
 

@@ -224,7 +224,7 @@ impl Files {
                 SearchScratch::new(),
             ),
             Engine::Cells1 | Engine::Cells2 | Engine::Cells3 => Structure::Cells(
-                Cells::parse(self.structure, n, &quantizer)?,
+                Cells::parse(&self.structure, n, &quantizer)?,
                 CellScratch::new(),
             ),
         };
@@ -287,7 +287,11 @@ impl Index {
                 graph.search(rows, &query, ef_search, allowed, scratch)
             }
             (Structure::Cells(cells, scratch), Setting::Cells { nprobe, candidates }) => {
-                let probe = Probe { nprobe, candidates };
+                let probe = Probe {
+                    patience: nprobe,
+                    nprobe,
+                    candidates,
+                };
                 cells.search(&query, &probe, allowed, scratch)
             }
             (_, setting) => {

@@ -18,13 +18,16 @@ mod filter;
 mod filtered;
 #[cfg(not(target_family = "wasm"))]
 mod grow;
+mod kernels;
 mod measure;
 mod search;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::Subcommand;
+use serde::Serialize;
 
 /// Neighbours asked for.
 const K: usize = 10;
@@ -41,6 +44,8 @@ enum Stage {
     /// Builds the index of the first rows and their exact nearest neighbours.
     #[cfg(not(target_family = "wasm"))]
     Build(build::Args),
+    /// Measures every kernel against the limit of its instructions and prints one JSON row per line.
+    Kernels,
     /// Searches what `build` wrote with one engine and prints one JSON row per line.
     Search(search::Args),
     /// Searches under the random filters of `build --filtered` and prints one JSON row per line.
@@ -51,6 +56,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().stage {
         #[cfg(not(target_family = "wasm"))]
         Stage::Build(args) => build::run(&args),
+        Stage::Kernels => print(&kernels::measure()),
         Stage::Search(args) => search::run(&args),
         Stage::Filtered(args) => filtered::run(&args),
     };
@@ -61,4 +67,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints one JSON row per line.
+fn print<T: Serialize>(rows: &[T]) -> Result<(), Box<dyn Error>> {
+    for row in rows {
+        println!("{}", serde_json::to_string(row)?);
+    }
+    Ok(())
 }

@@ -2,10 +2,11 @@
 //!
 //! | kernel | scalar | simd128 | AVX2 | AVX-512 |
 //! |---|---|---|---|---|
-//! | [`Kernels::block_distances`] | yes | swizzle | vpshufb | vpshufb (BW) |
+//! | [`Kernels::block_scores`] | yes | swizzle | vpshufb | vpshufb (BW) |
 //! | [`Kernels::row_distance`] | yes | i8x16.popcnt | popcnt | vpopcntq (VPOPCNTDQ, VL) |
 //! | [`Kernels::dot_i16`] | yes | i32x4.dot_i16x8 | vpmaddwd | vpdpwssd (VNNI) |
 //! | [`Kernels::dot_i8`] | yes | i32x4.dot_i16x8 | vpmaddwd | vpdpbusd (VNNI) |
+//! | [`Kernels::tile_dots`] | yes | as `dot_i8` | as `dot_i8` | vpdpbusd (VNNI) |
 //!
 //! `scalar.rs` is the specification. All kernels add integers, so "equal" means equal. WebAssembly
 //! chooses when it is compiled (a module with SIMD does not load where SIMD is missing), x86-64 at
@@ -23,16 +24,62 @@ use core::fmt;
 
 use scalar::SCALAR;
 
+/// Rows in a block.
+pub const BLOCK_ROWS: usize = 32;
+
+/// Bytes of a block's factors: `rescale` and `offset` of every row.
+pub const FACTOR_BYTES: usize = 4 * BLOCK_ROWS;
+
+/// Codes on each side of [`Kernels::tile_dots`].
+pub const TILE: usize = 4;
+
+/// How distances of codes become scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Agreement of a code at distance 0; each unit of distance takes 2 off.
+    pub nearest: i32,
+    /// Score per unit of agreement times `rescale`.
+    pub rescale: f32,
+    /// Score per unit of `offset`.
+    pub offset: f32,
+    /// Part of every score.
+    pub bias: f32,
+}
+
+impl Scale {
+    /// The score of a code, in the one order of operations that every kernel keeps.
+    #[inline(always)]
+    #[must_use]
+    pub fn score(&self, distance: u32, rescale: u16, offset: i16) -> f32 {
+        let agreement = self.nearest.wrapping_sub((distance as i32) << 1);
+        f32::from(rescale) * agreement as f32 * self.rescale
+            + f32::from(offset) * self.offset
+            + self.bias
+    }
+}
+
 /// One implementation of everything that is worth a special instruction.
 pub struct Kernels {
     /// Instruction set.
     pub name: &'static str,
 
-    /// Weighted Hamming distances of the 32 rows of a block.
+    /// Scores of the 32 rows of a block; bit `i` of the result tells whether row `i` reaches `least`.
     ///
-    /// `signs` and `tables` have the same length, a multiple of 256: groups of 16 bytes, see
+    /// `tables` has a length that is a multiple of 256, and `signs` a multiple of that: one run of
+    /// groups of 16 bytes for every bit of a code, most significant first, see
     /// [`crate::vector::binary`] and [`crate::vector::Query`]. Table entries are at most 60.
-    pub block_distances: fn(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]),
+    /// `factors` are 32 `rescale` (u16) and 32 `offset` (i16).
+    ///
+    /// A row's distance is the sum of its table entries, every run weighing twice the next; its score
+    /// is [`Scale::score`].
+    pub block_scores: fn(
+        signs: &[u8],
+        tables: &[u8],
+        factors: &[u8; FACTOR_BYTES],
+        scale: &Scale,
+        least: f32,
+        scores: &mut [f32; BLOCK_ROWS],
+    ) -> u32,
 
     /// Weighted Hamming distance of one row: `2^p * popcount(signs[i] ^ planes[4 i + p])`, summed over
     /// all words `i` and the four planes `p`.
@@ -46,6 +93,10 @@ pub struct Kernels {
 
     /// Inner product of two codes of the same length.
     pub dot_i8: fn(a: &[i8], b: &[i8]) -> i32,
+
+    /// Inner products of all pairs of two times [`TILE`] codes of the same length: `out[i][j]` is that
+    /// of `a[i]` and `b[j]`.
+    pub tile_dots: fn(a: &[&[i8]; TILE], b: &[&[i8]; TILE], out: &mut [[i32; TILE]; TILE]),
 }
 
 impl fmt::Debug for Kernels {

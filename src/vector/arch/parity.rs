@@ -6,7 +6,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::BLOCK_ROWS;
+use super::FACTOR_BYTES;
 use super::Kernels;
+use super::Scale;
+use super::TILE;
 use super::scalar::SCALAR;
 use crate::vector::rotate::SplitMix64;
 
@@ -23,7 +27,9 @@ pub fn compare(kernels: &Kernels, seed: u64) -> Result<(), String> {
     let words = (1..=24).chain([32, 48, 63, 64, 65, 127, 128]);
     for words in words {
         for fill in Fill::ALL {
-            compare_block(kernels, words, fill, &mut random)?;
+            for planes in [1, 2, 4] {
+                compare_block(kernels, words, planes, fill, &mut random)?;
+            }
         }
     }
     for words in (0..=40).chain([64, 127, 128]) {
@@ -78,12 +84,13 @@ fn differs<T: core::fmt::Debug>(kernel: &str, len: usize, fill: Fill, got: T, wa
 fn compare_block(
     kernels: &Kernels,
     words: usize,
+    planes: usize,
     fill: Fill,
     random: &mut SplitMix64,
 ) -> Result<(), String> {
     let len = 256 * words;
     let signs: Vec<u8> = fill
-        .numbers(0, 255, len, random)
+        .numbers(0, 255, planes * len, random)
         .into_iter()
         .map(|x| x as u8)
         .collect();
@@ -92,14 +99,29 @@ fn compare_block(
         .into_iter()
         .map(|x| x as u8)
         .collect();
-    let (mut got, mut want) = ([7; 32], [9; 32]);
-    (kernels.block_distances)(&signs, &tables, &mut got);
-    (SCALAR.block_distances)(&signs, &tables, &mut want);
-    if got == want {
-        Ok(())
-    } else {
-        Err(differs("block_distances", len, fill, got, want))
+    let factors = fill.numbers(0, 255, FACTOR_BYTES, random);
+    let factors: Vec<u8> = factors.into_iter().map(|x| x as u8).collect();
+    let factors = factors.first_chunk().unwrap_or(&[0; FACTOR_BYTES]);
+    let mut step = || (random.below(1 << 20) as f32 - 524_288.0) * 1e-9;
+    let scale = Scale {
+        nearest: (15 * 64 * words * ((1 << planes) - 1)) as i32,
+        rescale: step(),
+        offset: step(),
+        bias: step(),
+    };
+    let mut want = [9.0; BLOCK_ROWS];
+    (SCALAR.block_scores)(&signs, &tables, factors, &scale, 0.0, &mut want);
+    // The score of one row as the bound: its own bit must be set, and those of better rows.
+    for least in [want[0], want[31], f32::INFINITY, f32::NEG_INFINITY] {
+        let mut got = [7.0; BLOCK_ROWS];
+        let reached = (kernels.block_scores)(&signs, &tables, factors, &scale, least, &mut got);
+        let expected = (SCALAR.block_scores)(&signs, &tables, factors, &scale, least, &mut want);
+        if got.map(f32::to_bits) != want.map(f32::to_bits) || reached != expected {
+            let (got, want) = ((reached, got), (expected, want));
+            return Err(differs("block_scores", len, fill, got, want));
+        }
     }
+    Ok(())
 }
 
 fn compare_row(
@@ -132,12 +154,24 @@ fn compare_dots(
             .map(|x| x as i8)
             .collect()
     };
+    /// Ever shorter ends of `row` are different rows; so are those of equal length.
+    fn tile(row: &[i8]) -> [&[i8]; TILE] {
+        let len = row.len().saturating_sub(TILE - 1);
+        core::array::from_fn(|at| &row[at.min(row.len() - len)..][..len])
+    }
     let a = small(fill, random);
     for other in Fill::ALL {
         let b = small(other, random);
         let (got, want) = ((kernels.dot_i8)(&a, &b), (SCALAR.dot_i8)(&a, &b));
         if got != want {
             return Err(differs("dot_i8", len, fill, got, want));
+        }
+        let tiles = (tile(&a), tile(&b));
+        let (mut got, mut want) = ([[7; TILE]; TILE], [[9; TILE]; TILE]);
+        (kernels.tile_dots)(&tiles.0, &tiles.1, &mut got);
+        (SCALAR.tile_dots)(&tiles.0, &tiles.1, &mut want);
+        if got != want {
+            return Err(differs("tile_dots", len, fill, got, want));
         }
         for bound in [2047, i64::from(i16::MAX)] {
             let query: Vec<i16> = other

@@ -1,29 +1,60 @@
 //! The specification of every kernel, and the fallback.
 
+use super::BLOCK_ROWS;
+use super::FACTOR_BYTES;
 use super::Kernels;
+use super::Scale;
+use super::TILE;
 
 pub(super) static SCALAR: Kernels = Kernels {
     name: "scalar",
-    block_distances,
+    block_scores,
     row_distance,
     dot_i16,
     dot_i8,
+    tile_dots: |a, b, out| tile_dots(dot_i8, a, b, out),
 };
 
-fn block_distances(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]) {
-    *distances = [0; 32];
-    let (low, high) = distances.split_at_mut(16);
-    for (codes, table) in signs
-        .as_chunks::<16>()
-        .0
-        .iter()
-        .zip(tables.as_chunks::<16>().0)
-    {
-        for ((low, high), code) in low.iter_mut().zip(high.iter_mut()).zip(codes) {
-            *low += u32::from(table[usize::from(code & 15)]);
-            *high += u32::from(table[usize::from(code >> 4)]);
+fn block_scores(
+    signs: &[u8],
+    tables: &[u8],
+    factors: &[u8; FACTOR_BYTES],
+    scale: &Scale,
+    least: f32,
+    scores: &mut [f32; BLOCK_ROWS],
+) -> u32 {
+    let mut distances = [0u32; BLOCK_ROWS];
+    for plane in signs.chunks_exact(tables.len().max(1)) {
+        distances.iter_mut().for_each(|distance| *distance <<= 1);
+        let (low, high) = distances.split_at_mut(16);
+        let (tables, _) = tables.as_chunks::<16>();
+        for (codes, table) in plane.as_chunks::<16>().0.iter().zip(tables) {
+            for ((low, high), code) in low.iter_mut().zip(high.iter_mut()).zip(codes) {
+                *low += u32::from(table[usize::from(code & 15)]);
+                *high += u32::from(table[usize::from(code >> 4)]);
+            }
         }
     }
+    score_all(&distances, factors, scale, least, scores)
+}
+
+/// The scores of rows whose distances are known.
+pub(super) fn score_all(
+    distances: &[u32; BLOCK_ROWS],
+    factors: &[u8; FACTOR_BYTES],
+    scale: &Scale,
+    least: f32,
+    scores: &mut [f32; BLOCK_ROWS],
+) -> u32 {
+    let (rescale, offset) = factors.as_chunks::<2>().0.split_at(BLOCK_ROWS);
+    let mut reached = 0;
+    for lane in 0..BLOCK_ROWS {
+        let rescale = u16::from_le_bytes(rescale[lane]);
+        let offset = i16::from_le_bytes(offset[lane]);
+        scores[lane] = scale.score(distances[lane], rescale, offset);
+        reached |= u32::from(scores[lane] >= least) << lane;
+    }
+    reached
 }
 
 #[inline]
@@ -48,4 +79,15 @@ pub(super) fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).fold(0, |sum: i32, (&x, &y)| {
         sum.wrapping_add(i32::from(x) * i32::from(y))
     })
+}
+
+/// All pairs, one after the other.
+#[inline(always)]
+pub(super) fn tile_dots(
+    dot: impl Fn(&[i8], &[i8]) -> i32,
+    a: &[&[i8]; TILE],
+    b: &[&[i8]; TILE],
+    out: &mut [[i32; TILE]; TILE],
+) {
+    *out = a.map(|a| b.map(|b| dot(a, b)));
 }

@@ -12,6 +12,7 @@
 use std::is_x86_feature_detected;
 
 use super::Kernels;
+use super::scalar;
 
 /// The tables this processor can run, the faster one last.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
@@ -29,9 +30,9 @@ pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
 
 static AVX2: Kernels = Kernels {
     name: "avx2",
-    block_distances: |signs, tables, distances| {
+    block_scores: |signs, tables, factors, scale, least, scores| {
         // SAFETY: `available` has found avx2.
-        unsafe { avx2::block_distances(signs, tables, distances) }
+        unsafe { avx2::block_scores(signs, tables, factors, scale, least, scores) }
     },
     row_distance: |signs, planes| {
         // SAFETY: `available` has found popcnt.
@@ -45,13 +46,17 @@ static AVX2: Kernels = Kernels {
         // SAFETY: `available` has found avx2.
         unsafe { avx2::dot_i8(a, b) }
     },
+    tile_dots: |a, b, out| {
+        // SAFETY: `available` has found avx2.
+        scalar::tile_dots(|a, b| unsafe { avx2::dot_i8(a, b) }, a, b, out);
+    },
 };
 
 static AVX512: Kernels = Kernels {
     name: "avx512",
-    block_distances: |signs, tables, distances| {
+    block_scores: |signs, tables, factors, scale, least, scores| {
         // SAFETY: `available` has found avx512f and avx512bw.
-        unsafe { avx512::block_distances(signs, tables, distances) }
+        unsafe { avx512::block_scores(signs, tables, factors, scale, least, scores) }
     },
     row_distance: |signs, planes| {
         // SAFETY: `available` has found avx512f, avx512vl and avx512vpopcntdq.
@@ -65,75 +70,117 @@ static AVX512: Kernels = Kernels {
         // SAFETY: `available` has found avx512f and avx512vnni.
         unsafe { avx512::dot_i8(a, b) }
     },
+    tile_dots: |a, b, out| {
+        // SAFETY: `available` has found avx512f and avx512vnni.
+        unsafe { avx512::tile_dots(a, b, out) }
+    },
 };
 
 /// Groups whose sums fit 16 bits: 1024 * 60 < 2^16.
 const SPAN_GROUPS: usize = 1024;
 
-fn add_sums(distances: &mut [u32; 32], sums: [[u16; 8]; 4]) {
-    for (distance, &sum) in distances.iter_mut().zip(sums.as_flattened()) {
-        *distance += u32::from(sum);
-    }
-}
-
 mod avx2 {
     use core::arch::x86_64::__m128i;
     use core::arch::x86_64::__m256i;
+    use core::arch::x86_64::_CMP_GE_OQ;
     use core::arch::x86_64::_mm_add_epi16;
     use core::arch::x86_64::_mm256_add_epi8;
     use core::arch::x86_64::_mm256_add_epi16;
     use core::arch::x86_64::_mm256_add_epi32;
+    use core::arch::x86_64::_mm256_add_ps;
     use core::arch::x86_64::_mm256_and_si256;
+    use core::arch::x86_64::_mm256_cmp_ps;
     use core::arch::x86_64::_mm256_cvtepi8_epi16;
+    use core::arch::x86_64::_mm256_cvtepi16_epi32;
+    use core::arch::x86_64::_mm256_cvtepi32_ps;
+    use core::arch::x86_64::_mm256_cvtepu16_epi32;
     use core::arch::x86_64::_mm256_madd_epi16;
+    use core::arch::x86_64::_mm256_movemask_ps;
+    use core::arch::x86_64::_mm256_mul_ps;
     use core::arch::x86_64::_mm256_set1_epi8;
+    use core::arch::x86_64::_mm256_set1_epi32;
+    use core::arch::x86_64::_mm256_set1_ps;
     use core::arch::x86_64::_mm256_setzero_si256;
     use core::arch::x86_64::_mm256_shuffle_epi8;
+    use core::arch::x86_64::_mm256_slli_epi32;
     use core::arch::x86_64::_mm256_srli_epi16;
+    use core::arch::x86_64::_mm256_sub_epi32;
     use core::arch::x86_64::_mm256_unpackhi_epi8;
     use core::arch::x86_64::_mm256_unpacklo_epi8;
 
     use super::SPAN_GROUPS;
-    use super::add_sums;
+    use crate::vector::arch::BLOCK_ROWS;
+    use crate::vector::arch::FACTOR_BYTES;
+    use crate::vector::arch::Scale;
     use crate::vector::arch::scalar;
 
     /// Two groups per register, one in each half; the halves are added at the end.
     #[target_feature(enable = "avx2")]
-    pub(super) fn block_distances(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]) {
-        *distances = [0; 32];
-        let (signs, _) = signs.as_chunks::<32>();
-        let (tables, _) = tables.as_chunks::<32>();
+    pub(super) fn block_scores(
+        signs: &[u8],
+        tables: &[u8],
+        factors: &[u8; FACTOR_BYTES],
+        scale: &Scale,
+        least: f32,
+        scores: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
         let nibble = _mm256_set1_epi8(15);
         let zero = _mm256_setzero_si256();
-        for (signs, tables) in signs
-            .chunks(SPAN_GROUPS / 2)
-            .zip(tables.chunks(SPAN_GROUPS / 2))
-        {
-            let mut sums = [zero; 4];
-            // Four table entries add up to at most 240: one byte per row until then.
-            for (signs, tables) in signs.chunks(4).zip(tables.chunks(4)) {
-                let mut low = zero;
-                let mut high = zero;
-                for (&codes, &table) in signs.iter().zip(tables) {
-                    let codes: __m256i = bytemuck::cast(codes);
-                    let table: __m256i = bytemuck::cast(table);
-                    let low_codes = _mm256_and_si256(codes, nibble);
-                    let high_codes = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble);
-                    low = _mm256_add_epi8(low, _mm256_shuffle_epi8(table, low_codes));
-                    high = _mm256_add_epi8(high, _mm256_shuffle_epi8(table, high_codes));
+        let mut distances = [zero; 4];
+        for plane in signs.chunks_exact(tables.len().max(1)) {
+            distances = distances.map(|distance| _mm256_slli_epi32::<1>(distance));
+            let (codes, _) = plane.as_chunks::<128>();
+            let (tables, _) = tables.as_chunks::<128>();
+            for (codes, tables) in codes
+                .chunks(SPAN_GROUPS / 8)
+                .zip(tables.chunks(SPAN_GROUPS / 8))
+            {
+                let mut sums = [zero; 4];
+                for (codes, tables) in codes.iter().zip(tables) {
+                    let codes: [__m256i; 4] = bytemuck::cast(*codes);
+                    let tables: [__m256i; 4] = bytemuck::cast(*tables);
+                    // Four table entries add up to at most 240: one byte per row until then.
+                    let mut low = zero;
+                    let mut high = zero;
+                    for (codes, table) in codes.into_iter().zip(tables) {
+                        let low_codes = _mm256_and_si256(codes, nibble);
+                        let high_codes = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), nibble);
+                        low = _mm256_add_epi8(low, _mm256_shuffle_epi8(table, low_codes));
+                        high = _mm256_add_epi8(high, _mm256_shuffle_epi8(table, high_codes));
+                    }
+                    sums[0] = _mm256_add_epi16(sums[0], _mm256_unpacklo_epi8(low, zero));
+                    sums[1] = _mm256_add_epi16(sums[1], _mm256_unpackhi_epi8(low, zero));
+                    sums[2] = _mm256_add_epi16(sums[2], _mm256_unpacklo_epi8(high, zero));
+                    sums[3] = _mm256_add_epi16(sums[3], _mm256_unpackhi_epi8(high, zero));
                 }
-                sums[0] = _mm256_add_epi16(sums[0], _mm256_unpacklo_epi8(low, zero));
-                sums[1] = _mm256_add_epi16(sums[1], _mm256_unpackhi_epi8(low, zero));
-                sums[2] = _mm256_add_epi16(sums[2], _mm256_unpacklo_epi8(high, zero));
-                sums[3] = _mm256_add_epi16(sums[3], _mm256_unpackhi_epi8(high, zero));
+                for (distance, sums) in distances.iter_mut().zip(sums) {
+                    let [front, back]: [__m128i; 2] = bytemuck::cast(sums);
+                    let sums = _mm256_cvtepu16_epi32(_mm_add_epi16(front, back));
+                    *distance = _mm256_add_epi32(*distance, sums);
+                }
             }
-            let mut folded = [[0u16; 8]; 4];
-            for (folded, sum) in folded.iter_mut().zip(sums) {
-                let halves: [__m128i; 2] = bytemuck::cast(sum);
-                *folded = bytemuck::cast(_mm_add_epi16(halves[0], halves[1]));
-            }
-            add_sums(distances, folded);
         }
+        let factors: [__m128i; 8] = bytemuck::cast(*factors);
+        let (rescale, offset) = factors.split_at(4);
+        let nearest = _mm256_set1_epi32(scale.nearest);
+        let (rescale_step, offset_step) =
+            (_mm256_set1_ps(scale.rescale), _mm256_set1_ps(scale.offset));
+        let (bias, least) = (_mm256_set1_ps(scale.bias), _mm256_set1_ps(least));
+        let (out, _) = scores.as_chunks_mut::<8>();
+        let mut reached = 0;
+        for at in 0..4 {
+            let agreement = _mm256_sub_epi32(nearest, _mm256_slli_epi32::<1>(distances[at]));
+            let rescale = _mm256_cvtepi32_ps(_mm256_cvtepu16_epi32(rescale[at]));
+            let offset = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(offset[at]));
+            let product = _mm256_mul_ps(rescale, _mm256_cvtepi32_ps(agreement));
+            let product = _mm256_mul_ps(product, rescale_step);
+            let score = _mm256_add_ps(product, _mm256_mul_ps(offset, offset_step));
+            let score = _mm256_add_ps(score, bias);
+            let bits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(score, least));
+            reached |= (bits as u32) << (8 * at);
+            out[at] = bytemuck::cast(score);
+        }
+        reached
     }
 
     /// A row is a few words: `popcnt` on each beats the byte tables AVX2 would need.
@@ -179,8 +226,13 @@ mod avx2 {
 
 mod avx512 {
     use core::arch::x86_64::__m128i;
+    use core::arch::x86_64::__m256i;
     use core::arch::x86_64::__m512i;
+    use core::arch::x86_64::_CMP_GE_OQ;
     use core::arch::x86_64::_mm_add_epi16;
+    use core::arch::x86_64::_mm_add_epi32;
+    use core::arch::x86_64::_mm_unpackhi_epi16;
+    use core::arch::x86_64::_mm_unpacklo_epi16;
     use core::arch::x86_64::_mm256_add_epi64;
     use core::arch::x86_64::_mm256_popcnt_epi64;
     use core::arch::x86_64::_mm256_set1_epi64x;
@@ -188,63 +240,117 @@ mod avx512 {
     use core::arch::x86_64::_mm256_xor_si256;
     use core::arch::x86_64::_mm512_add_epi8;
     use core::arch::x86_64::_mm512_add_epi16;
+    use core::arch::x86_64::_mm512_add_epi32;
+    use core::arch::x86_64::_mm512_add_ps;
     use core::arch::x86_64::_mm512_and_si512;
+    use core::arch::x86_64::_mm512_cmp_ps_mask;
     use core::arch::x86_64::_mm512_cvtepi8_epi16;
+    use core::arch::x86_64::_mm512_cvtepi16_epi32;
+    use core::arch::x86_64::_mm512_cvtepi32_ps;
+    use core::arch::x86_64::_mm512_cvtepu16_epi32;
     use core::arch::x86_64::_mm512_dpbusd_epi32;
     use core::arch::x86_64::_mm512_dpwssd_epi32;
+    use core::arch::x86_64::_mm512_mul_ps;
     use core::arch::x86_64::_mm512_reduce_add_epi32;
     use core::arch::x86_64::_mm512_set1_epi8;
+    use core::arch::x86_64::_mm512_set1_epi32;
+    use core::arch::x86_64::_mm512_set1_ps;
     use core::arch::x86_64::_mm512_setzero_si512;
     use core::arch::x86_64::_mm512_shuffle_epi8;
+    use core::arch::x86_64::_mm512_slli_epi16;
+    use core::arch::x86_64::_mm512_slli_epi32;
     use core::arch::x86_64::_mm512_srli_epi16;
+    use core::arch::x86_64::_mm512_sub_epi16;
     use core::arch::x86_64::_mm512_sub_epi32;
-    use core::arch::x86_64::_mm512_unpackhi_epi8;
-    use core::arch::x86_64::_mm512_unpacklo_epi8;
+    use core::arch::x86_64::_mm512_unpackhi_epi32;
+    use core::arch::x86_64::_mm512_unpackhi_epi64;
+    use core::arch::x86_64::_mm512_unpacklo_epi32;
+    use core::arch::x86_64::_mm512_unpacklo_epi64;
     use core::arch::x86_64::_mm512_xor_si512;
 
     use super::SPAN_GROUPS;
-    use super::add_sums;
+    use crate::vector::arch::BLOCK_ROWS;
+    use crate::vector::arch::FACTOR_BYTES;
+    use crate::vector::arch::Scale;
+    use crate::vector::arch::TILE;
     use crate::vector::arch::scalar;
 
     /// Four groups per register, one in each quarter; the quarters are added at the end.
     #[target_feature(enable = "avx512f,avx512bw")]
-    pub(super) fn block_distances(signs: &[u8], tables: &[u8], distances: &mut [u32; 32]) {
-        *distances = [0; 32];
-        let (signs, _) = signs.as_chunks::<64>();
-        let (tables, _) = tables.as_chunks::<64>();
+    pub(super) fn block_scores(
+        signs: &[u8],
+        tables: &[u8],
+        factors: &[u8; FACTOR_BYTES],
+        scale: &Scale,
+        least: f32,
+        scores: &mut [f32; BLOCK_ROWS],
+    ) -> u32 {
         let nibble = _mm512_set1_epi8(15);
         let zero = _mm512_setzero_si512();
-        for (signs, tables) in signs
-            .chunks(SPAN_GROUPS / 4)
-            .zip(tables.chunks(SPAN_GROUPS / 4))
-        {
-            let mut sums = [zero; 4];
-            // Four table entries add up to at most 240: one byte per row until then.
-            for (signs, tables) in signs.chunks(4).zip(tables.chunks(4)) {
-                let mut low = zero;
-                let mut high = zero;
-                for (&codes, &table) in signs.iter().zip(tables) {
-                    let codes: __m512i = bytemuck::cast(codes);
-                    let table: __m512i = bytemuck::cast(table);
-                    let low_codes = _mm512_and_si512(codes, nibble);
-                    let high_codes = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble);
-                    low = _mm512_add_epi8(low, _mm512_shuffle_epi8(table, low_codes));
-                    high = _mm512_add_epi8(high, _mm512_shuffle_epi8(table, high_codes));
+        let mut distances = [zero; 2];
+        for plane in signs.chunks_exact(tables.len().max(1)) {
+            distances = distances.map(|distance| _mm512_slli_epi32::<1>(distance));
+            let (codes, _) = plane.as_chunks::<256>();
+            let (tables, _) = tables.as_chunks::<256>();
+            for (codes, tables) in codes
+                .chunks(SPAN_GROUPS / 16)
+                .zip(tables.chunks(SPAN_GROUPS / 16))
+            {
+                // As 16-bit lanes: sums of a pair of bytes, of which the upper is also kept alone.
+                let mut pairs = [zero; 2];
+                let mut uppers = [zero; 2];
+                for (codes, tables) in codes.iter().zip(tables) {
+                    let codes: [__m512i; 4] = bytemuck::cast(*codes);
+                    let tables: [__m512i; 4] = bytemuck::cast(*tables);
+                    // Four table entries add up to at most 240: one byte per row until then.
+                    let mut low = zero;
+                    let mut high = zero;
+                    for (codes, table) in codes.into_iter().zip(tables) {
+                        let low_codes = _mm512_and_si512(codes, nibble);
+                        let high_codes = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), nibble);
+                        low = _mm512_add_epi8(low, _mm512_shuffle_epi8(table, low_codes));
+                        high = _mm512_add_epi8(high, _mm512_shuffle_epi8(table, high_codes));
+                    }
+                    pairs[0] = _mm512_add_epi16(pairs[0], low);
+                    pairs[1] = _mm512_add_epi16(pairs[1], high);
+                    uppers[0] = _mm512_add_epi16(uppers[0], _mm512_srli_epi16::<8>(low));
+                    uppers[1] = _mm512_add_epi16(uppers[1], _mm512_srli_epi16::<8>(high));
                 }
-                sums[0] = _mm512_add_epi16(sums[0], _mm512_unpacklo_epi8(low, zero));
-                sums[1] = _mm512_add_epi16(sums[1], _mm512_unpackhi_epi8(low, zero));
-                sums[2] = _mm512_add_epi16(sums[2], _mm512_unpacklo_epi8(high, zero));
-                sums[3] = _mm512_add_epi16(sums[3], _mm512_unpackhi_epi8(high, zero));
+                for half in 0..2 {
+                    let lowers =
+                        _mm512_sub_epi16(pairs[half], _mm512_slli_epi16::<8>(uppers[half]));
+                    let fold = |sums: __m512i| {
+                        let [a, b, c, d]: [__m128i; 4] = bytemuck::cast(sums);
+                        _mm_add_epi16(_mm_add_epi16(a, b), _mm_add_epi16(c, d))
+                    };
+                    let (even, odd) = (fold(lowers), fold(uppers[half]));
+                    let sums = [_mm_unpacklo_epi16(even, odd), _mm_unpackhi_epi16(even, odd)];
+                    let sums = _mm512_cvtepu16_epi32(bytemuck::cast(sums));
+                    distances[half] = _mm512_add_epi32(distances[half], sums);
+                }
             }
-            let mut folded = [[0u16; 8]; 4];
-            for (folded, sum) in folded.iter_mut().zip(sums) {
-                let quarters: [__m128i; 4] = bytemuck::cast(sum);
-                let front = _mm_add_epi16(quarters[0], quarters[1]);
-                let back = _mm_add_epi16(quarters[2], quarters[3]);
-                *folded = bytemuck::cast(_mm_add_epi16(front, back));
-            }
-            add_sums(distances, folded);
         }
+        let factors: [__m256i; 4] = bytemuck::cast(*factors);
+        let (rescale, offset) = factors.split_at(2);
+        let nearest = _mm512_set1_epi32(scale.nearest);
+        let (rescale_step, offset_step) =
+            (_mm512_set1_ps(scale.rescale), _mm512_set1_ps(scale.offset));
+        let (bias, least) = (_mm512_set1_ps(scale.bias), _mm512_set1_ps(least));
+        let (out, _) = scores.as_chunks_mut::<16>();
+        let mut reached = 0;
+        for at in 0..2 {
+            let agreement = _mm512_sub_epi32(nearest, _mm512_slli_epi32::<1>(distances[at]));
+            let rescale = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(rescale[at]));
+            let offset = _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(offset[at]));
+            let product = _mm512_mul_ps(rescale, _mm512_cvtepi32_ps(agreement));
+            let product = _mm512_mul_ps(product, rescale_step);
+            let score = _mm512_add_ps(product, _mm512_mul_ps(offset, offset_step));
+            let score = _mm512_add_ps(score, bias);
+            let bits = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(score, least);
+            reached |= u32::from(bits) << (16 * at);
+            out[at] = bytemuck::cast(score);
+        }
+        reached
     }
 
     /// One word against its four planes at a time; the weights come last.
@@ -288,5 +394,55 @@ mod avx512 {
         }
         _mm512_reduce_add_epi32(_mm512_sub_epi32(shifted, excess))
             .wrapping_add(scalar::dot_i8(a_tail, b_tail))
+    }
+
+    /// Sixteen sums at once, so that loads serve four products each.
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) fn tile_dots(a: &[&[i8]; TILE], b: &[&[i8]; TILE], out: &mut [[i32; TILE]; TILE]) {
+        let len = a.iter().chain(b).map(|row| row.len()).min().unwrap_or(0);
+        let whole = len - len % 64;
+        let offset = _mm512_set1_epi8(i8::MIN);
+        let mut shifted = [[_mm512_setzero_si512(); TILE]; TILE];
+        let mut excess = [_mm512_setzero_si512(); TILE];
+        let (a_chunks, b_chunks) = (
+            a.map(|row| row[..whole].as_chunks::<64>().0),
+            b.map(|row| row[..whole].as_chunks::<64>().0),
+        );
+        for at in 0..whole / 64 {
+            let xs = a_chunks.map(|row| _mm512_xor_si512(bytemuck::cast(row[at]), offset));
+            let ys: [__m512i; TILE] = b_chunks.map(|row| bytemuck::cast(row[at]));
+            for j in 0..TILE {
+                excess[j] = _mm512_dpbusd_epi32(excess[j], offset, ys[j]);
+                for i in 0..TILE {
+                    shifted[i][j] = _mm512_dpbusd_epi32(shifted[i][j], xs[i], ys[j]);
+                }
+            }
+        }
+        let excess: [i32; 4] = bytemuck::cast(sums(excess));
+        for i in 0..TILE {
+            let sums: [i32; 4] = bytemuck::cast(sums(shifted[i]));
+            for j in 0..TILE {
+                out[i][j] = sums[j].wrapping_sub(excess[j]);
+            }
+        }
+        if whole < len {
+            for i in 0..TILE {
+                for j in 0..TILE {
+                    let tail = scalar::dot_i8(&a[i][whole..len], &b[j][whole..len]);
+                    out[i][j] = out[i][j].wrapping_add(tail);
+                }
+            }
+        }
+    }
+
+    /// The sums of four registers.
+    #[target_feature(enable = "avx512f")]
+    fn sums([a, b, c, d]: [__m512i; 4]) -> __m128i {
+        let pair =
+            |a, b| _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let (ab, cd) = (pair(a, b), pair(c, d));
+        let quads = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+        let [a, b, c, d]: [__m128i; 4] = bytemuck::cast(quads);
+        _mm_add_epi32(_mm_add_epi32(a, b), _mm_add_epi32(c, d))
     }
 }

@@ -1,0 +1,285 @@
+//! Descent to the nearest cells, and their scan.
+
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+
+use super::Cells;
+use super::Level;
+use super::NO_ROW;
+use super::listed_block_len;
+use crate::vector::Query;
+use crate::vector::arch::BLOCK_ROWS;
+use crate::vector::arch::Scale;
+use crate::vector::binary::is_allowed;
+use crate::vector::int8;
+use crate::vector::topk::Candidate;
+use crate::vector::topk::Shortlist;
+use crate::vector::visited::Visited;
+
+/// Rows that a search is about: its scan goes on as long as these still change.
+const K: usize = 10;
+
+/// Cells scanned on a level of centroids, beside half as many as are wanted of the level below.
+const UPPER_PROBES: usize = 16;
+
+/// How much of the cells a search looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// The scan ends after so many cells that brought none of the 10 best rows found so far.
+    pub patience: usize,
+    /// Cells to scan at most.
+    pub nprobe: usize,
+    /// Candidates to return, for rescoring.
+    pub candidates: usize,
+}
+
+/// Memory that searches of a thread share; a new one costs a byte per row.
+#[derive(Debug, Clone, Default)]
+pub struct CellScratch {
+    /// One set for every level: emptying a set of another size is dear.
+    seen: Vec<Visited>,
+    shortlist: Shortlist,
+    cells: Vec<Candidate>,
+    blocks: u64,
+}
+
+impl CellScratch {
+    /// Empty scratch memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Blocks of 32 codes scanned, over all searches so far.
+    #[must_use]
+    pub fn blocks(&self) -> u64 {
+        self.blocks
+    }
+}
+
+impl Cells {
+    /// The best rows found among those that `allowed` admits, best first, at most
+    /// `probe.candidates` of them.
+    ///
+    /// Scores are estimates from 1-bit codes. Bit `id % 64` of word `id / 64` of `allowed` admits row
+    /// `id`. The fewer rows are admitted the farther apart the nearest of them lie: patience and
+    /// number of cells grow with the root of their rarity, up to where it is less work to look at
+    /// every admitted row.
+    #[must_use]
+    pub fn search(
+        &self,
+        query: &Query,
+        probe: &Probe,
+        allowed: Option<&[u64]>,
+        scratch: &mut CellScratch,
+    ) -> Vec<Candidate> {
+        let mut probe = *probe;
+        if let Some(words) = allowed {
+            let admitted = words
+                .iter()
+                .map(|word| word.count_ones() as usize)
+                .sum::<usize>();
+            let rarity = self.len() as f32 / admitted.max(1) as f32;
+            let wider = |count: usize| (count as f32 * libm::sqrtf(rarity)) as usize;
+            probe.patience = wider(probe.patience);
+            probe.nprobe = wider(probe.nprobe);
+            let Some(rows) = self.levels.first() else {
+                return Vec::new();
+            };
+            let block = listed_block_len(self.code_dim);
+            let blocks = probe.nprobe * rows.blocks.len() / (block * rows.len().max(1));
+            if admitted <= blocks {
+                let shortlist = &mut scratch.shortlist;
+                shortlist.clear(probe.candidates);
+                self.estimate(query, ones(words), |candidate| shortlist.push(candidate));
+                return shortlist.sorted().collect();
+            }
+        }
+        let Some((rows, above)) = self.levels.split_first() else {
+            return Vec::new();
+        };
+        if query.code_dim() != self.code_dim {
+            return Vec::new();
+        }
+        let CellScratch {
+            seen,
+            shortlist,
+            cells,
+            blocks,
+        } = scratch;
+        seen.resize_with(self.levels.len(), Visited::default);
+        cells.clear();
+        cells.push(Candidate {
+            id: 0,
+            score: query.bias(),
+        });
+        let mut scan = Scan {
+            code_dim: self.code_dim,
+            query,
+            shortlist,
+            blocks,
+        };
+        for (at, level) in above.iter().enumerate().rev() {
+            let below = self.levels.get(at).unwrap_or(rows);
+            let wanted = match at {
+                0 => probe.nprobe,
+                _ => UPPER_PROBES + probe.nprobe / 2,
+            };
+            scan.shortlist.clear(wanted + wanted / 2 + 16);
+            scan.run(level, cells, usize::MAX, None, seen.get_mut(at + 1));
+            cells.clear();
+            let found = scan.shortlist.sorted();
+            cells.extend(found.filter_map(|found| {
+                let centroid = below.centroid(self.code_dim, found.id)?;
+                Some(Candidate {
+                    id: found.id,
+                    score: int8::score(query, centroid),
+                })
+            }));
+            let direction = |cell: &Candidate| Candidate {
+                score: cell.score * below.weights.get(cell.id as usize).unwrap_or(&1.0),
+                ..*cell
+            };
+            cells.sort_unstable_by_key(|cell| Reverse(direction(cell).key()));
+            cells.truncate(wanted);
+        }
+        scan.shortlist.clear(probe.candidates);
+        scan.run(rows, cells, probe.patience, allowed, seen.first_mut());
+        scan.shortlist.sorted().collect()
+    }
+
+    /// Calls `found` with every one of `ids` that is a row, and its score from its 1-bit code.
+    ///
+    /// Cost: a block of 32 codes for each id, unless ids that follow each other share it.
+    pub fn estimate(
+        &self,
+        query: &Query,
+        ids: impl IntoIterator<Item = u32>,
+        mut found: impl FnMut(Candidate),
+    ) {
+        let Some(level) = self.levels.first() else {
+            return;
+        };
+        if query.code_dim() != self.code_dim {
+            return;
+        }
+        let mut scores = [0.0; BLOCK_ROWS];
+        let (mut scored_block, mut scored_cell, mut bias) = (u32::MAX, u32::MAX, 0.0);
+        for id in ids {
+            let Some(&place) = self.places.get(id as usize) else {
+                continue;
+            };
+            let (at, lane) = (place / BLOCK_ROWS as u32, place as usize % BLOCK_ROWS);
+            if at != scored_block {
+                let cell = level.starts.partition_point(|&start| start <= at) as u32 - 1;
+                if cell != scored_cell {
+                    bias = match level.centroid(self.code_dim, cell) {
+                        Some(centroid) => int8::score(query, centroid),
+                        None => query.bias(),
+                    };
+                    scored_cell = cell;
+                }
+                let block = listed_block_len(self.code_dim);
+                let scale = query.scale_of(level.rescale_step, level.offset_step, bias);
+                if let Some(block) = level.blocks[at as usize * block..].get(..block) {
+                    score_block(query, &scale, block, f32::INFINITY, &mut scores);
+                    scored_block = at;
+                }
+            }
+            found(Candidate {
+                id,
+                score: scores[lane],
+            });
+        }
+    }
+}
+
+/// The places of the set bits.
+fn ones(words: &[u64]) -> impl Iterator<Item = u32> {
+    words.iter().zip(0u32..).flat_map(|(&word, at)| {
+        let mut left = word;
+        core::iter::from_fn(move || {
+            let bit = (left != 0).then(|| left.trailing_zeros())?;
+            left &= left - 1;
+            Some(64 * at + bit)
+        })
+    })
+}
+
+/// Scores a block; which lanes reach `least`, and the ids of all.
+#[inline]
+fn score_block<'a>(
+    query: &Query,
+    scale: &Scale,
+    block: &'a [u8],
+    least: f32,
+    scores: &mut [f32; BLOCK_ROWS],
+) -> (u32, &'a [[u8; 4]]) {
+    let parts = block
+        .split_last_chunk::<{ 4 * BLOCK_ROWS }>()
+        .and_then(|(codes, ids)| Some((codes.split_last_chunk()?, ids)));
+    let Some(((signs, factors), ids)) = parts else {
+        return (0, &[]);
+    };
+    let kernel = query.kernels.block_scores;
+    let lanes = kernel(signs, &query.tables, factors, scale, least, scores);
+    (lanes, ids.as_chunks::<4>().0)
+}
+
+/// What the scans of one search share.
+struct Scan<'a> {
+    code_dim: usize,
+    query: &'a Query,
+    shortlist: &'a mut Shortlist,
+    blocks: &'a mut u64,
+}
+
+impl Scan<'_> {
+    /// Scans cells of a level, best first; their scores are those of their centroids.
+    fn run(
+        &mut self,
+        level: &Level,
+        cells: &[Candidate],
+        patience: usize,
+        allowed: Option<&[u64]>,
+        seen: Option<&mut Visited>,
+    ) {
+        let Some(seen) = seen else { return };
+        seen.clear(level.members);
+        let mut scores = [0.0; BLOCK_ROWS];
+        let mut best = [f32::NEG_INFINITY; K];
+        let mut vain = 0;
+        for cell in cells {
+            if vain >= patience {
+                break;
+            }
+            vain += 1;
+            let Some(blocks) = level.cell(self.code_dim, cell.id) else {
+                continue;
+            };
+            let query = self.query;
+            let scale = query.scale_of(level.rescale_step, level.offset_step, cell.score);
+            for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {
+                *self.blocks += 1;
+                let least = self.shortlist.least();
+                let (mut lanes, ids) = score_block(query, &scale, block, least, &mut scores);
+                while lanes != 0 {
+                    let lane = lanes.trailing_zeros() as usize;
+                    lanes &= lanes - 1;
+                    let id = u32::from_le_bytes(ids[lane]);
+                    if id == NO_ROW || !is_allowed(allowed, id) || !seen.insert(id) {
+                        continue;
+                    }
+                    let score = scores[lane];
+                    self.shortlist.push(Candidate { id, score });
+                    if score > best[K - 1] {
+                        let at = best.partition_point(|&other| other >= score);
+                        best[at..].rotate_right(1);
+                        best[at] = score;
+                        vain = 0;
+                    }
+                }
+            }
+        }
+    }
+}

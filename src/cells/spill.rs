@@ -1,0 +1,51 @@
+//! The cells that hold a row: the nearest one, and others that make up for its mistakes.
+
+use alloc::vec::Vec;
+
+use super::kmeans::Distances;
+use crate::vector::topk::id_of;
+
+/// Weight of the part of a residual that lies along an earlier one.
+const PARALLEL: f64 = 1.0;
+
+/// Chooses the cells of a row among its nearest centroids, `nearest` first.
+///
+/// A query whose nearest rows are spread misses a cell when it lies along the residual of the row
+/// from the cell's centroid. A further cell helps with such queries if its residual points elsewhere,
+/// so of each candidate's residual `r'` the part along the residuals `r` of the cells chosen so far
+/// counts again: `|r'|² + Σ <r, r'>² / |r|²` (SOAR, equation 3, with λ = 1).
+pub(super) fn choose(
+    distances: &Distances<'_>,
+    row: usize,
+    nearest: &[u64],
+    copies: usize,
+) -> Vec<u32> {
+    let mut chosen: Vec<u32> = Vec::with_capacity(copies);
+    let mut penalties = alloc::vec![0.0; nearest.len()];
+    while chosen.len() < copies {
+        let best = nearest
+            .iter()
+            .zip(&penalties)
+            .filter(|&(&key, _)| !chosen.contains(&id_of(key)))
+            .map(|(&key, penalty)| {
+                (
+                    distances.squared(row, id_of(key)) as f64 + penalty,
+                    id_of(key),
+                )
+            })
+            .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let Some((_, cell)) = best else { break };
+        chosen.push(cell);
+        if chosen.len() == copies {
+            break;
+        }
+        let length = distances.squared(row, cell) as f64;
+        if length > 0.0 {
+            for (penalty, &key) in penalties.iter_mut().zip(nearest) {
+                let along = distances.of_residuals(row, cell, id_of(key)) as f64;
+                *penalty += PARALLEL * along * along / length;
+            }
+        }
+    }
+    chosen
+}
