@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().stage {
         #[cfg(not(target_family = "wasm"))]
         Stage::Build(args) => build::run(&args),
-        Stage::Kernels => print(&kernels::measure()),
+        Stage::Kernels => print(&kernels::measure()).and_then(|()| print(&kernels::scans()?)),
         Stage::Search(args) => search::run(&args),
         Stage::Filtered(args) => filtered::run(&args),
     };
