@@ -9,6 +9,7 @@ import { run } from './run.mjs';
 export const ENGINES = ['coracle-scan', 'coracle-hnsw', 'coracle-cells-1', 'coracle-cells-2', 'coracle-cells-3'];
 
 const WASI_TARGET = 'wasm32-wasip1';
+const WASI = fileURLToPath(new URL('wasi.mjs', import.meta.url));
 
 /**
  * Compiles the program natively and as WebAssembly.
@@ -47,6 +48,12 @@ function flags(options) {
   return given.flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, String(value)]));
 }
 
+/** Measures the kernels and returns the rows printed. */
+export async function measureKernels(programs, runtime) {
+  const [command, args] = runtime === 'native' ? [programs.native, []] : [process.execPath, ['--no-warnings', WASI, programs.wasm, '--']];
+  return (await run(command, [...args, 'kernels'])).map((line) => JSON.parse(line));
+}
+
 /**
  * Searches what was built, in a fresh process or page, and returns the rows it printed.
  *
@@ -61,8 +68,7 @@ export async function search(programs, runtime, { stage = 'search', data, index,
   const start = {
     native: () => run(programs.native, args(data, index)),
     node: () => {
-      const wasi = fileURLToPath(new URL('wasi.mjs', import.meta.url));
-      return run(process.execPath, ['--no-warnings', wasi, programs.wasm, `/data=${data}`, `/index=${index}`, '--', ...guest]);
+      return run(process.execPath, ['--no-warnings', WASI, programs.wasm, `/data=${data}`, `/index=${index}`, '--', ...guest]);
     },
     chromium: () => {
       const folders = { '/data': { path: data, names: ['queries.f32.npy'] }, '/index': { path: index, names: readdirSync(index) } };

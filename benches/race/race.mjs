@@ -1,7 +1,7 @@
 // `npm run race`: Coracle's vector search beside its peers, same data, same machine, same run.
 //
 // Coracle runs natively and as WebAssembly in Node and in Chromium; peers come from the folder
-// $CORACLE_PEERS. Rows go to benches/record/race.json; tables (on standard output and in
+// $CORACLE_PEERS. Rows go to benches/record/; tables (on standard output and in
 // benches/README.md, which describes the method) and pictures are made of the record.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findChromium } from './chromium.mjs';
-import { ENGINES, build, compile, search } from './coracle.mjs';
+import { ENGINES, build, compile, measureKernels, search } from './coracle.mjs';
 import { prepare, race as racePeer } from './peers.mjs';
 import { readRecord, sections, writePictures, writeRecord, writeSections } from './record.mjs';
 import { run } from './run.mjs';
@@ -72,9 +72,9 @@ function count(name, fallback) {
 const target = resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
 const work = join(target, 'race');
 mkdirSync(work, { recursive: true });
-const recordFile = at('benches/record/race.json');
+const records = at('benches/record');
 if (flags.plot) {
-  await publish(readRecord(recordFile));
+  await publish(readRecord(records));
   process.exit(0);
 }
 
@@ -111,11 +111,11 @@ async function timed(name, action, { silent = false } = {}) {
   }
 }
 
-const record = readRecord(recordFile);
+const record = readRecord(records);
 if (flags.growth) await grow();
 else await race();
 
-/** The race itself: fills the record's `rows` and `filtered`. */
+/** The race itself: fills the record's `race`, `filtered` and `kernels`. */
 async function race() {
   const n = Math.min(rowsInFile, count('n', flags.quick ? 10_000 : rowsInFile));
   const webN = Math.min(n, count('web-n', n));
@@ -125,7 +125,7 @@ async function race() {
   const runtimes = ['native', 'node', ...(executable ? ['chromium'] : [])];
   const tasks = runtimes.flatMap((runtime) => ENGINES.map((engine) => ({ runtime, engine, n })));
   const webTasks = webN < n ? tasks.filter(({ runtime }) => runtime !== 'native').map((task) => ({ ...task, n: webN })) : [];
-  steps = 1 + tasks.length + FILTERED.length + (webTasks.length && 1 + webTasks.length) + jobs.length;
+  steps = 3 + tasks.length + FILTERED.length + (webTasks.length && 1 + webTasks.length) + jobs.length;
 
   const rows = [];
   const indexOf = (n) => join(work, `index-${n}`);
@@ -141,6 +141,11 @@ async function race() {
   };
   await prepareIndex(n, { filtered: true });
   await raceWith(tasks);
+  const kernels = [];
+  for (const runtime of ['native', 'node']) {
+    const rows = await timed(`kernels, ${runtime}`, () => measureKernels(programs, runtime), { silent: true });
+    kernels.push(...rows.map((row) => ({ runtime, ...row })));
+  }
   const filtered = [];
   for (const engine of FILTERED) {
     const options = { stage: 'filtered', data, index: indexOf(n), engine, queries };
@@ -160,7 +165,7 @@ async function race() {
       say(`      left out: ${error.message}`);
     }
   }
-  await keep({ ...record, about: { ...record.about, race: machine(queries) }, rows, filtered });
+  await keep({ ...record, about: { ...record.about, race: machine(queries) }, race: rows, filtered, kernels });
 }
 
 /** The peers to race, set up; none if their programs are not there. */
@@ -209,13 +214,13 @@ async function grow() {
 /** Records what was measured, unless it was a quick look. */
 async function keep(record) {
   if (flags.quick) {
-    writeRecord(join(work, 'race.json'), record);
+    writeRecord(work, record);
     await writePictures(work, record);
     console.log(Object.values(sections(record)).join('\n'));
     say(`--quick: not recorded; rows and pictures are in ${work}`);
     return;
   }
-  writeRecord(recordFile, record);
+  writeRecord(records, record);
   await publish(record);
 }
 
@@ -223,8 +228,8 @@ async function keep(record) {
 async function publish(record) {
   console.log(Object.values(sections(record)).join('\n'));
   writeSections(at('benches/README.md'), record);
-  const pictures = await writePictures(dirname(recordFile), record);
-  say(`benches/README.md and ${pictures.join(', ') || 'no picture'} made of benches/record/race.json`);
+  const pictures = await writePictures(records, record);
+  say(`benches/README.md and ${pictures.join(', ') || 'no picture'} made of benches/record/*.json`);
 }
 
 /** What the figures were measured on, in one sentence. */

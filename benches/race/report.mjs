@@ -124,6 +124,24 @@ function table(header, rows, texts) {
   return [line(header), line(header.map((_, at) => (at < texts ? '---' : '--:'))), ...rows.map(line), ''].join('\n');
 }
 
+/** Markdown tables of the kernels beside their limits, and of the scans. */
+export function kernelTable(rows) {
+  const kernels = rows.filter((row) => row.kernel && row.dims);
+  const header = ['kernel', 'runtime', 'instructions', 'dims', 'ns a vector', 'bytes/ns', '% of copy', '% of limit'];
+  const copy = (runtime) => rows.find((row) => row.kernel === 'copy' && row.runtime === runtime)?.bytes_per_ns;
+  const percent = (share) => number(share == null ? undefined : 100 * share, 0);
+  const cells = (row) => [
+    row.kernel, row.runtime, row.instructions, String(row.dims), number(row.ns_per_vector, 1), number(row.bytes_per_ns, 1),
+    percent(row.bytes_per_ns / copy(row.runtime)), percent(row.of_limit),
+  ];
+  const scans = rows.filter((row) => row.scan);
+  const scanHeader = ['scan of', 'runtime', 'dims', 'candidates', 'p50 µs', 'p95 µs'];
+  const scanCells = (row) => [
+    `${row.scan.toLocaleString('en')} rows`, row.runtime, String(row.dims), String(row.candidates), number(row.p50_us, 1), number(row.p95_us, 1),
+  ];
+  return [table(header, kernels.map(cells), 3), table(scanHeader, scans.map(scanCells), 2)].join('\n').trimEnd();
+}
+
 /** A Markdown table of the searches under filters, each beside the same search without one. */
 export function filteredTable(rows) {
   const header = ['engine', 'runtime', 'setting', 'rows admitted', 'recall@10', 'p50 µs', '× without filter', 'p99 µs'];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { draw, specs } from './plot.mjs';
 import { readRecord, sections, writeRecord, writeSections } from './record.mjs';
-import { contest, filteredTable, front, growthTable, peerRows, replaceSection, tables } from './report.mjs';
+import { contest, filteredTable, front, growthTable, kernelTable, peerRows, replaceSection, tables } from './report.mjs';
 
 const row = (engine, p50_us, recall, more = {}) => ({
   engine, runtime: 'native', n: 1000, dims: 8, recall, p50_us, p99_us: 2 * p50_us, qps: 1e6 / p50_us,
@@ -77,16 +77,27 @@ test('replace_section_without_marks_is_refused_and_the_rest_of_the_text_stays', 
 });
 
 test('record_written_is_the_record_read_and_only_its_parts_change_the_text', () => {
-  const path = join(folder, 'race.json');
-  const record = { about: { race: 'a machine' }, rows: [row('a', 20, 0.96)], filtered: [], growth: [] };
-  writeRecord(path, record);
-  assert.deepEqual(readRecord(path), record);
-  assert.deepEqual(readRecord(join(folder, 'none.json')).rows, []);
-  assert.deepEqual(Object.keys(sections(record)), ['race', 'filtered', 'growth']);
+  const record = { about: { race: 'a machine' }, race: [row('a', 20, 0.96)], filtered: [], kernels: [], growth: [] };
+  writeRecord(join(folder, 'record'), record);
+  assert.deepEqual(readRecord(join(folder, 'record')), record);
+  assert.deepEqual(readRecord(join(folder, 'none')).race, []);
+  assert.deepEqual(Object.keys(sections(record)), ['race', 'filtered', 'kernels', 'growth']);
   const readme = join(folder, 'README.md');
   writeFileSync(readme, '<!-- race -->\nold\n<!-- /race -->\n<!-- growth -->\nold\n<!-- /growth -->\n');
   writeSections(readme, record);
   assert.match(readFileSync(readme, 'utf8'), /^<!-- race -->\na machine\n\n\*\*native.*<!-- growth -->\nold\n<!-- \/growth -->\n$/s);
+});
+
+test('kernels_are_compared_with_the_copy_of_their_runtime', () => {
+  const kernel = { kernel: 'dot', runtime: 'node', instructions: 'simd128', dims: 8, ns_per_vector: 2, bytes_per_ns: 5, of_limit: 0.5 };
+  const rows = [
+    { ...kernel, kernel: 'copy', dims: 0, bytes_per_ns: 20, of_limit: null }, { ...kernel, kernel: 'copy', runtime: 'native', dims: 0, bytes_per_ns: 50 },
+    kernel, { ...kernel, runtime: 'native', of_limit: null }, { scan: 1000, runtime: 'node', dims: 8, candidates: 3, p50_us: 1, p95_us: 2 },
+  ];
+  const text = kernelTable(rows);
+  assert.match(text, /\| dot \| node \| simd128 \| 8 \| 2\.0 \| 5\.0 \| 25 \| 50 \|/);
+  assert.match(text, /\| dot \| native \| simd128 \| 8 \| 2\.0 \| 5\.0 \| 10 \|  \|/);
+  assert.match(text, /\| 1,000 rows \| node \| 8 \| 3 \| 1\.0 \| 2\.0 \|/);
 });
 
 test('pictures_show_the_rows_of_the_largest_set_and_hnswlib_beside_webassembly', async () => {
