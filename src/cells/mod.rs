@@ -295,8 +295,12 @@ impl Cells {
     fn new(code_dim: usize, levels: Vec<Level>) -> Option<Self> {
         let mut places = Vec::new();
         if let Some(rows) = levels.first() {
-            places.resize(rows.members, NO_ROW);
             let blocks = rows.blocks.chunks_exact(listed_block_len(code_dim));
+            // Before memory is taken for as many as a number found somewhere says.
+            if rows.members > blocks.len() * BLOCK_ROWS {
+                return None;
+            }
+            places.resize(rows.members, NO_ROW);
             for (id, place) in blocks.flat_map(ids).zip(0..) {
                 if let Some(first) = places.get_mut(id as usize) {
                     *first = place.min(*first);
