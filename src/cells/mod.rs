@@ -23,6 +23,7 @@
 //! | `spill.rs` | the cells that hold a row |
 //! | `encode.rs` | the code of a row relative to a centroid |
 //! | `search.rs` | descent, scan, filters |
+//! | `tests.rs` | all of it against the formulas below |
 //!
 //! # Estimates
 //! With `c` the int8 code of the centroid, `mean + c` is a point of the rotated space and
@@ -42,6 +43,8 @@ mod encode;
 mod kmeans;
 mod search;
 mod spill;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
 
 use core::fmt;
 
