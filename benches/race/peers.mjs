@@ -3,19 +3,16 @@ import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { peerRow } from './report.mjs';
+import { findChromium } from './chromium.mjs';
+import { peerRows } from './report.mjs';
 import { run } from './run.mjs';
 
-/** Run unless others are asked for: of every library the variants that come out in front. */
+/** Run unless others are asked for: of every library that takes all rows the variants that come out in front. */
 const DEFAULT = [
-  'hnswlib', 'faiss-hnsw16-sq8', 'faiss-hnsw32-sq8', 'faiss-hnsw-rabitq', 'faiss-ivf-pq4fs', 'faiss-ivf-rabitq-fs',
-  'faiss-binary-centred', 'faiss-flat', 'usearch-f16', 'usearch-i8', 'usearch-b1-centred',
-  'edgevec', 'edgevec-bq', 'mememo', 'orama', 'client-vector-search', 'hnswlib-wasm',
+  'hnswlib', 'faiss-hnsw16-sq8', 'faiss-hnsw32-sq8', 'faiss-hnsw-rabitq', 'faiss-ivf-pq4fs',
+  'usearch-f16', 'usearch-i8', 'usearch-b1-centred', 'hnswlib-wasm',
 ];
-const QUICK = ['hnswlib', 'faiss-hnsw16-sq8', 'edgevec'];
-
-/** Searching rows of JavaScript libraries in the browser needs Chromium; all others run without. */
-const chromium = () => process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+const QUICK = ['hnswlib', 'faiss-hnsw16-sq8'];
 
 /**
  * Installs what the peers need and says which of them run where.
@@ -54,7 +51,7 @@ export async function prepare(source, folder, { wanted, quick, n, webN, say }) {
       await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: folder });
     });
   }
-  if (!chromium()) {
+  if (!findChromium()) {
     for (const { engine } of jobs.filter((job) => job.place === 'chromium')) say(`skipped: ${engine} needs Chromium; set CHROMIUM to its executable`);
     jobs = jobs.filter((job) => job.place !== 'chromium');
   }
@@ -82,10 +79,10 @@ export async function race({ engine, place, n }, folder, { data, dims, queries, 
     node: () => [process.execPath, ['web.mjs', ...common]],
     chromium: () => [process.execPath, ['browser.mjs', ...common, '--minutes', String(minutes)]],
   }[place]();
-  const said = await run(command, args, { cwd: folder, minutes, env: place === 'chromium' ? { CHROMIUM: chromium() } : {} });
+  const said = await run(command, args, { cwd: folder, minutes, env: place === 'chromium' ? { CHROMIUM: findChromium() } : {} });
   const rows = existsSync(out) ? readFileSync(out, 'utf8').trim().split('\n').map((line) => JSON.parse(line)) : [];
   // A failure may be told on standard output only.
   const failure = rows.find((row) => row.error)?.error ?? (rows.length ? undefined : (said.at(-1) ?? 'no rows and no message'));
   if (failure) throw new Error(failure);
-  return rows.map((row) => peerRow(row, dims));
+  return peerRows(rows, dims);
 }

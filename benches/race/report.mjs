@@ -4,12 +4,33 @@
 export const TARGETS = [0.95, 0.98];
 
 /**
- * A row as the peers' programs write it, as a row of the record.
+ * The rows that a peer's program wrote, as rows of the record.
  *
  * Their `setting` and times mean the same as ours; `batch_us` is the CPU time of a query that is one
- * of many in a single call, so without Python's share.
+ * of many in a single call, so without Python's share. Only one of the rows brings the sweep.
  */
-export function peerRow(row, dims) {
+export function peerRows(rows, dims) {
+  const swept = rows.find((row) => row.sweep);
+  const names = Object.keys(swept?.setting ?? {});
+  const sweep = (swept?.sweep ?? []).map((tried) => {
+    const [recall, us] = tried.slice(-2);
+    return [names.map((name, at) => `${name} ${tried[at]}`).join(', '), recall, us];
+  });
+  return rows.map((row) => ({ ...peerRow(row, dims), sweep: front(sweep) }));
+}
+
+/** Of `[setting, recall, µs]` those that no other beats in recall and time, by rising recall. */
+export function front(sweep) {
+  const byTime = sweep.toSorted((a, b) => a[2] - b[2] || b[1] - a[1]);
+  let highest = 0;
+  return byTime.filter(([, recall]) => {
+    const better = recall > highest;
+    highest = Math.max(highest, recall);
+    return better;
+  });
+}
+
+function peerRow(row, dims) {
   return {
     engine: row.peer,
     version: row.version,
@@ -22,6 +43,7 @@ export function peerRow(row, dims) {
     qps: row.qps,
     bytes_per_vector: row.bytes_per_vec,
     build_s: row.build_s,
+    ...(row.load_ms == null ? {} : { load_ms: row.load_ms }),
     setting: row.setting,
     target: row.target,
     reached: row.reached,
@@ -30,8 +52,14 @@ export function peerRow(row, dims) {
   };
 }
 
-const isCoracle = (row) => row.engine.startsWith('coracle');
+export const isCoracle = (row) => row.engine.startsWith('coracle');
 const site = (row) => (row.runtime === 'native' ? 'native' : 'WebAssembly and JavaScript');
+
+function groupBy(rows, keyOf) {
+  const groups = new Map();
+  for (const row of rows) groups.set(keyOf(row), [...(groups.get(keyOf(row)) ?? []), row]);
+  return groups;
+}
 
 /** Per engine the row with the lowest median that reaches `target`, fastest first. */
 export function contest(rows, target) {
@@ -43,15 +71,11 @@ export function contest(rows, target) {
   return [...best.values()].sort((a, b) => a.p50_us - b.p50_us);
 }
 
-const HEADER = ['engine', 'runtime', 'setting', 'recall@10', 'p50 µs', '×', 'p99 µs', 'queries/s', 'batch µs', 'B/vector', '×', 'build s', '×'];
+const HEADER = ['engine', 'runtime', 'setting', 'recall@10', 'p50 µs', '×', 'p99 µs', 'queries/s', 'batch µs', 'B/vector', '×', 'build s', '×', 'load ms'];
 
 /** Markdown tables: one per place, size and recall, with ratios to the fastest peer there. */
 export function tables(rows) {
-  const groups = new Map();
-  for (const row of rows) {
-    const key = `${site(row)}, ${row.n.toLocaleString('en')} × ${row.dims}`;
-    groups.set(key, [...(groups.get(key) ?? []), row]);
-  }
+  const groups = groupBy(rows, (row) => `${site(row)}, ${row.n.toLocaleString('en')} × ${row.dims}`);
   const out = [];
   for (const [name, group] of groups) {
     for (const target of TARGETS) {
@@ -59,8 +83,7 @@ export function tables(rows) {
       const peer = ranked.find((row) => !isCoracle(row));
       const against = peer ? `× is against ${peer.engine}, the fastest peer` : 'no peer to compare with';
       out.push(`**${name}, recall@10 ≥ ${target}**; ${against}`, '');
-      out.push(line(HEADER), line(HEADER.map((_, at) => (at < 3 ? '---' : '--:'))));
-      out.push(...ranked.map((row) => line(cells(row, peer))));
+      out.push(table(HEADER, ranked.map((row) => cells(row, peer)), 3).trimEnd());
       const short = [...new Set(group.map((row) => row.engine))].filter((engine) => !ranked.some((row) => row.engine === engine));
       if (short.length) out.push('', `Not reached by: ${short.map((engine) => `${engine} (${highest(group, engine)})`).join(', ')}.`);
       out.push('');
@@ -76,11 +99,10 @@ const number = (value, digits) => (value == null ? '' : value.toFixed(digits));
 const ratio = (row, peer, field) => (peer?.[field] && row[field] != null ? (row[field] / peer[field]).toFixed(2) : '');
 
 function cells(row, peer) {
-  const setting = Object.entries(row.setting).map(([name, value]) => `${name} ${value}`).join(', ');
   return [
     isCoracle(row) ? `**${row.engine}**` : row.engine,
     row.runtime,
-    setting,
+    settingText(row.setting),
     number(row.recall, 4),
     number(row.p50_us, 1),
     ratio(row, peer, 'p50_us'),
@@ -91,7 +113,42 @@ function cells(row, peer) {
     ratio(row, peer, 'bytes_per_vector'),
     number(row.build_s, 1),
     ratio(row, peer, 'build_s'),
+    number(row.load_ms, 1),
   ];
+}
+
+const settingText = (setting) => Object.entries(setting).map(([name, value]) => `${name} ${value}`).join(', ');
+
+/** A Markdown table; its first `texts` columns are words, the others numbers. */
+function table(header, rows, texts) {
+  return [line(header), line(header.map((_, at) => (at < texts ? '---' : '--:'))), ...rows.map(line), ''].join('\n');
+}
+
+/** A Markdown table of the searches under filters, each beside the same search without one. */
+export function filteredTable(rows) {
+  const header = ['engine', 'runtime', 'setting', 'rows admitted', 'recall@10', 'p50 µs', '× without filter', 'p99 µs'];
+  const cells = (row) => {
+    const open = rows.find((other) => other.engine === row.engine && other.runtime === row.runtime && other.share === 1);
+    const admitted = row.share === 1 ? 'all' : `${100 * row.share} % (${row.admitted.toLocaleString('en')})`;
+    const times = open && row.share !== 1 ? (row.p50_us / open.p50_us).toFixed(2) : '';
+    return [row.engine, row.runtime, settingText(row.setting), admitted, number(row.recall, 4), number(row.p50_us, 1), times, number(row.p99_us, 1)];
+  };
+  return table(header, rows.map(cells), 3);
+}
+
+/** A Markdown table of the same engines over sets that grow: one line per size, engine and runtime. */
+export function growthTable(rows) {
+  const header = ['rows', 'engine', 'runtime', ...TARGETS.flatMap((target) => [`p50 µs at ${target}`, 'recall@10', 'setting']), 'B/vector', 'build s', 'load ms'];
+  const groups = groupBy(rows, (row) => `${row.n} ${row.engine} ${row.runtime}`);
+  const cells = (group) => {
+    const at = TARGETS.flatMap((target) => {
+      const row = group.find((row) => row.target === target);
+      return row ? [row.reached ? number(row.p50_us, 1) : 'not reached', number(row.recall, 4), settingText(row.setting)] : ['', '', ''];
+    });
+    const [{ n, engine, runtime, bytes_per_vector, build_s, load_ms }] = group;
+    return [n.toLocaleString('en'), engine, runtime, ...at, number(bytes_per_vector, 0), number(build_s, 1), number(load_ms, 1)];
+  };
+  return table(header, [...groups.values()].map(cells), 3);
 }
 
 /** `text` with what lies between the lines `<!-- name -->` and `<!-- /name -->` replaced. */

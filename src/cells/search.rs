@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::hint::black_box;
 
 use super::Cells;
 use super::Level;
@@ -12,8 +13,10 @@ use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::Scale;
 use crate::vector::binary::is_allowed;
 use crate::vector::int8;
+use crate::vector::int8::touch;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::Shortlist;
+use crate::vector::topk::id_of;
 use crate::vector::visited::Visited;
 
 /// Rows that a search is about: its scan goes on as long as these still change.
@@ -39,8 +42,18 @@ pub struct CellScratch {
     /// One set for every level: emptying a set of another size is dear.
     seen: Vec<Visited>,
     shortlist: Shortlist,
-    cells: Vec<Candidate>,
+    found: Vec<Candidate>,
+    cells: Vec<Ranked>,
     blocks: u64,
+}
+
+/// A cell to be scanned.
+#[derive(Debug, Clone, Copy)]
+struct Ranked {
+    /// Of its direction's score and its id, as in [`crate::vector::topk`].
+    key: u64,
+    /// Score of its centroid.
+    score: f32,
 }
 
 impl CellScratch {
@@ -106,15 +119,15 @@ impl Cells {
         let CellScratch {
             seen,
             shortlist,
+            found,
             cells,
             blocks,
         } = scratch;
         seen.resize_with(self.levels.len(), Visited::default);
         cells.clear();
-        cells.push(Candidate {
-            id: 0,
-            score: query.bias(),
-        });
+        let score = query.bias();
+        let key = Candidate { id: 0, score }.key();
+        cells.push(Ranked { key, score });
         let mut scan = Scan {
             code_dim: self.code_dim,
             query,
@@ -128,25 +141,25 @@ impl Cells {
                 _ => UPPER_PROBES + probe.nprobe / 2,
             };
             scan.shortlist.clear(wanted.saturating_add(wanted / 2 + 16));
-            scan.run(level, cells, usize::MAX, None, seen.get_mut(at + 1));
+            scan.centroids(level, cells, &mut seen[at + 1]);
+            found.clear();
+            found.extend(scan.shortlist.sorted());
             cells.clear();
-            let found = scan.shortlist.sorted();
-            cells.extend(found.filter_map(|found| {
-                let centroid = below.centroid(self.code_dim, found.id)?;
-                Some(Candidate {
-                    id: found.id,
-                    score: int8::score(query, centroid),
-                })
-            }));
-            let direction = |cell: &Candidate| Candidate {
-                score: cell.score * below.weights.get(cell.id as usize).unwrap_or(&1.0),
-                ..*cell
-            };
-            cells.sort_unstable_by_key(|cell| Reverse(direction(cell).key()));
+            let centroid = |cell| below.centroid(self.code_dim, cell);
+            int8::score_each(query, found, centroid, |Candidate { id, score }| {
+                let weight = below.weights.get(id as usize).unwrap_or(&1.0);
+                let direction = Candidate {
+                    id,
+                    score: score * weight,
+                };
+                let key = direction.key();
+                cells.push(Ranked { key, score });
+            });
+            cells.sort_unstable_by_key(|cell| Reverse(cell.key));
             cells.truncate(wanted);
         }
         scan.shortlist.clear(probe.candidates);
-        scan.run(rows, cells, probe.patience, allowed, seen.first_mut());
+        scan.rows(rows, cells, probe.patience, allowed, &mut seen[0]);
         scan.shortlist.sorted().collect()
     }
 
@@ -237,49 +250,80 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Scans cells of a level, best first; their scores are those of their centroids.
-    fn run(
+    /// Scans cells of centroids whose scores are those of their own centroids.
+    fn centroids(&mut self, level: &Level, cells: &[Ranked], seen: &mut Visited) {
+        seen.clear(level.members);
+        for cell in cells {
+            self.cell(level, cell, None, |shortlist, found| {
+                if seen.insert(found.id) {
+                    shortlist.push(found);
+                }
+            });
+        }
+    }
+
+    /// Scans cells of rows, best first, until `patience` of them one after the other changed nothing.
+    fn rows(
         &mut self,
         level: &Level,
-        cells: &[Candidate],
+        cells: &[Ranked],
         patience: usize,
         allowed: Option<&[u64]>,
-        seen: Option<&mut Visited>,
+        seen: &mut Visited,
     ) {
-        let Some(seen) = seen else { return };
         seen.clear(level.members);
-        let mut scores = [0.0; BLOCK_ROWS];
         let mut best = [f32::NEG_INFINITY; K];
         let mut vain = 0;
-        for cell in cells {
+        for (at, cell) in cells.iter().enumerate() {
             if vain >= patience {
                 break;
             }
             vain += 1;
-            let Some(blocks) = level.cell(self.code_dim, cell.id) else {
-                continue;
-            };
-            let query = self.query;
-            let scale = query.scale_of(level.rescale_step, level.offset_step, cell.score);
-            for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {
-                *self.blocks += 1;
-                let least = self.shortlist.least();
-                let (mut lanes, ids) = score_block(query, &scale, block, least, &mut scores);
-                while lanes != 0 {
-                    let lane = lanes.trailing_zeros() as usize;
-                    lanes &= lanes - 1;
-                    let id = u32::from_le_bytes(ids[lane]);
-                    if id == NO_ROW || !is_allowed(allowed, id) || !seen.insert(id) {
-                        continue;
+            self.cell(level, cell, cells.get(at + 1), |shortlist, found| {
+                if !is_allowed(allowed, found.id) || !seen.insert(found.id) {
+                    return;
+                }
+                shortlist.push(found);
+                if found.score > best[K - 1] {
+                    let mut at = K - 1;
+                    while at > 0 && best[at - 1] < found.score {
+                        best[at] = best[at - 1];
+                        at -= 1;
                     }
+                    best[at] = found.score;
+                    vain = 0;
+                }
+            });
+        }
+    }
+
+    /// Calls `found` with every member of a cell that the shortlist may take.
+    #[inline(always)]
+    fn cell(
+        &mut self,
+        level: &Level,
+        cell: &Ranked,
+        next: Option<&Ranked>,
+        mut found: impl FnMut(&mut Shortlist, Candidate),
+    ) {
+        let blocks = |cell: &Ranked| level.cell(self.code_dim, id_of(cell.key));
+        // The next cell comes into the cache while this one is scanned.
+        black_box(next.and_then(blocks).map(touch));
+        let query = self.query;
+        let scale = query.scale_of(level.rescale_step, level.offset_step, cell.score);
+        let blocks = blocks(cell).unwrap_or(&[]);
+        let mut scores = [0.0; BLOCK_ROWS];
+        for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {
+            *self.blocks += 1;
+            let least = self.shortlist.least();
+            let (mut lanes, ids) = score_block(query, &scale, block, least, &mut scores);
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros() as usize;
+                lanes &= lanes - 1;
+                let id = u32::from_le_bytes(ids[lane]);
+                if id != NO_ROW {
                     let score = scores[lane];
-                    self.shortlist.push(Candidate { id, score });
-                    if score > best[K - 1] {
-                        let at = best.partition_point(|&other| other >= score);
-                        best[at..].rotate_right(1);
-                        best[at] = score;
-                        vain = 0;
-                    }
+                    found(self.shortlist, Candidate { id, score });
                 }
             }
         }

@@ -311,7 +311,8 @@ impl Builder<'_> {
             let score = |nodes: &[u32], keys: &mut Vec<u64>| {
                 keys.extend(nodes.iter().map(|&other| self.rows.key(node, other)));
             };
-            let found = walk.search(level, self.rows.order.len(), &entries, ef, score, |_| true);
+            let len = self.rows.order.len();
+            let found = walk.search(level, len, &entries, ef, usize::MAX, score, |_| true);
             entries = found.into_keys();
             if on_level {
                 links.push(select(&entries, level.max, |a, b| self.rows.distance(a, b)));

@@ -9,6 +9,13 @@ use crate::vector::binary::BinaryRows;
 use crate::vector::binary::is_allowed;
 use crate::vector::topk::Candidate;
 
+/// The beam is so many times as wide as the walk is patient. docs-100k (MiniLM, 100,000 rows): a
+/// recall@10 of 0.953 for 1,096 nodes scored instead of 1,300, of 0.980 for 1,989 instead of 2,477.
+const PATIENCE: usize = 3;
+
+/// Nodes without effect that even a narrow beam outlasts.
+const LEAST_PATIENCE: usize = 16;
+
 /// Memory that searches of a thread share; a new one costs a byte per row.
 #[derive(Debug, Clone, Default)]
 pub struct SearchScratch {
@@ -42,8 +49,9 @@ impl Graph {
     ///
     /// `rows` are the 1-bit codes of the rows the graph was built from; scores are theirs. Bit
     /// `id % 64` of word `id / 64` of `allowed` admits row `id`. Rows that are not admitted are
-    /// walked through, and the walk ends only when `ef_search` admitted rows are found that are
-    /// better than what is left: the fewer rows are admitted the longer it takes, and where they are
+    /// walked through, and the walk ends when `ef_search` admitted rows are found that are
+    /// better than what is left, or, where every row is admitted, as soon as `ef_search / 3` nodes have
+    /// brought none of the 10 nearest: queries whose neighbours lie together need no more. The fewer rows are admitted the longer it takes, and where they are
     /// less than about a tenth [`crate::vector::binary::BinaryCodes::scan`] is faster.
     #[must_use]
     pub fn search(
@@ -70,7 +78,9 @@ impl Graph {
             keys.extend(candidates.iter().map(|candidate| candidate.key()));
         };
         for level in self.levels.iter().skip(1).rev() {
-            let found = walk.search(level, self.len, &[best], 1, &mut score, |_| true);
+            let found = walk.search(level, self.len, &[best], 1, usize::MAX, &mut score, |_| {
+                true
+            });
             best = found.into_keys().first().copied().unwrap_or(best);
         }
         // Every row can be reached from the entry point, so the walk starts there too.
@@ -78,11 +88,16 @@ impl Graph {
             return Vec::new();
         };
         let accept = |id| is_allowed(allowed, id);
+        let patience = match allowed {
+            None if ef_search < self.len => (ef_search / PATIENCE).max(LEAST_PATIENCE),
+            _ => usize::MAX,
+        };
         walk.search(
             level,
             self.len,
             &[best, entry],
             ef_search,
+            patience,
             &mut score,
             accept,
         )

@@ -15,6 +15,23 @@ pub(super) trait Links {
     fn links(&self, node: u32, links: &mut Vec<u32>);
 }
 
+/// A walk goes on as long as it changes this many nearest nodes, or until its patience ends.
+const PATIENT_FOR: usize = 10;
+
+/// Inserts a key into some, largest first, if it is larger than the last; whether it is.
+fn insert(nearest: &mut [u64; PATIENT_FOR], key: u64) -> bool {
+    if key <= nearest[PATIENT_FOR - 1] {
+        return false;
+    }
+    let mut at = PATIENT_FOR - 1;
+    while at > 0 && nearest[at - 1] < key {
+        nearest[at] = nearest[at - 1];
+        at -= 1;
+    }
+    nearest[at] = key;
+    true
+}
+
 /// Memory of a walk, kept from one to the next.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Walk {
@@ -32,6 +49,9 @@ impl Walk {
     /// Walks a level of nodes `0..len` from the keys in `entries` and returns the keys of the `ef`
     /// best nodes found among those that `accept` admits; others are walked through only.
     ///
+    /// The walk ends early once `patience` nodes, one after the other, have brought none of the 10
+    /// nearest so far.
+    ///
     /// `score` appends the keys of some nodes to a list.
     pub(super) fn search(
         &mut self,
@@ -39,6 +59,7 @@ impl Walk {
         len: usize,
         entries: &[u64],
         ef: usize,
+        patience: usize,
         mut score: impl FnMut(&[u32], &mut Vec<u64>),
         accept: impl Fn(u32) -> bool,
     ) -> TopK {
@@ -53,10 +74,13 @@ impl Walk {
                 }
             }
         }
+        let mut nearest = [0; PATIENT_FOR];
+        let mut vain = 0;
         while let Some(best) = self.candidates.pop() {
-            if best < found.threshold() {
+            if best < found.threshold() || vain >= patience {
                 break;
             }
+            vain += 1;
             self.links.clear();
             level.links(id_of(best), &mut self.links);
             let visited = &mut self.visited;
@@ -70,6 +94,9 @@ impl Walk {
                     self.candidates.push(key);
                     if accept(id_of(key)) {
                         found.push_key(key);
+                        if insert(&mut nearest, key) {
+                            vain = 0;
+                        }
                     }
                 }
             }

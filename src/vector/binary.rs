@@ -24,7 +24,7 @@ use crate::vector::Query;
 use crate::vector::RowCode;
 use crate::vector::quantizer::Factors;
 use crate::vector::topk::Candidate;
-use crate::vector::topk::TopK;
+use crate::vector::topk::Shortlist;
 
 pub use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::FACTOR_BYTES;
@@ -165,19 +165,26 @@ impl<'a> BinaryCodes<'a> {
     /// Bit `id % 64` of word `id / 64` of `allowed` admits row `id`; rows past its end are not
     /// admitted. Blocks without an admitted row are skipped.
     ///
-    /// Cost: `code_dim / 32` shuffles per row; one thread, no allocation but the result.
+    /// Cost: `code_dim / 32` shuffles per row; one thread, no allocation but the shortlist.
     #[must_use]
     pub fn scan(&self, query: &Query, allowed: Option<&[u64]>, top_c: usize) -> Vec<Candidate> {
-        let mut top = TopK::new(top_c);
-        self.scan_into(query, 0, allowed, &mut top);
-        top.into_sorted()
+        let mut shortlist = Shortlist::default();
+        shortlist.clear(top_c);
+        self.scan_into(query, 0, allowed, &mut shortlist);
+        shortlist.sorted().collect()
     }
 
     /// As [`BinaryCodes::scan`], for a run of rows that is part of a larger set: row `i` has the id
     /// `first_id + i`, in `allowed` as in the candidates collected.
     ///
     /// Codes of another dimension than the query's are not scored.
-    pub fn scan_into(&self, query: &Query, first_id: u32, allowed: Option<&[u64]>, top: &mut TopK) {
+    pub fn scan_into(
+        &self,
+        query: &Query,
+        first_id: u32,
+        allowed: Option<&[u64]>,
+        top: &mut Shortlist,
+    ) {
         if query.code_dim() != self.code_dim {
             return;
         }
@@ -338,7 +345,7 @@ mod tests {
     use crate::vector::RowCode;
     use crate::vector::rotate::SplitMix64;
     use crate::vector::topk::Candidate;
-    use crate::vector::topk::TopK;
+    use crate::vector::topk::Shortlist;
     use std::vec;
     use std::vec::Vec;
 
@@ -432,11 +439,11 @@ mod tests {
                 }
                 bits
             });
-            let mut top = TopK::new(top_c);
+            let mut top = Shortlist::default();
+            top.clear(top_c);
             sample.view().scan_into(&sample.query, first_id, shifted.as_deref(), &mut top);
             let found: Vec<Candidate> = top
-                .into_sorted()
-                .into_iter()
+                .sorted()
                 .map(|c| Candidate { id: c.id - first_id, ..c })
                 .collect();
             proptest::prop_assert_eq!(found, expected);

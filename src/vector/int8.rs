@@ -4,6 +4,7 @@
 //! `id * code_dim` and can be read by itself.
 
 use alloc::vec::Vec;
+use core::hint::black_box;
 
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -75,6 +76,38 @@ pub fn score(query: &Query, row: &[i8]) -> f32 {
     query.int8_score((query.kernels.dot_i16)(&row[..len], &query.int8[..len]))
 }
 
+/// Calls `found` with the score of every candidate that has a row.
+pub(crate) fn score_each<'a>(
+    query: &Query,
+    candidates: &[Candidate],
+    row: impl Fn(u32) -> Option<&'a [i8]>,
+    mut found: impl FnMut(Candidate),
+) {
+    for candidates in candidates.chunks(TOUCHED) {
+        let mut touched = 0;
+        for candidate in candidates {
+            touched ^= row(candidate.id).map_or(0, |row| touch(bytemuck::cast_slice(row)));
+        }
+        black_box(touched);
+        for &Candidate { id, .. } in candidates {
+            if let Some(row) = row(id) {
+                let score = score(query, row);
+                found(Candidate { id, score });
+            }
+        }
+    }
+}
+
+/// Rows touched before the first of them is scored.
+const TOUCHED: usize = 16;
+
+/// Reads one byte of every cache line, so that the misses of many lines overlap: WebAssembly has no
+/// instruction that prefetches.
+pub(crate) fn touch(bytes: &[u8]) -> u8 {
+    let (lines, _) = bytes.as_chunks::<64>();
+    lines.iter().fold(0, |sum, line| sum ^ line[0])
+}
+
 /// Scores `candidates` again from their int8 codes and keeps the `k` best.
 ///
 /// Candidates without a code are left out.
@@ -86,13 +119,13 @@ pub fn rescore(
     k: usize,
 ) -> Vec<Candidate> {
     let mut top = TopK::new(k);
-    for &Candidate { id, .. } in candidates {
-        if let Some(row) = codes.row(id) {
-            top.push(Candidate {
-                id,
-                score: score(query, row),
-            });
-        }
-    }
+    score_each(
+        query,
+        candidates,
+        |id| codes.row(id),
+        |candidate| {
+            top.push(candidate);
+        },
+    );
     top.into_sorted()
 }

@@ -1,4 +1,4 @@
-//! Sums of floats in one fixed order.
+//! Arithmetic on whole vectors: sums in one fixed order, and components four by four.
 //!
 //! Four lanes of `f64`, lane `i` taking the components `i mod 4`, folded as `(0 + 2) + (1 + 3)`:
 //! fast enough for the encoder, and part of the format, since a different order would give
@@ -7,14 +7,42 @@
 use crate::vector::MAX_NORM;
 use crate::vector::VectorProblem;
 
+/// Replaces every component by `f` of it.
+///
+/// Four are spelled out at a time, here and in the other functions: that becomes vector instructions
+/// even where loops are compiled for size.
+#[inline(always)]
+pub(super) fn map(values: &mut [f32], f: impl Fn(f32) -> f32) {
+    let (quads, tail) = values.as_chunks_mut::<4>();
+    for quad in quads {
+        *quad = [f(quad[0]), f(quad[1]), f(quad[2]), f(quad[3])];
+    }
+    tail.iter_mut().for_each(|x| *x = f(*x));
+}
+
+/// Replaces every component by `f` of it and of the component of `others` in the same place.
+#[inline(always)]
+pub(super) fn zip(values: &mut [f32], others: &[f32], f: impl Fn(f32, f32) -> f32) {
+    let (quads, tail) = values.as_chunks_mut::<4>();
+    let (other_quads, other_tail) = others.as_chunks::<4>();
+    for (x, y) in quads.iter_mut().zip(other_quads) {
+        *x = [f(x[0], y[0]), f(x[1], y[1]), f(x[2], y[2]), f(x[3], y[3])];
+    }
+    for (x, &y) in tail.iter_mut().zip(other_tail) {
+        *x = f(*x, y);
+    }
+}
+
+#[inline(always)]
 fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f64) -> f64 {
     let (a_quads, a_tail) = a.as_chunks::<4>();
     let (b_quads, b_tail) = b.as_chunks::<4>();
     let mut lanes = [0.0f64; 4];
     for (x, y) in a_quads.iter().zip(b_quads) {
-        for lane in 0..4 {
-            lanes[lane] += term(x[lane], y[lane]);
-        }
+        lanes[0] += term(x[0], y[0]);
+        lanes[1] += term(x[1], y[1]);
+        lanes[2] += term(x[2], y[2]);
+        lanes[3] += term(x[3], y[3]);
     }
     for ((lane, &x), &y) in lanes.iter_mut().zip(a_tail).zip(b_tail) {
         *lane += term(x, y);
@@ -62,8 +90,6 @@ pub(super) fn checked_norm(vector: &[f32], dim: usize) -> Result<f64, VectorProb
 /// Scales a vector to length 1; a zero vector stays as it is.
 pub(super) fn normalize(vector: &mut [f32], norm: f64) {
     if norm > 0.0 {
-        for x in vector {
-            *x = (f64::from(*x) / norm) as f32;
-        }
+        map(vector, |x| (f64::from(x) / norm) as f32);
     }
 }

@@ -208,7 +208,7 @@ impl Quantizer {
         if dim == 0 {
             return Err(reader.error("dimension", Problem::Inconsistent));
         }
-        let rotation = Rotation::new(reader.u64("rotation seed")?);
+        let rotation = Rotation::new(reader.u64("rotation seed")?, code_dim(dim));
         let mut steps = [0.0f32; 4];
         for (step, field) in
             steps
@@ -276,7 +276,7 @@ impl Trainer {
         Ok(Self {
             metric,
             dim,
-            rotation: Rotation::new(seed),
+            rotation: Rotation::new(seed, code_dim(dim)),
             rows: 0,
             sum: alloc::vec![0.0; code_dim(dim)],
             longest: 0.0,

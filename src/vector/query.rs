@@ -61,43 +61,36 @@ impl Query {
         let rotated = quantizer.rotated(query)?;
         let bias = normalize::dot(&rotated, quantizer.mean()) as f32;
 
-        let largest = rotated.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+        // `f32::max` would be a call in WebAssembly.
+        let larger = |max: f32, x: &f32| if x.abs() > max { x.abs() } else { max };
+        let largest = rotated.iter().fold(0.0, larger);
         let inverse = if largest > 0.0 {
             INT8_QUERY_MAX / largest
         } else {
             0.0
         };
-        let int8 = rotated
-            .iter()
-            .map(|x| super::quantizer::round(x * inverse) as i16)
-            .collect();
+        let to_int = |x: f32| super::quantizer::round(x * inverse) as i16;
+        let int8 = collect(&rotated, to_int);
         let int8_scale = largest / INT8_QUERY_MAX * quantizer.int8_step();
 
-        let centred: Vec<f32> = rotated
-            .iter()
-            .zip(quantizer.mean())
-            .map(|(x, mean)| x - mean)
-            .collect();
+        let mut centred = rotated;
+        normalize::zip(&mut centred, quantizer.mean(), |x, mean| x - mean);
         let deviation = normalize::l2_norm(&centred) / libm::sqrt(centred.len() as f64);
         let step = (NORMAL_STEP * deviation) as f32;
-        let levels: Vec<u8> = centred
-            .iter()
-            .map(|x| {
-                if step > 0.0 {
-                    (x / step + 8.0).clamp(0.0, 15.0) as u8
-                } else {
-                    8
-                }
-            })
-            .collect();
+        let divisor = if step > 0.0 { step } else { 1.0 };
+        normalize::map(&mut centred, |x| x / divisor + 8.0);
+        let levels: Vec<u8> = collect(&centred, |x| (x as i32).clamp(0, 15) as u8);
+        let kernels = kernels();
+        let mut tables = alloc::vec![0; 4 * levels.len()];
+        (kernels.tables)(&levels, &mut tables);
         Ok(Self {
-            kernels: kernels(),
-            tables: tables(&levels),
+            kernels,
+            tables,
             planes: planes(&levels),
             int8,
             half_step: 0.5 * step,
             scale: Scale {
-                nearest: 15 * rotated.len() as i32,
+                nearest: 15 * levels.len() as i32,
                 rescale: 0.5 * step * quantizer.rescale_step(),
                 offset: quantizer.offset_step(),
                 bias,
@@ -134,23 +127,16 @@ impl Query {
     }
 }
 
-/// For every 4 dimensions the distances of the 16 sign patterns.
-fn tables(levels: &[u8]) -> Vec<u8> {
-    let mut tables = Vec::with_capacity(4 * levels.len());
-    for group in levels.as_chunks::<4>().0 {
-        let without: u8 = group.iter().sum();
-        // Setting a bit replaces its level by `15 - level`; the sums stay within 0..=60.
-        let change = group.map(|level| 15u8.wrapping_sub(2 * level));
-        let mut table = [without; 16];
-        for (pattern, sum) in table.iter_mut().enumerate() {
-            for (bit, change) in change.iter().enumerate() {
-                let set = 0u8.wrapping_sub((pattern >> bit & 1) as u8);
-                *sum = sum.wrapping_add(change & set);
-            }
-        }
-        tables.extend_from_slice(&table);
+/// Converts every number, four at a time as in [`normalize::map`].
+#[inline(always)]
+fn collect<T>(values: &[f32], f: impl Fn(f32) -> T) -> Vec<T> {
+    let (quads, tail) = values.as_chunks::<4>();
+    let mut out = Vec::with_capacity(values.len());
+    for quad in quads {
+        out.extend([f(quad[0]), f(quad[1]), f(quad[2]), f(quad[3])]);
     }
-    tables
+    out.extend(tail.iter().map(|&x| f(x)));
+    out
 }
 
 /// For every 64 dimensions four words: bit `p` of their levels, for `p` from 0 to 3.

@@ -11,7 +11,10 @@
 //! Source: Ailon and Chazelle, "The fast Johnson–Lindenstrauss transform" (2009); the windowed form
 //! for any dimension with Kac steps is that of the RaBitQ authors ("FhtKac").
 
+use alloc::vec::Vec;
 use core::f32::consts::FRAC_1_SQRT_2;
+
+use crate::vector::normalize;
 
 const ROUNDS: usize = 4;
 
@@ -42,16 +45,27 @@ impl SplitMix64 {
 }
 
 /// A rotation of vectors of one length, given by a seed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rotation {
     seed: u64,
+    /// For every round and component 0.0, or -0.0 where the sign changes.
+    flips: Vec<f32>,
 }
 
 impl Rotation {
-    /// The rotation of `seed`.
+    /// The rotation of `seed` for vectors of `len` components, an even number.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self { seed }
+    pub fn new(seed: u64, len: usize) -> Self {
+        let mut random = SplitMix64::new(seed);
+        let mut flips = Vec::with_capacity(ROUNDS * len);
+        for _ in 0..ROUNDS {
+            for start in (0..len).step_by(64) {
+                let bits = random.next_u64();
+                let word = 0..(len - start).min(64);
+                flips.extend(word.map(|bit| if bits >> bit & 1 == 1 { -0.0 } else { 0.0f32 }));
+            }
+        }
+        Self { seed, flips }
     }
 
     /// Its seed.
@@ -60,33 +74,34 @@ impl Rotation {
         self.seed
     }
 
-    /// Rotates `vector` in place. Its length is even and the same for all vectors to be compared.
+    /// Rotates `vector`, which has the rotation's length, in place.
     pub fn apply(&self, vector: &mut [f32]) {
         let len = vector.len();
-        if len < 2 {
+        if len < 2 || ROUNDS * len != self.flips.len() {
             return;
         }
         let window = 1usize << len.ilog2();
         let scale = 1.0 / libm::sqrtf(window as f32);
-        let mut random = SplitMix64::new(self.seed);
-        for round in 0..ROUNDS {
-            for word in vector.chunks_mut(64) {
-                let mut bits = random.next_u64();
-                for x in word {
-                    *x = f32::from_bits(x.to_bits() ^ ((bits as u32 & 1) << 31));
-                    bits >>= 1;
-                }
-            }
+        for (round, flips) in self.flips.chunks_exact(len).enumerate() {
+            normalize::zip(vector, flips, |x, flip| {
+                f32::from_bits(x.to_bits() ^ flip.to_bits())
+            });
             let start = if round % 2 == 0 { 0 } else { len - window };
             let part = &mut vector[start..start + window];
             hadamard(part);
-            for x in part {
-                *x *= scale;
-            }
+            normalize::map(part, |x| x * scale);
             if window < len {
                 let (front, back) = vector.split_at_mut(len / 2);
+                let (fronts, front) = front.as_chunks_mut::<4>();
+                let (backs, back) = back.as_chunks_mut::<4>();
+                let mixed = |x| x * FRAC_1_SQRT_2;
+                for (x, y) in fronts.iter_mut().zip(backs) {
+                    (*x, *y) = butterfly(*x, *y);
+                    normalize::map(x, mixed);
+                    normalize::map(y, mixed);
+                }
                 for (x, y) in front.iter_mut().zip(back) {
-                    (*x, *y) = ((*x + *y) * FRAC_1_SQRT_2, (*x - *y) * FRAC_1_SQRT_2);
+                    (*x, *y) = (mixed(*x + *y), mixed(*x - *y));
                 }
             }
         }
@@ -94,17 +109,48 @@ impl Rotation {
 }
 
 /// The unscaled Walsh–Hadamard transform; the length is a power of two.
+///
+/// Steps go two by two, four components to a vector register: fewer loads, the same sums.
 fn hadamard(values: &mut [f32]) {
+    let (quads, rest) = values.as_chunks_mut::<4>();
+    if let [a, b] = rest {
+        (*a, *b) = (*a + *b, *a - *b);
+    }
+    for quad in quads.iter_mut() {
+        let [a, b, c, d] = *quad;
+        let (x, y, z, w) = (a + b, a - b, c + d, c - d);
+        *quad = [x + z, y + w, x - z, y - w];
+    }
     let mut half = 1;
-    while half < values.len() {
-        for pair in values.chunks_exact_mut(2 * half) {
-            let (low, high) = pair.split_at_mut(half);
-            for (x, y) in low.iter_mut().zip(high) {
-                (*x, *y) = (*x + *y, *x - *y);
+    while 4 * half <= quads.len() {
+        for block in quads.chunks_exact_mut(4 * half) {
+            let (front, back) = block.split_at_mut(2 * half);
+            let (a, b) = front.split_at_mut(half);
+            let (c, d) = back.split_at_mut(half);
+            for (((a, b), c), d) in a.iter_mut().zip(b).zip(c).zip(d) {
+                let (x, y) = butterfly(*a, *b);
+                let (z, w) = butterfly(*c, *d);
+                (*a, *c) = butterfly(x, z);
+                (*b, *d) = butterfly(y, w);
             }
         }
-        half *= 2;
+        half *= 4;
     }
+    if 2 * half == quads.len() {
+        let (front, back) = quads.split_at_mut(half);
+        for (a, b) in front.iter_mut().zip(back) {
+            (*a, *b) = butterfly(*a, *b);
+        }
+    }
+}
+
+/// Spelled out, so that it becomes vector instructions even where loops are compiled for size.
+#[inline(always)]
+fn butterfly(a: [f32; 4], b: [f32; 4]) -> ([f32; 4], [f32; 4]) {
+    (
+        [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]],
+        [a[0] - b[0], a[1] - b[1], a[2] - b[2], a[3] - b[3]],
+    )
 }
 
 #[cfg(test)]
@@ -128,7 +174,7 @@ mod tests {
         ] {
             let (mut a, mut b) = (random(len, 1), random(len, 2));
             let before = [normalize::dot(&a, &a), normalize::dot(&a, &b)];
-            let rotation = Rotation::new(7);
+            let rotation = Rotation::new(7, len);
             rotation.apply(&mut a);
             rotation.apply(&mut b);
             let after = [normalize::dot(&a, &a), normalize::dot(&a, &b)];
@@ -144,7 +190,7 @@ mod tests {
             for at in [0, 1, len / 2, len - 1] {
                 let mut unit = std::vec![0.0f32; len];
                 unit[at] = 1.0;
-                Rotation::new(3).apply(&mut unit);
+                Rotation::new(3, len).apply(&mut unit);
                 let largest = unit.iter().fold(0.0f32, |m, x| m.max(x.abs()));
                 assert!(
                     f64::from(largest) < 5.5 / (len as f64).sqrt(),

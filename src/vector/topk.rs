@@ -94,15 +94,6 @@ impl TopK {
         }
     }
 
-    /// The score below which no candidate is taken.
-    #[must_use]
-    pub fn least(&self) -> f32 {
-        match self.threshold() {
-            0 => f32::NEG_INFINITY,
-            key => Candidate::from_key(key).score,
-        }
-    }
-
     /// Offers a candidate; whether it was taken.
     pub fn push(&mut self, candidate: Candidate) -> bool {
         self.push_key(candidate.key())

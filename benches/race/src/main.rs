@@ -1,8 +1,9 @@
 //! Measures Coracle's vector search: recall, time, bytes.
 //!
-//! `build` turns embeddings into index files and exact answers; `search` loads them in a fresh
-//! process, native or WebAssembly under WASI, and prints one JSON row for each recall to reach.
-//! `race.mjs` runs both beside the peers; the method is described in `benches/README.md`.
+//! `build` turns embeddings into index files and exact answers; `search` loads those of one engine in
+//! a fresh process, native or WebAssembly under WASI, and prints one JSON row for each recall to
+//! reach; `filtered` does so under random filters. `race.mjs` runs them beside the peers; the method
+//! is described in `benches/README.md`.
 
 // This program's output is its purpose.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -11,15 +12,22 @@
 mod build;
 mod data;
 mod engine;
+#[cfg(not(target_family = "wasm"))]
+mod exact;
+mod filter;
+mod filtered;
+#[cfg(not(target_family = "wasm"))]
+mod grow;
 mod kernels;
 mod measure;
+mod search;
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::Subcommand;
+use serde::Serialize;
 
 /// Neighbours asked for.
 const K: usize = 10;
@@ -38,22 +46,21 @@ enum Stage {
     Build(build::Args),
     /// Measures every kernel against the limit of its instructions and prints one JSON row per line.
     Kernels,
-    /// Searches what `build` wrote and prints one JSON row per line.
-    Search {
-        /// Folder of the set: queries.f32.npy.
-        #[arg(long)]
-        data: PathBuf,
-        /// Folder written by `build`.
-        #[arg(long)]
-        index: PathBuf,
-        /// Use the first so many queries.
-        #[arg(long, default_value_t = usize::MAX)]
-        queries: usize,
-    },
+    /// Searches what `build` wrote with one engine and prints one JSON row per line.
+    Search(search::Args),
+    /// Searches under the random filters of `build --filtered` and prints one JSON row per line.
+    Filtered(search::Args),
 }
 
 fn main() -> ExitCode {
-    match run(Args::parse().stage) {
+    let done = match Args::parse().stage {
+        #[cfg(not(target_family = "wasm"))]
+        Stage::Build(args) => build::run(&args),
+        Stage::Kernels => print(&kernels::measure()),
+        Stage::Search(args) => search::run(&args),
+        Stage::Filtered(args) => filtered::run(&args),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("coracle-race: {error}");
@@ -62,30 +69,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(stage: Stage) -> Result<(), Box<dyn Error>> {
-    match stage {
-        #[cfg(not(target_family = "wasm"))]
-        Stage::Build(args) => build::run(&args),
-        Stage::Kernels => {
-            for row in kernels::measure() {
-                println!("{}", serde_json::to_string(&row)?);
-            }
-            Ok(())
-        }
-        Stage::Search {
-            data,
-            index,
-            queries,
-        } => {
-            let mut queries = data::Matrix::read_f32(&data.join("queries.f32.npy"), queries)?;
-            let index = engine::Index::load(&index)?;
-            queries.rows.truncate(index.truth.len() * queries.dims);
-            for engine in engine::Engine::ALL {
-                for row in measure::race(engine, &index, &queries)? {
-                    println!("{}", serde_json::to_string(&row)?);
-                }
-            }
-            Ok(())
-        }
+/// Prints one JSON row per line.
+fn print<T: Serialize>(rows: &[T]) -> Result<(), Box<dyn Error>> {
+    for row in rows {
+        println!("{}", serde_json::to_string(row)?);
     }
+    Ok(())
 }

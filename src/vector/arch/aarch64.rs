@@ -26,6 +26,10 @@ static NEON: Kernels = Kernels {
         // SAFETY: this file is compiled only for targets that have neon.
         unsafe { neon::block_scores(signs, tables, factors, scale, least, scores) }
     },
+    tables: |levels, tables| {
+        // SAFETY: this file is compiled only for targets that have neon.
+        unsafe { neon::tables(levels, tables) }
+    },
     row_distance: |signs, planes| {
         // SAFETY: this file is compiled only for targets that have neon.
         unsafe { neon::row_distance(signs, planes) }
@@ -83,6 +87,7 @@ mod neon {
     use core::arch::aarch64::vaddw_u16;
     use core::arch::aarch64::vandq_u8;
     use core::arch::aarch64::vandq_u32;
+    use core::arch::aarch64::vbslq_u8;
     use core::arch::aarch64::vcgeq_f32;
     use core::arch::aarch64::vcntq_u8;
     use core::arch::aarch64::vcvtq_f32_s32;
@@ -209,6 +214,18 @@ mod neon {
             *out = bytemuck::cast(quads);
         }
         vaddvq_u32(reached)
+    }
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn tables(levels: &[u8], tables: &mut [u8]) {
+        let set: [uint8x16_t; 4] = bytemuck::cast(scalar::SET.map(|bytes| 255 * bytes));
+        let (groups, _) = levels.as_chunks::<4>();
+        let entry = |level: u8, set| vbslq_u8(set, vdupq_n_u8(15 - level), vdupq_n_u8(level));
+        for (&[a, b, c, d], table) in groups.iter().zip(tables.as_chunks_mut::<16>().0) {
+            let front = vaddq_u8(entry(a, set[0]), entry(b, set[1]));
+            let back = vaddq_u8(entry(c, set[2]), entry(d, set[3]));
+            *table = bytemuck::cast(vaddq_u8(front, back));
+        }
     }
 
     #[target_feature(enable = "neon")]

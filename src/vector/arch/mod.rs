@@ -3,6 +3,7 @@
 //! | kernel | scalar | simd128 | NEON | NEON dotprod | AVX2 | AVX-512 |
 //! |---|---|---|---|---|---|---|
 //! | [`Kernels::block_scores`] | yes | swizzle | tbl | tbl | vpshufb | vpshufb (BW) |
+//! | [`Kernels::tables`] | 64-bit words | bitselect | bsl | bsl | as scalar | as scalar |
 //! | [`Kernels::row_distance`] | yes | i8x16.popcnt | cnt | cnt | popcnt | vpopcntq (VPOPCNTDQ, VL) |
 //! | [`Kernels::dot_i16`] | yes | i32x4.dot_i16x8 | smlal | smlal | vpmaddwd | vpdpwssd (VNNI) |
 //! | [`Kernels::dot_i8`] | yes | i32x4.dot_i16x8 | smull, sadalp | sdot | vpmaddwd | vpdpbusd (VNNI) |
@@ -84,6 +85,12 @@ pub struct Kernels {
         least: f32,
         scores: &mut [f32; BLOCK_ROWS],
     ) -> u32,
+
+    /// For every 4 dimensions of a query the distances of the 16 sign patterns: byte `p` of a table is
+    /// the sum of `15 - level` where a bit of `p` is set and `level` where it is not.
+    ///
+    /// `levels` are 0 to 15; `tables` has four times their number, a multiple of 4.
+    pub tables: fn(levels: &[u8], tables: &mut [u8]),
 
     /// Weighted Hamming distance of one row: `2^p * popcount(signs[i] ^ planes[4 i + p])`, summed over
     /// all words `i` and the four planes `p`.

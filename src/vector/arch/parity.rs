@@ -16,8 +16,8 @@ use crate::vector::rotate::SplitMix64;
 
 /// Compares `kernels` with the scalar ones on rows of every length that matters.
 ///
-/// Codes: every multiple of 64 dimensions up to 1536 and some up to 8192, of 1, 2 and 4 bits; rows
-/// of words: 0 to 64; dot products: every length from 0 to 260 and some up to 8192, so that every lane
+/// Codes: every multiple of 64 dimensions up to 1536 and some up to 8192, of 1, 2 and 4 bits; tables of
+/// 0 to 280 levels and some more; rows of words: 0 to 64; dot products: every length from 0 to 260 and some up to 8192, so that every lane
 /// boundary and its two neighbours are met. Values: random, and all at their extremes; steps of scores
 /// also zero, infinite and NaN. Bounds: at, just above and just below scores. Inputs are not aligned.
 ///
@@ -31,6 +31,11 @@ pub fn compare(kernels: &Kernels, seed: u64) -> Result<(), String> {
             for planes in [1, 2, 4] {
                 compare_block(kernels, words, planes, fill, &mut random)?;
             }
+        }
+    }
+    for groups in (0..=70).chain([96, 192, 256, 384, 2048]) {
+        for fill in Fill::ALL {
+            compare_tables(kernels, 4 * groups, fill, &mut random)?;
         }
     }
     for words in [1, 6] {
@@ -228,6 +233,24 @@ fn compare_scales(kernels: &Kernels, words: usize, random: &mut SplitMix64) -> R
 fn pairs(steps: &[f32]) -> impl Iterator<Item = (f32, f32)> {
     let with = |&a: &f32| steps.iter().map(move |&b| (a, b));
     steps.iter().flat_map(with)
+}
+
+fn compare_tables(
+    kernels: &Kernels,
+    len: usize,
+    fill: Fill,
+    random: &mut SplitMix64,
+) -> Result<(), String> {
+    let levels = fill.numbers(0, 15, len, random);
+    let levels: Vec<u8> = levels.into_iter().map(|x| x as u8).collect();
+    // The first byte is none of the tables', so that the others are not aligned.
+    let (mut got, mut want) = (alloc::vec![7; 1 + 4 * len], alloc::vec![7; 1 + 4 * len]);
+    (kernels.tables)(&levels, &mut got[1..]);
+    (SCALAR.tables)(&levels, &mut want[1..]);
+    if got != want {
+        return Err(differs("tables", len, fill, got, want));
+    }
+    Ok(())
 }
 
 fn compare_row(

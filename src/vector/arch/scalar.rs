@@ -9,6 +9,7 @@ use super::TILE;
 pub(super) static SCALAR: Kernels = Kernels {
     name: "scalar",
     block_scores,
+    tables,
     row_distance,
     dot_i16,
     dot_i8,
@@ -55,6 +56,36 @@ pub(super) fn score_all(
         reached |= u32::from(scores[lane] >= least) << lane;
     }
     reached
+}
+
+/// The dimensions of a sign pattern: byte `p` is 1 where bit `b` of `p` is set, for the four bits.
+pub(super) const SET: [u128; 4] = {
+    let mut set = [0; 4];
+    let mut at = 0;
+    while at < 64 {
+        let (pattern, bit) = (at / 4, at % 4);
+        set[bit] |= ((pattern >> bit & 1) as u128) << (8 * pattern);
+        at += 1;
+    }
+    set
+};
+
+/// 16 sums at once: they are at most 60, so that nothing is carried between bytes.
+pub(super) fn tables(levels: &[u8], tables: &mut [u8]) {
+    const ALL: u128 = u128::from_le_bytes([1; 16]);
+    let spread = |level: u8, bytes: u128| {
+        let (low, high) = (bytes as u64, (bytes >> 64) as u64);
+        let level = u64::from(level);
+        u128::from(low.wrapping_mul(level)) | u128::from(high.wrapping_mul(level)) << 64
+    };
+    let (groups, _) = levels.as_chunks::<4>();
+    for (group, table) in groups.iter().zip(tables.as_chunks_mut::<16>().0) {
+        let sums = group.iter().zip(SET).fold(0u128, |sums, (&level, set)| {
+            sums.wrapping_add(spread(15 - level, set))
+                .wrapping_add(spread(level, ALL ^ set))
+        });
+        *table = sums.to_le_bytes();
+    }
 }
 
 #[inline]

@@ -23,6 +23,7 @@ use core::arch::wasm32::i32x4_extract_lane;
 use core::arch::wasm32::i32x4_shl;
 use core::arch::wasm32::i32x4_splat;
 use core::arch::wasm32::i32x4_sub;
+use core::arch::wasm32::u8x16_splat;
 use core::arch::wasm32::u16x8_add;
 use core::arch::wasm32::u16x8_extadd_pairwise_u8x16;
 use core::arch::wasm32::u16x8_shl;
@@ -38,6 +39,7 @@ use core::arch::wasm32::u32x4_splat;
 use core::arch::wasm32::u64x2_splat;
 use core::arch::wasm32::v128;
 use core::arch::wasm32::v128_and;
+use core::arch::wasm32::v128_bitselect;
 use core::arch::wasm32::v128_xor;
 
 use super::BLOCK_ROWS;
@@ -49,6 +51,7 @@ use super::scalar;
 pub(super) static SIMD128: Kernels = Kernels {
     name: "simd128",
     block_scores,
+    tables,
     row_distance,
     dot_i16,
     dot_i8,
@@ -58,6 +61,8 @@ pub(super) static SIMD128: Kernels = Kernels {
 /// Groups whose sums fit 16 bits: 1024 * 60 < 2^16.
 const SPAN_GROUPS: usize = 1024;
 
+/// Written without loops over registers: compiled for size, such loops would keep their arrays in
+/// memory.
 fn block_scores(
     signs: &[u8],
     tables: &[u8],
@@ -66,88 +71,161 @@ fn block_scores(
     least: f32,
     scores: &mut [f32; BLOCK_ROWS],
 ) -> u32 {
-    let nibble = i8x16_splat(15);
-    let mut distances = [u32x4_splat(0); 8];
+    let zero = u32x4_splat(0);
+    let mut low = [zero; 4];
+    let mut high = [zero; 4];
     for plane in signs.chunks_exact(tables.len().max(1)) {
-        distances = distances.map(|distance| u32x4_shl(distance, 1));
+        (low, high) = (doubled(low), doubled(high));
         let (codes, _) = plane.as_chunks::<64>();
         let (tables, _) = tables.as_chunks::<64>();
         for (codes, tables) in codes
             .chunks(SPAN_GROUPS / 4)
             .zip(tables.chunks(SPAN_GROUPS / 4))
         {
-            // As 16-bit lanes: sums of a pair of bytes, of which the upper is also kept alone.
-            let mut pairs = [u16x8_splat(0); 2];
-            let mut uppers = [u16x8_splat(0); 2];
+            let mut low_sums = PairSums::default();
+            let mut high_sums = PairSums::default();
             for (codes, tables) in codes.iter().zip(tables) {
-                let codes: [v128; 4] = bytemuck::cast(*codes);
-                let tables: [v128; 4] = bytemuck::cast(*tables);
-                // Four table entries add up to at most 240: one byte per row until then.
-                let low = |at: usize| i8x16_swizzle(tables[at], v128_and(codes[at], nibble));
-                let high = |at: usize| {
-                    i8x16_swizzle(tables[at], v128_and(u16x8_shr(codes[at], 4), nibble))
-                };
-                let low = i8x16_add(i8x16_add(low(0), low(1)), i8x16_add(low(2), low(3)));
-                let high = i8x16_add(i8x16_add(high(0), high(1)), i8x16_add(high(2), high(3)));
-                pairs[0] = u16x8_add(pairs[0], low);
-                pairs[1] = u16x8_add(pairs[1], high);
-                uppers[0] = u16x8_add(uppers[0], u16x8_shr(low, 8));
-                uppers[1] = u16x8_add(uppers[1], u16x8_shr(high, 8));
+                let (low, high) = group_sums(bytemuck::cast(*codes), bytemuck::cast(*tables));
+                low_sums.add(low);
+                high_sums.add(high);
             }
-            for half in 0..2 {
-                let odd = uppers[half];
-                let even = u16x8_sub(pairs[half], u16x8_shl(odd, 8));
-                let sums = [
-                    i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(even, odd),
-                    i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(even, odd),
-                ];
-                for (at, sums) in sums.into_iter().enumerate() {
-                    let quads = &mut distances[4 * half + 2 * at..][..2];
-                    quads[0] = u32x4_add(quads[0], u32x4_extend_low_u16x8(sums));
-                    quads[1] = u32x4_add(quads[1], u32x4_extend_high_u16x8(sums));
-                }
-            }
+            (low, high) = (low_sums.added_to(low), high_sums.added_to(high));
         }
     }
     let factors: [v128; 8] = bytemuck::cast(*factors);
-    let (rescale, offset) = factors.split_at(4);
-    let nearest = i32x4_splat(scale.nearest);
-    let (rescale_step, offset_step) = (f32x4_splat(scale.rescale), f32x4_splat(scale.offset));
-    let (bias, least) = (f32x4_splat(scale.bias), f32x4_splat(least));
-    let score = |distance: v128, rescale: v128, offset: v128| {
-        let agreement = f32x4_convert_i32x4(i32x4_sub(nearest, i32x4_shl(distance, 1)));
-        let product = f32x4_mul(
-            f32x4_mul(f32x4_convert_i32x4(rescale), agreement),
-            rescale_step,
-        );
-        let offset = f32x4_mul(f32x4_convert_i32x4(offset), offset_step);
-        f32x4_add(f32x4_add(product, offset), bias)
-    };
-    let mut reached = 0;
-    for (at, (out, distances)) in scores
-        .as_chunks_mut::<8>()
-        .0
-        .iter_mut()
-        .zip(distances.as_chunks::<2>().0)
-        .enumerate()
-    {
-        let (rescale, offset) = (rescale[at], offset[at]);
-        let low = score(
-            distances[0],
+    let scale = Scales::new(scale, least);
+    let (first, a) = scale.eight(low[0], low[1], factors[0], factors[4]);
+    let (second, b) = scale.eight(low[2], low[3], factors[1], factors[5]);
+    let (third, c) = scale.eight(high[0], high[1], factors[2], factors[6]);
+    let (fourth, d) = scale.eight(high[2], high[3], factors[3], factors[7]);
+    *scores = bytemuck::cast([first, second, third, fourth]);
+    a | b << 8 | c << 16 | d << 24
+}
+
+#[inline(always)]
+fn doubled([a, b, c, d]: [v128; 4]) -> [v128; 4] {
+    let double = |sums| u32x4_shl(sums, 1);
+    [double(a), double(b), double(c), double(d)]
+}
+
+/// Table entries of four groups, summed: one byte for each of the rows 0 to 15, and 16 to 31. A sum is
+/// at most 240.
+#[inline(always)]
+fn group_sums(codes: [v128; 4], tables: [v128; 4]) -> (v128, v128) {
+    let nibble = i8x16_splat(15);
+    let low = |codes, table| i8x16_swizzle(table, v128_and(codes, nibble));
+    let high = |codes, table| i8x16_swizzle(table, v128_and(u16x8_shr(codes, 4), nibble));
+    let sum = |a, b, c, d| i8x16_add(i8x16_add(a, b), i8x16_add(c, d));
+    let ([a, b, c, d], [t, u, v, w]) = (codes, tables);
+    (
+        sum(low(a, t), low(b, u), low(c, v), low(d, w)),
+        sum(high(a, t), high(b, u), high(c, v), high(d, w)),
+    )
+}
+
+/// Sums of the bytes of a register, in 16-bit lanes: of a pair of bytes, of which the upper is also
+/// kept alone.
+#[derive(Clone, Copy)]
+struct PairSums {
+    pairs: v128,
+    uppers: v128,
+}
+
+impl Default for PairSums {
+    fn default() -> Self {
+        Self {
+            pairs: u16x8_splat(0),
+            uppers: u16x8_splat(0),
+        }
+    }
+}
+
+impl PairSums {
+    #[inline(always)]
+    fn add(&mut self, bytes: v128) {
+        self.pairs = u16x8_add(self.pairs, bytes);
+        self.uppers = u16x8_add(self.uppers, u16x8_shr(bytes, 8));
+    }
+
+    /// The 16 sums, in the order of the bytes, added to others.
+    #[inline(always)]
+    fn added_to(self, [a, b, c, d]: [v128; 4]) -> [v128; 4] {
+        let odd = self.uppers;
+        let even = u16x8_sub(self.pairs, u16x8_shl(odd, 8));
+        let front = i16x8_shuffle::<0, 8, 1, 9, 2, 10, 3, 11>(even, odd);
+        let back = i16x8_shuffle::<4, 12, 5, 13, 6, 14, 7, 15>(even, odd);
+        [
+            u32x4_add(a, u32x4_extend_low_u16x8(front)),
+            u32x4_add(b, u32x4_extend_high_u16x8(front)),
+            u32x4_add(c, u32x4_extend_low_u16x8(back)),
+            u32x4_add(d, u32x4_extend_high_u16x8(back)),
+        ]
+    }
+}
+
+/// A [`Scale`] in registers.
+#[derive(Clone, Copy)]
+struct Scales {
+    nearest: v128,
+    rescale: v128,
+    offset: v128,
+    bias: v128,
+    least: v128,
+}
+
+impl Scales {
+    #[inline(always)]
+    fn new(scale: &Scale, least: f32) -> Self {
+        Self {
+            nearest: i32x4_splat(scale.nearest),
+            rescale: f32x4_splat(scale.rescale),
+            offset: f32x4_splat(scale.offset),
+            bias: f32x4_splat(scale.bias),
+            least: f32x4_splat(least),
+        }
+    }
+
+    /// The scores of eight rows, and which of them reach the bound.
+    #[inline(always)]
+    fn eight(&self, a: v128, b: v128, rescale: v128, offset: v128) -> ([v128; 2], u32) {
+        let front = self.four(
+            a,
             u32x4_extend_low_u16x8(rescale),
             i32x4_extend_low_i16x8(offset),
         );
-        let high = score(
-            distances[1],
+        let back = self.four(
+            b,
             u32x4_extend_high_u16x8(rescale),
             i32x4_extend_high_i16x8(offset),
         );
-        let bits = u32::from(i32x4_bitmask(f32x4_ge(low, least)))
-            | u32::from(i32x4_bitmask(f32x4_ge(high, least))) << 4;
-        reached |= bits << (8 * at);
-        *out = bytemuck::cast([low, high]);
+        let reached = |scores| u32::from(i32x4_bitmask(f32x4_ge(scores, self.least)));
+        ([front, back], reached(front) | reached(back) << 4)
     }
-    reached
+
+    #[inline(always)]
+    fn four(&self, distance: v128, rescale: v128, offset: v128) -> v128 {
+        let agreement = f32x4_convert_i32x4(i32x4_sub(self.nearest, i32x4_shl(distance, 1)));
+        let product = f32x4_mul(f32x4_convert_i32x4(rescale), agreement);
+        let offset = f32x4_mul(f32x4_convert_i32x4(offset), self.offset);
+        f32x4_add(
+            f32x4_add(f32x4_mul(product, self.rescale), offset),
+            self.bias,
+        )
+    }
+}
+
+fn tables(levels: &[u8], tables: &mut [u8]) {
+    let set: [v128; 4] = bytemuck::cast(scalar::SET.map(|bytes| 255 * bytes));
+    let (groups, _) = levels.as_chunks::<4>();
+    let entry = |level: u8, set| {
+        let opposite = u8x16_splat(15 - level);
+        v128_bitselect(opposite, u8x16_splat(level), set)
+    };
+    for (&[a, b, c, d], table) in groups.iter().zip(tables.as_chunks_mut::<16>().0) {
+        let front = i8x16_add(entry(a, set[0]), entry(b, set[1]));
+        let back = i8x16_add(entry(c, set[2]), entry(d, set[3]));
+        *table = bytemuck::cast(i8x16_add(front, back));
+    }
 }
 
 /// Words whose bit counts fit a byte: 31 * 8 < 2^8.

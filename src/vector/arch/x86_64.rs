@@ -34,6 +34,7 @@ static AVX2: Kernels = Kernels {
         // SAFETY: `available` has found avx2.
         unsafe { avx2::block_scores(signs, tables, factors, scale, least, scores) }
     },
+    tables: scalar::tables,
     row_distance: |signs, planes| {
         // SAFETY: `available` has found popcnt.
         unsafe { avx2::row_distance(signs, planes) }
@@ -58,6 +59,7 @@ static AVX512: Kernels = Kernels {
         // SAFETY: `available` has found avx512f and avx512bw.
         unsafe { avx512::block_scores(signs, tables, factors, scale, least, scores) }
     },
+    tables: scalar::tables,
     row_distance: |signs, planes| {
         // SAFETY: `available` has found avx512f, avx512vl and avx512vpopcntdq.
         unsafe { avx512::row_distance(signs, planes) }
