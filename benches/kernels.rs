@@ -9,6 +9,7 @@ use std::time::Duration;
 use coracle::vector::arch::FACTOR_BYTES;
 use coracle::vector::arch::Kernels;
 use coracle::vector::arch::Scale;
+use coracle::vector::arch::TILE;
 use coracle::vector::arch::all_kernels;
 use coracle::vector::arch::parity::compare;
 use coracle::vector::rotate::SplitMix64;
@@ -42,6 +43,7 @@ fn bench(
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_millis(600));
     for dim in DIMS {
+        // Whole blocks of 32 rows, and whole tiles.
         let vectors = (SET_BYTES / vector_bytes(dim)).next_multiple_of(32);
         let set = bytes(vectors * vector_bytes(dim), 256);
         group.throughput(Throughput::Elements(vectors as u64));
@@ -144,6 +146,31 @@ fn all(criterion: &mut Criterion) {
                 .chunks_exact(dim)
                 .map(|row| (kernels.dot_i8)(row, bytemuck::cast_slice(&code[..dim])) as u64)
                 .fold(0, u64::wrapping_add)
+        },
+    );
+
+    // As in k-means: four rows against four centroids. A vector is a row.
+    let centroids = bytes(TILE * 1536, 256);
+    bench(
+        criterion,
+        "tile_dots",
+        |dim| dim,
+        |kernels, set, dim| {
+            let tile = |codes| -> [&[i8]; TILE] {
+                let codes: &[i8] = bytemuck::cast_slice(codes);
+                std::array::from_fn(|at| &codes[at * dim..][..dim])
+            };
+            let centroids = tile(&centroids[..TILE * dim]);
+            let mut dots = [[0; TILE]; TILE];
+            let mut sum = 0u64;
+            for rows in set.chunks_exact(TILE * dim) {
+                (kernels.tile_dots)(&tile(rows), &centroids, &mut dots);
+                sum = dots
+                    .as_flattened()
+                    .iter()
+                    .fold(sum, |sum, &dot| sum.wrapping_add(dot as u64));
+            }
+            sum
         },
     );
 }

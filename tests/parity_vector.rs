@@ -2,6 +2,9 @@
 //! WebAssembly, and both must reproduce the numbers written down here.
 
 use coracle::bytes::Writer;
+use coracle::cells::CellParams;
+use coracle::cells::CellScratch;
+use coracle::cells::Probe;
 use coracle::executor::Serial;
 use coracle::graph::GraphParams;
 use coracle::graph::SearchScratch;
@@ -80,6 +83,14 @@ const RECORDED: [[u64; 6]; 5] = [
         0xbfe8_ef38_6869_ecf1,
         484,
     ],
+];
+
+/// Per shape: hashes of the stored cells and of what searches find; blocks scanned.
+const RECORDED_CELLS: [[u64; 3]; 4] = [
+    [0xf646_b12f_f420_9d4f, 0x68ba_97ff_bf6b_9d77, 1228],
+    [0xec78_4767_ef9d_cde4, 0x0a97_62ba_ab3d_22d0, 1368],
+    [0x01de_83ef_11ec_a183, 0x0f02_2137_8abd_8864, 1513],
+    [0x839e_a9d7_428d_658d, 0x8b1f_4a5c_23e6_c018, 1435],
 ];
 
 /// Rows around a few centres, as embeddings of related texts are.
@@ -176,4 +187,70 @@ fn codes_graph_and_scores_have_the_recorded_bits() {
     ];
     let found = shapes.map(|(metric, dim)| fingerprint(metric, dim));
     assert_eq!(found, RECORDED, "{found:#018x?}");
+}
+
+/// Hashes of cells over the rows of one shape.
+fn cells_fingerprint(metric: Metric, dim: usize, copies: usize) -> [u64; 3] {
+    let rows = rows(600, dim);
+    let (queries, rows) = rows.split_at(8);
+    let quantizer = Quantizer::train(metric, dim, 42, rows).unwrap();
+    let int8: Vec<i8> = rows
+        .iter()
+        .flat_map(|row| quantizer.encode_row(row).unwrap().int8)
+        .collect();
+    let params = CellParams {
+        rows_per_cell: 6,
+        copies,
+        seed: 5,
+    };
+    let cells = coracle::cells::build(&int8, &quantizer, &params, &Serial, &mut |_, _| {}).unwrap();
+    let mut stored = Writer::new();
+    cells.write(&mut stored);
+
+    let mut found = Writer::new();
+    let mut scratch = CellScratch::new();
+    let odd = [0xaaaa_aaaa_aaaa_aaaa; 10];
+    let rare = [0x8000; 10];
+    let probes = [
+        (usize::MAX, usize::MAX, 1000),
+        (4, 12, 50),
+        (2, 100, 20),
+        (1, 1, 10),
+    ];
+    for query in queries {
+        let query = Query::new(&quantizer, query).unwrap();
+        for (patience, nprobe, candidates) in probes {
+            let probe = Probe {
+                patience,
+                nprobe,
+                candidates,
+            };
+            for allowed in [None, Some(&odd[..]), Some(&rare[..])] {
+                for candidate in cells.search(&query, &probe, allowed, &mut scratch) {
+                    found.u32(candidate.id);
+                    found.u32(candidate.score.to_bits());
+                }
+            }
+        }
+        cells.estimate(&query, 0..rows.len() as u32, |candidate| {
+            found.u32(candidate.score.to_bits());
+        });
+    }
+    [
+        xxh3_64(&stored.into_bytes()),
+        xxh3_64(&found.into_bytes()),
+        scratch.blocks(),
+    ]
+}
+
+#[test]
+fn cells_have_the_recorded_bits() {
+    let shapes = [
+        (Metric::Cosine, 1, 1),
+        (Metric::Cosine, 100, 2),
+        (Metric::Dot, 192, 3),
+        (Metric::Cosine, 384, 2),
+    ];
+    let found = shapes.map(|(metric, dim, copies)| cells_fingerprint(metric, dim, copies));
+    assert_eq!(found, RECORDED_CELLS, "{found:#018x?}");
 }

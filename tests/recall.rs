@@ -16,6 +16,10 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use coracle::bytes::Writer;
+use coracle::cells::CellParams;
+use coracle::cells::CellScratch;
+use coracle::cells::Cells;
+use coracle::cells::Probe;
 use coracle::executor::Executor;
 use coracle::graph::Graph;
 use coracle::graph::GraphParams;
@@ -275,6 +279,17 @@ fn graph_walks_keep_recall() {
     }
 }
 
+/// A filter that admits one row in so many.
+fn one_row_in(count: u64) -> Vec<u64> {
+    let mut allowed = vec![0u64; ROWS.div_ceil(64)];
+    for id in 0..ROWS as u64 {
+        if id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1 << 32) / count {
+            allowed[id as usize / 64] |= 1 << (id % 64);
+        }
+    }
+    allowed
+}
+
 #[test]
 fn graph_search_with_a_filter_finds_what_the_filtered_scan_finds() {
     let Some(collection) = collection() else {
@@ -285,12 +300,7 @@ fn graph_search_with_a_filter_finds_what_the_filtered_scan_finds() {
     let graph = graph(collection);
     let mut scratch = SearchScratch::new();
     for one_in in [2u64, 10, 50] {
-        let mut allowed = vec![0u64; ROWS.div_ceil(64)];
-        for id in 0..ROWS as u64 {
-            if id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 < (1 << 32) / one_in {
-                allowed[id as usize / 64] |= 1 << (id % 64);
-            }
-        }
+        let allowed = one_row_in(one_in);
         let mut same = 0;
         for query in &collection.queries {
             let query = Query::new(&collection.quantizer, query).expect("query");
@@ -306,5 +316,88 @@ fn graph_search_with_a_filter_finds_what_the_filtered_scan_finds() {
         let share = same as f64 / (K * QUERIES) as f64;
         println!("one row in {one_in} admitted: {share:.4} of the scan's top 10");
         assert!(share >= 0.95, "one in {one_in}: {share}");
+    }
+}
+
+/// Cells of the collection's rows, as they are read from their stored bytes.
+fn cells(collection: &Collection, copies: usize) -> Cells {
+    let start = Instant::now();
+    let (codes, quantizer) = (&collection.int8, &collection.quantizer);
+    let params = CellParams::with_copies(copies);
+    let cells = coracle::cells::build(codes, quantizer, &params, &Threads(2), &mut |_, _| {});
+    let mut writer = Writer::new();
+    cells.expect("cells").write(&mut writer);
+    println!(
+        "cells of {ROWS} rows, {copies} copies: {:.2?}, {} bytes",
+        start.elapsed(),
+        writer.len()
+    );
+    Cells::parse(&writer.into_bytes(), ROWS, quantizer).expect("cells")
+}
+
+#[test]
+fn searches_of_cells_keep_recall_with_any_number_of_copies() {
+    let Some(collection) = collection() else {
+        return;
+    };
+    // Patience, most cells, and the least recall with 1, 2 and 3 copies.
+    let probes = [(8, 24, [0.81, 0.91, 0.935]), (24, 96, [0.91, 0.955, 0.96])];
+    for copies in 1..=3 {
+        let cells = cells(collection, copies);
+        for (patience, nprobe, least) in probes {
+            let probe = Probe {
+                patience,
+                nprobe,
+                candidates: 50,
+            };
+            let mut scratch = CellScratch::new();
+            let recall = collection.recall(|query| {
+                let found = cells.search(query, &probe, None, &mut scratch);
+                collection.rescored(query, &found)
+            });
+            println!(
+                "cells, {copies} copies, patience {patience} of {nprobe}: recall@10 {recall:.4}, \
+                 {} blocks",
+                scratch.blocks() / QUERIES as u64,
+            );
+            let least = least[copies - 1];
+            assert!(recall >= least, "{copies} copies, {probe:?}: {recall}");
+        }
+    }
+}
+
+#[test]
+fn searches_of_cells_with_a_filter_find_what_the_filtered_scan_finds() {
+    let Some(collection) = collection() else {
+        return;
+    };
+    let codes = collection.binary();
+    let cells = cells(collection, 2);
+    let probe = Probe {
+        patience: 24,
+        nprobe: 96,
+        candidates: 50,
+    };
+    let mut scratch = CellScratch::new();
+    for (one_in, least) in [(2, 0.97), (10, 0.98), (100, 0.99), (1000, 1.0)] {
+        let allowed = one_row_in(one_in);
+        let (mut same, mut wanted) = (0, 0);
+        for query in &collection.queries {
+            let query = Query::new(&collection.quantizer, query).expect("query");
+            let found = cells.search(&query, &probe, Some(&allowed), &mut scratch);
+            assert!(
+                found
+                    .iter()
+                    .all(|c| allowed[c.id as usize / 64] >> (c.id % 64) & 1 == 1)
+            );
+            // Every admitted row by its int8 score, which errs little.
+            let exact = collection.rescored(&query, &codes.scan(&query, Some(&allowed), ROWS));
+            let found = collection.rescored(&query, &found);
+            wanted += exact.len();
+            same += exact.iter().filter(|c| found.contains(c)).count();
+        }
+        let share = same as f64 / wanted as f64;
+        println!("cells, one row in {one_in} admitted: {share:.4} of the exact top 10");
+        assert!(share >= least, "one in {one_in}: {share}");
     }
 }

@@ -51,6 +51,18 @@ pub fn build(
     executor: &impl Executor,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Cells, CellsError> {
+    build_below(TOP_CENTROIDS, codes, quantizer, params, executor, progress)
+}
+
+/// As [`build`], with a topmost cell of at most `top` centroids or as many as any other cell holds.
+pub(super) fn build_below(
+    top: usize,
+    codes: &[i8],
+    quantizer: &Quantizer,
+    params: &CellParams,
+    executor: &impl Executor,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Cells, CellsError> {
     let &CellParams {
         rows_per_cell,
         copies,
@@ -84,7 +96,7 @@ pub fn build(
                 progress(done, all);
             }
         };
-        if members.len() <= per_cell.max(if bottom { 0 } else { TOP_CENTROIDS }) {
+        if members.len() <= per_cell.max(if bottom { 0 } else { top }) {
             levels.push(top_level(quantizer, members, executor));
             break;
         }

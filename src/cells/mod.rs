@@ -23,6 +23,7 @@
 //! | `spill.rs` | the cells that hold a row |
 //! | `encode.rs` | the code of a row relative to a centroid |
 //! | `search.rs` | descent, scan, filters |
+//! | `tests.rs` | all of it against the formulas below |
 //!
 //! # Estimates
 //! With `c` the int8 code of the centroid, `mean + c` is a point of the rotated space and
@@ -42,6 +43,8 @@ mod encode;
 mod kmeans;
 mod search;
 mod spill;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
 
 use core::fmt;
 
@@ -295,8 +298,12 @@ impl Cells {
     fn new(code_dim: usize, levels: Vec<Level>) -> Option<Self> {
         let mut places = Vec::new();
         if let Some(rows) = levels.first() {
-            places.resize(rows.members, NO_ROW);
             let blocks = rows.blocks.chunks_exact(listed_block_len(code_dim));
+            // Before memory is taken for as many as a number found somewhere says.
+            if rows.members > blocks.len() * BLOCK_ROWS {
+                return None;
+            }
+            places.resize(rows.members, NO_ROW);
             for (id, place) in blocks.flat_map(ids).zip(0..) {
                 if let Some(first) = places.get_mut(id as usize) {
                     *first = place.min(*first);

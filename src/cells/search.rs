@@ -100,8 +100,10 @@ impl Cells {
                 return Vec::new();
             };
             let block = listed_block_len(self.code_dim);
-            let blocks = probe.nprobe * rows.blocks.len() / (block * rows.len().max(1));
-            if admitted <= blocks {
+            // In 64 bits: the product passes 2^32 at some hundred thousand rows.
+            let blocks = (probe.nprobe as u64).saturating_mul(rows.blocks.len() as u64)
+                / (block * rows.len().max(1)) as u64;
+            if admitted as u64 <= blocks {
                 let shortlist = &mut scratch.shortlist;
                 shortlist.clear(probe.candidates);
                 self.estimate(query, ones(words), |candidate| shortlist.push(candidate));
@@ -138,7 +140,7 @@ impl Cells {
                 0 => probe.nprobe,
                 _ => UPPER_PROBES + probe.nprobe / 2,
             };
-            scan.shortlist.clear(wanted + wanted / 2 + 16);
+            scan.shortlist.clear(wanted.saturating_add(wanted / 2 + 16));
             scan.centroids(level, cells, &mut seen[at + 1]);
             found.clear();
             found.extend(scan.shortlist.sorted());

@@ -168,7 +168,7 @@ impl Shortlist {
         let key = candidate.key();
         if key > self.threshold {
             self.keys.push(key);
-            if self.keys.len() >= 2 * self.k {
+            if self.keys.len() / 2 >= self.k {
                 self.shrink();
             }
         }

@@ -1,18 +1,22 @@
 //! The kernels, and the only place that knows processors.
 //!
-//! | kernel | scalar | simd128 | AVX2 | AVX-512 |
-//! |---|---|---|---|---|
-//! | [`Kernels::block_scores`] | yes | swizzle | vpshufb | vpshufb (BW) |
-//! | [`Kernels::tables`] | 64-bit words | bitselect | as scalar | as scalar |
-//! | [`Kernels::row_distance`] | yes | i8x16.popcnt | popcnt | vpopcntq (VPOPCNTDQ, VL) |
-//! | [`Kernels::dot_i16`] | yes | i32x4.dot_i16x8 | vpmaddwd | vpdpwssd (VNNI) |
-//! | [`Kernels::dot_i8`] | yes | i32x4.dot_i16x8 | vpmaddwd | vpdpbusd (VNNI) |
-//! | [`Kernels::tile_dots`] | yes | as `dot_i8` | as `dot_i8` | vpdpbusd (VNNI) |
+//! | kernel | scalar | simd128 | NEON | NEON dotprod | AVX2 | AVX-512 |
+//! |---|---|---|---|---|---|---|
+//! | [`Kernels::block_scores`] | yes | swizzle | tbl | tbl | vpshufb | vpshufb (BW) |
+//! | [`Kernels::tables`] | 64-bit words | bitselect | bsl | bsl | as scalar | as scalar |
+//! | [`Kernels::row_distance`] | yes | i8x16.popcnt | cnt | cnt | popcnt | vpopcntq (VPOPCNTDQ, VL) |
+//! | [`Kernels::dot_i16`] | yes | i32x4.dot_i16x8 | smlal | smlal | vpmaddwd | vpdpwssd (VNNI) |
+//! | [`Kernels::dot_i8`] | yes | i32x4.dot_i16x8 | smull, sadalp | sdot | vpmaddwd | vpdpbusd (VNNI) |
+//! | [`Kernels::tile_dots`] | yes | as `dot_i8` | smull, sadalp | sdot | as `dot_i8` | vpdpbusd (VNNI) |
 //!
 //! `scalar.rs` is the specification. All kernels add integers, so "equal" means equal. WebAssembly
 //! chooses when it is compiled (a module with SIMD does not load where SIMD is missing), x86-64 at
-//! run time where `std` can ask the processor. Relaxed SIMD is not used: it may differ between hosts.
+//! run time where `std` can ask the processor. 64-bit Arm always has NEON; its dot product is found
+//! at run time too, or without `std` when the target has it. Relaxed SIMD is not used: it may differ
+//! between hosts.
 
+#[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+mod aarch64;
 pub mod parity;
 mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -121,7 +125,10 @@ pub fn kernels() -> &'static Kernels {
     return &wasm32::SIMD128;
     #[cfg(all(target_arch = "x86_64", feature = "std"))]
     return x86_64::available().last().unwrap_or(&SCALAR);
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    return aarch64::available().last().unwrap_or(&SCALAR);
     #[cfg(not(any(
+        all(target_arch = "aarch64", target_feature = "neon"),
         all(target_arch = "wasm32", target_feature = "simd128"),
         all(target_arch = "x86_64", feature = "std")
     )))]
@@ -136,7 +143,10 @@ pub fn all_kernels() -> Vec<&'static Kernels> {
     return scalar.chain([&wasm32::SIMD128]).collect();
     #[cfg(all(target_arch = "x86_64", feature = "std"))]
     return scalar.chain(x86_64::available()).collect();
+    #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+    return scalar.chain(aarch64::available()).collect();
     #[cfg(not(any(
+        all(target_arch = "aarch64", target_feature = "neon"),
         all(target_arch = "wasm32", target_feature = "simd128"),
         all(target_arch = "x86_64", feature = "std")
     )))]
