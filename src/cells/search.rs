@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::hint::black_box;
 
 use super::Cells;
 use super::Level;
@@ -13,7 +12,6 @@ use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::Scale;
 use crate::vector::binary::is_allowed;
 use crate::vector::int8;
-use crate::vector::int8::touch;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::Shortlist;
 use crate::vector::topk::id_of;
@@ -254,7 +252,7 @@ impl Scan<'_> {
     fn centroids(&mut self, level: &Level, cells: &[Ranked], seen: &mut Visited) {
         seen.clear(level.members);
         for cell in cells {
-            self.cell(level, cell, None, |shortlist, found| {
+            self.cell(level, cell, |shortlist, found| {
                 if seen.insert(found.id) {
                     shortlist.push(found);
                 }
@@ -274,12 +272,12 @@ impl Scan<'_> {
         seen.clear(level.members);
         let mut best = [f32::NEG_INFINITY; K];
         let mut vain = 0;
-        for (at, cell) in cells.iter().enumerate() {
+        for cell in cells {
             if vain >= patience {
                 break;
             }
             vain += 1;
-            self.cell(level, cell, cells.get(at + 1), |shortlist, found| {
+            self.cell(level, cell, |shortlist, found| {
                 if !is_allowed(allowed, found.id) || !seen.insert(found.id) {
                     return;
                 }
@@ -303,15 +301,11 @@ impl Scan<'_> {
         &mut self,
         level: &Level,
         cell: &Ranked,
-        next: Option<&Ranked>,
         mut found: impl FnMut(&mut Shortlist, Candidate),
     ) {
-        let blocks = |cell: &Ranked| level.cell(self.code_dim, id_of(cell.key));
-        // The next cell comes into the cache while this one is scanned.
-        black_box(next.and_then(blocks).map(touch));
         let query = self.query;
         let scale = query.scale_of(level.rescale_step, level.offset_step, cell.score);
-        let blocks = blocks(cell).unwrap_or(&[]);
+        let blocks = level.cell(self.code_dim, id_of(cell.key)).unwrap_or(&[]);
         let mut scores = [0.0; BLOCK_ROWS];
         for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {
             *self.blocks += 1;

@@ -103,7 +103,7 @@ const TOUCHED: usize = 16;
 
 /// Reads one byte of every cache line, so that the misses of many lines overlap: WebAssembly has no
 /// instruction that prefetches.
-pub(crate) fn touch(bytes: &[u8]) -> u8 {
+fn touch(bytes: &[u8]) -> u8 {
     let (lines, _) = bytes.as_chunks::<64>();
     lines.iter().fold(0, |sum, line| sum ^ line[0])
 }
