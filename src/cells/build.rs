@@ -8,6 +8,7 @@ use super::CellsError;
 use super::Level;
 use super::MAX_COPIES;
 use super::MAX_ROWS;
+use super::Part;
 use super::Rows;
 use super::encode::ResidualCode;
 use super::kmeans;
@@ -172,7 +173,7 @@ fn build_level(
     let centroids: Vec<i8> = scaled.iter().flat_map(|(code, _)| code).copied().collect();
     let mut level = encode_level(quantizer, rows, &centroids, &members, executor);
     level.weights = scaled.into_iter().map(|(_, weight)| weight).collect();
-    level.centroids = centroids;
+    level.centroids = bytemuck::cast_slice::<i8, u8>(&centroids).to_vec().into();
     progress(kmeans::PASSES + 2, kmeans::PASSES + 2);
     (level, directions)
 }
@@ -254,9 +255,9 @@ fn encode_level(
         members: rows.len(),
         rescale_step,
         offset_step,
-        centroids: Vec::new(),
+        centroids: Part::default(),
         weights: Vec::new(),
         starts,
-        blocks,
+        blocks: blocks.into(),
     }
 }

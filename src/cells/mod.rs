@@ -47,7 +47,10 @@ mod spill;
 mod tests;
 
 use core::fmt;
+use core::ops::Deref;
+use core::ops::Range;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::bytes::FormatError;
@@ -181,14 +184,14 @@ struct Level {
     /// Unit of `offset` in the codes' factors.
     offset_step: f32,
     /// int8 codes of the centroids, row-major; none for a single cell, whose centroid is the mean.
-    centroids: Vec<i8>,
+    centroids: Part,
     /// What turns the score of a centroid into that of its direction.
     weights: Vec<f32>,
     /// First block of every cell in `blocks`, and the end of the last one.
     starts: Vec<u32>,
     /// Blocks of 32 codes as in [`crate::vector::binary`], each followed by the ids of its rows (32
     /// u32, 2^32 - 1 for none).
-    blocks: Vec<u8>,
+    blocks: Part,
 }
 
 impl Level {
@@ -200,7 +203,8 @@ impl Level {
     /// The int8 code of a cell's centroid.
     fn centroid(&self, code_dim: usize, cell: u32) -> Option<&[i8]> {
         let start = (cell as usize).checked_mul(code_dim)?;
-        self.centroids.get(start..)?.get(..code_dim)
+        let centroid = self.centroids.get(start..)?.get(..code_dim)?;
+        Some(bytemuck::cast_slice(centroid))
     }
 
     /// The blocks of a cell.
@@ -260,7 +264,7 @@ impl Cells {
             }
         }
         for level in &self.levels {
-            writer.raw(bytemuck::cast_slice(&level.centroids));
+            writer.raw(&level.centroids);
             writer.raw(&level.blocks);
         }
     }
@@ -271,10 +275,11 @@ impl Cells {
     /// [`FormatError`] for truncation, bytes left over, numbers that a build cannot have produced,
     /// and ids of rows that do not exist.
     ///
-    /// Cost: one copy of the cells and one look at every id.
-    pub fn parse(bytes: &[u8], rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
+    /// Cost: one look at every id. The bytes are kept as they are.
+    pub fn parse(bytes: Vec<u8>, rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
         let code_dim = quantizer.code_dim();
-        let mut reader = Reader::new(bytes, "cells");
+        let bytes = Arc::new(bytes);
+        let mut reader = Reader::new(&bytes, "cells");
         let level_count = reader.varint_max(MAX_LEVELS as u64, "level count")?;
         let mut levels: Vec<Level> = Vec::new();
         let mut members = rows;
@@ -288,7 +293,7 @@ impl Cells {
             return Err(reader.error("level count", Problem::Inconsistent));
         }
         for level in &mut levels {
-            level.read_cells(&mut reader, code_dim)?;
+            level.read_cells(&mut reader, &bytes, code_dim)?;
         }
         reader.end()?;
         Self::new(code_dim, levels).ok_or_else(|| reader.error("row id", Problem::Inconsistent))
@@ -361,30 +366,69 @@ impl Level {
             members,
             rescale_step,
             offset_step,
-            centroids: Vec::new(),
+            centroids: Part::default(),
             weights,
             starts,
-            blocks: Vec::new(),
+            blocks: Part::default(),
         })
     }
 
-    fn read_cells(&mut self, reader: &mut Reader<'_>, code_dim: usize) -> Result<(), FormatError> {
+    /// Finds the cells in all bytes, which `reader` reads.
+    fn read_cells(
+        &mut self,
+        reader: &mut Reader<'_>,
+        bytes: &Arc<Vec<u8>>,
+        code_dim: usize,
+    ) -> Result<(), FormatError> {
+        let mut part = |len, field| {
+            let start = reader.offset();
+            reader.take(len, field)?;
+            Ok(Part {
+                bytes: Arc::clone(bytes),
+                range: start..start + len,
+            })
+        };
         if self.len() > 1 {
-            let centroids = reader.take(self.len() * code_dim, "centroids")?;
-            self.centroids = bytemuck::cast_slice(centroids).to_vec();
+            self.centroids = part(self.len() * code_dim, "centroids")?;
         }
         let count = self.starts.last().copied().unwrap_or(0) as usize;
-        let blocks = reader.take(count * listed_block_len(code_dim), "cells")?;
+        self.blocks = part(count * listed_block_len(code_dim), "cells")?;
+        let blocks = self.blocks.chunks_exact(listed_block_len(code_dim));
         let known = |id: u32| id == NO_ROW || (id as usize) < self.members;
-        if !blocks
-            .chunks_exact(listed_block_len(code_dim))
-            .flat_map(ids)
-            .all(known)
-        {
-            return Err(reader.error("row id", Problem::Inconsistent));
+        match blocks.flat_map(ids).all(known) {
+            true => Ok(()),
+            false => Err(reader.error("row id", Problem::Inconsistent)),
         }
-        self.blocks = blocks.to_vec();
-        Ok(())
+    }
+}
+
+/// Bytes that stay where they are, in others.
+#[derive(Debug, Clone, Default)]
+struct Part {
+    bytes: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl From<Vec<u8>> for Part {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self {
+            range: 0..bytes.len(),
+            bytes: Arc::new(bytes),
+        }
+    }
+}
+
+impl Deref for Part {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(self.range.clone()).unwrap_or(&[])
+    }
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
     }
 }
 

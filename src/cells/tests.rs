@@ -223,7 +223,7 @@ fn check(sample: &Sample, cells: &Cells, copies: usize) {
             assert_eq!(cells.len(), copies, "member {id} of level {at}");
         }
     }
-    let parsed = Cells::parse(&stored(cells), sample.count, &sample.quantizer).expect("cells");
+    let parsed = Cells::parse(stored(cells), sample.count, &sample.quantizer).expect("cells");
     assert!(parsed == *cells, "what is read is what was written");
 
     let found = sample.search(cells, ALL, None);
@@ -558,7 +558,7 @@ fn damaged_bytes_give_an_error_or_cells_that_can_be_searched() {
         seed: 0,
     };
     let bytes = stored(&sample.build_below(1, params, &Serial));
-    let parse = |bytes: &[u8], rows| Cells::parse(bytes, rows, &sample.quantizer);
+    let parse = |bytes: &[u8], rows| Cells::parse(bytes.to_vec(), rows, &sample.quantizer);
     assert!(parse(&bytes, 40).is_ok());
     for len in 0..bytes.len() {
         assert!(parse(&bytes[..len], 40).is_err(), "{len} bytes");
