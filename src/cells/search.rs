@@ -82,13 +82,14 @@ impl Cells {
             let rarity = self.len() as f32 / admitted.max(1) as f32;
             let wider = |count: usize| (count as f32 * libm::sqrtf(rarity)) as usize;
             probe.patience = wider(probe.patience);
-            probe.nprobe = wider(probe.nprobe);
+            probe.nprobe = wider(probe.nprobe).min(self.len());
             let Some(rows) = self.levels.first() else {
                 return Vec::new();
             };
-            let block = listed_block_len(self.code_dim);
-            let blocks = probe.nprobe * rows.blocks.len() / (block * rows.len().max(1));
-            if admitted <= blocks {
+            // In 64 bits: WebAssembly has to come to the same plan as everybody else.
+            let all_blocks = (rows.blocks.len() / listed_block_len(self.code_dim)) as u64;
+            let blocks = probe.nprobe as u64 * all_blocks / rows.len().max(1) as u64;
+            if admitted as u64 <= blocks {
                 let shortlist = &mut scratch.shortlist;
                 shortlist.clear(probe.candidates);
                 self.estimate(query, ones(words), |candidate| shortlist.push(candidate));
