@@ -406,11 +406,12 @@ impl<'a> TermTable<'a> {
         })?)
     }
 
-    /// Embeddings of texts as searches make them, from the rows of their terms: of titles and
-    /// headings, and of as many sentences as are then missing to a full sample.
+    /// Embeddings of texts as searches make them, from the rows of their terms: half of titles and
+    /// headings, half of sentences, and more of one kind where the other is rare.
     fn queries(&self, table: &QueryTable, documents: &[Document], sentences: &[&str]) -> Vec<f32> {
-        let titles = budget::sample(documents, MAX_QUERIES / 2);
-        let missing = MAX_QUERIES - titles.len();
+        let least = sentences.len().min(MAX_QUERIES / 2);
+        let titles = budget::sample(documents, MAX_QUERIES - least);
+        let missing = (MAX_QUERIES - titles.len()).max(1);
         let step = sentences.len().div_ceil(missing).max(1);
         let sentences = sentences.iter().step_by(step).copied();
         let texts = titles.iter().map(String::as_str).chain(sentences);
