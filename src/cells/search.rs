@@ -93,14 +93,14 @@ impl Cells {
             let rarity = self.len() as f32 / admitted.max(1) as f32;
             let wider = |count: usize| (count as f32 * libm::sqrtf(rarity)) as usize;
             probe.patience = wider(probe.patience);
-            probe.nprobe = wider(probe.nprobe);
+            probe.nprobe = wider(probe.nprobe).min(self.len());
             let Some(rows) = self.levels.first() else {
                 return Vec::new();
             };
-            let block = listed_block_len(self.code_dim);
-            // In 64 bits: the product passes 2^32 at some hundred thousand rows.
-            let blocks = (probe.nprobe as u64).saturating_mul(rows.blocks.len() as u64)
-                / (block * rows.len().max(1)) as u64;
+            // In 64 bits: WebAssembly has to come to the same plan as everybody else.
+            let all_blocks = (rows.blocks.len() / listed_block_len(self.code_dim)) as u64;
+            let blocks =
+                (probe.nprobe as u64).saturating_mul(all_blocks) / rows.len().max(1) as u64;
             if admitted as u64 <= blocks {
                 let shortlist = &mut scratch.shortlist;
                 shortlist.clear(probe.candidates);

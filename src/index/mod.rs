@@ -7,9 +7,9 @@
 //!               ├ dictionary     sorted terms in compressed blocks      (postings::dictionary)
 //!               ├ entries        term row ‖ posting list, one block per term
 //!               ├ quantizer      parameters of the codes                (vector::Quantizer)
-//!               ├ codes          1-bit codes of all chunks, a run of blocks
+//!               ├ codes, graph   1-bit codes of all chunks; HNSW links: runs of blocks
+//!               ├ cells          or 1-bit codes in cells, a run       (cells::Cells)
 //!               ├ rows           int8 codes, one block per chunk
-//!               ├ graph          HNSW links, a run of blocks, where a scan would be slower
 //!               ├ passages       compressed texts of neighbouring chunks
 //!               ├ documents      compressed ids, urls, titles, metadata
 //!               └ columns        metadata by field, for filters and facets
@@ -42,11 +42,15 @@ pub use passages::DocumentRecord;
 pub use passages::Layout;
 pub use passages::Passage;
 pub use passages::RecordBlocks;
+pub use root::Access;
+pub use root::CANDIDATES;
 pub use root::Counts;
+pub use root::EF_SEARCH;
 pub use root::FORMAT_VERSION;
 pub use root::Files;
 pub use root::MAX_ROOT_BYTES;
 pub use root::OLDEST_READABLE;
+pub use root::PROBES;
 pub use root::ROOT_FILE;
 pub use root::Root;
 pub use root::RootError;

@@ -17,6 +17,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Name of the root in every layout that has files.
@@ -97,12 +98,148 @@ pub struct VectorSections {
     pub term_rows: bool,
     /// Parameters of the quantizer.
     pub quantizer: Extent,
-    /// Binary codes of all chunks, a run of blocks.
-    pub codes: Run,
     /// int8 codes, one block per chunk.
     pub rows: Run,
-    /// Links of the graph, a run of blocks; absent where a scan is faster.
-    pub graph: Option<Run>,
+    /// Candidates whose int8 codes a search reads at least, [`CANDIDATES`].
+    pub candidates: u32,
+    /// How candidates are found.
+    pub access: Access,
+}
+
+/// Candidates that a build may choose.
+pub const CANDIDATES: RangeInclusive<u32> = 10..=1000;
+
+/// Values of `ef_search` that a build may choose.
+pub const EF_SEARCH: RangeInclusive<u32> = 10..=10_000;
+
+/// Numbers of cells that a build may choose, as `patience` and as `nprobe`.
+pub const PROBES: RangeInclusive<u32> = 1..=1 << 20;
+
+/// What finds candidates by meaning, with the settings that the build chose for its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// All codes are scored.
+    Scan {
+        /// Binary codes of all chunks.
+        codes: Run,
+    },
+    /// A graph is walked, see [`crate::graph`].
+    Graph {
+        /// Binary codes of all chunks.
+        codes: Run,
+        /// Links between them.
+        links: Run,
+        /// Best chunks that the walk holds, [`EF_SEARCH`].
+        ef_search: u32,
+    },
+    /// The nearest cells are scanned, see [`crate::cells`].
+    Cells {
+        /// Cells with the codes of all chunks.
+        cells: Run,
+        /// The scan ends after so many cells in vain, [`PROBES`].
+        patience: u32,
+        /// Cells scanned at most, [`PROBES`].
+        nprobe: u32,
+    },
+}
+
+impl Access {
+    /// Its name in the specification and on the command line.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Scan { .. } => "scan",
+            Self::Graph { .. } => "graph",
+            Self::Cells { .. } => "cells",
+        }
+    }
+
+    /// The runs that a search keeps in memory, with the names of their sections.
+    pub fn runs(&self) -> impl Iterator<Item = (&'static str, Run)> {
+        let (first, second) = match *self {
+            Self::Scan { codes } => (("codes", codes), None),
+            Self::Graph { codes, links, .. } => (("codes", codes), Some(("graph", links))),
+            Self::Cells { cells, .. } => (("cells", cells), None),
+        };
+        core::iter::once(first).chain(second)
+    }
+
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Scan { codes } => {
+                out.u8(0);
+                codes.write(out);
+            }
+            Self::Graph {
+                codes,
+                links,
+                ef_search,
+            } => {
+                out.u8(1);
+                codes.write(out);
+                links.write(out);
+                out.varint(u64::from(*ef_search));
+            }
+            Self::Cells {
+                cells,
+                patience,
+                nprobe,
+            } => {
+                out.u8(2);
+                cells.write(out);
+                out.varint(u64::from(*patience));
+                out.varint(u64::from(*nprobe));
+            }
+        }
+    }
+
+    fn read(
+        reader: &mut Reader<'_>,
+        body_len: u64,
+        chunks: u32,
+        code_dim: usize,
+    ) -> Result<Self, FormatError> {
+        let codes = |reader: &mut Reader<'_>| {
+            let codes = Run::read(reader, body_len, "codes")?;
+            let blocks = u64::from(chunks).div_ceil(BLOCK_ROWS as u64);
+            if codes.payload_len != blocks * block_len(code_dim) as u64 {
+                return Err(reader.error("codes", Problem::Inconsistent));
+            }
+            Ok(codes)
+        };
+        match reader.u8("access")? {
+            0 => Ok(Self::Scan {
+                codes: codes(reader)?,
+            }),
+            1 => Ok(Self::Graph {
+                codes: codes(reader)?,
+                links: Run::read(reader, body_len, "graph")?,
+                ef_search: within(reader, &EF_SEARCH, "ef_search")?,
+            }),
+            2 => Ok(Self::Cells {
+                cells: Run::read(reader, body_len, "cells")?,
+                patience: within(reader, &PROBES, "patience")?,
+                nprobe: within(reader, &PROBES, "nprobe")?,
+            }),
+            got => {
+                let (got, max) = (u64::from(got), 2);
+                Err(reader.error("access", Problem::OutOfRange { got, max }))
+            }
+        }
+    }
+}
+
+/// A setting: a number inside its range.
+fn within(
+    reader: &mut Reader<'_>,
+    range: &RangeInclusive<u32>,
+    field: &'static str,
+) -> Result<u32, FormatError> {
+    let number = reader.varint_max(u64::from(*range.end()), field)? as u32;
+    if number < *range.start() {
+        return Err(reader.error(field, Problem::Inconsistent));
+    }
+    Ok(number)
 }
 
 /// A run of blocks with equal payloads (the last may be shorter), stored one after the other.
@@ -251,12 +388,9 @@ impl Root {
                 out.u8(metric_byte(vectors.metric));
                 out.u8(u8::from(vectors.term_rows));
                 vectors.quantizer.write(&mut out);
-                vectors.codes.write(&mut out);
                 vectors.rows.write(&mut out);
-                out.u8(u8::from(vectors.graph.is_some()));
-                if let Some(graph) = &vectors.graph {
-                    graph.write(&mut out);
-                }
+                out.varint(u64::from(vectors.candidates));
+                vectors.access.write(&mut out);
             }
         }
         out.varint(self.figures.len() as u64);
@@ -391,9 +525,9 @@ impl Root {
         }
         if let Some(vectors) = &self.vectors {
             starts.push((vectors.quantizer.offset, "quantizer"));
-            starts.push((vectors.codes.offset, "codes"));
             starts.push((vectors.rows.offset, "int8 rows"));
-            starts.extend(vectors.graph.map(|graph| (graph.offset, "graph")));
+            let runs = vectors.access.runs();
+            starts.extend(runs.map(|(name, run)| (run.offset, name)));
         }
         starts
     }
@@ -448,30 +582,23 @@ impl VectorSections {
         };
         let term_rows = flag(reader, "term rows")?;
         let quantizer = Extent::read(reader, body_len, "quantizer")?;
-        let codes = Run::read(reader, body_len, "codes")?;
         let rows = Run::read(reader, body_len, "int8 rows")?;
         let code_dim = crate::vector::code_dim(dim as usize);
-        let code_blocks = u64::from(chunks).div_ceil(BLOCK_ROWS as u64);
-        if codes.payload_len != code_blocks * block_len(code_dim) as u64 {
-            return Err(reader.error("codes", Problem::Inconsistent));
-        }
         let row_bytes = u64::from(chunks) * code_dim as u64;
         if dim == 0 || rows.block_payload as usize != code_dim || rows.payload_len != row_bytes {
             return Err(reader.error("int8 rows", Problem::Inconsistent));
         }
-        let graph = match flag(reader, "graph")? {
-            false => None,
-            true => Some(Run::read(reader, body_len, "graph")?),
-        };
+        let candidates = within(reader, &CANDIDATES, "candidates")?;
+        let access = Access::read(reader, body_len, chunks, code_dim)?;
         Ok(Self {
             embedder,
             dim,
             metric,
             term_rows,
             quantizer,
-            codes,
             rows,
-            graph,
+            candidates,
+            access,
         })
     }
 }
@@ -515,3 +642,127 @@ impl core::fmt::Display for RootError {
 }
 
 impl core::error::Error for RootError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    const CHUNKS: u32 = 40;
+    const CODE_DIM: usize = 64;
+
+    fn run(offset: u64, payload_len: usize, block_payload: u32) -> Run {
+        Run {
+            offset,
+            payload_len: payload_len as u64,
+            block_payload,
+        }
+    }
+
+    fn accesses() -> [Access; 3] {
+        let codes = run(100, 2 * block_len(CODE_DIM), 500);
+        let (links, cells) = (run(2000, 900, 512), run(100, 3000, 512));
+        [
+            Access::Scan { codes },
+            Access::Graph {
+                codes,
+                links,
+                ef_search: 128,
+            },
+            Access::Cells {
+                cells,
+                patience: 16,
+                nprobe: 300,
+            },
+        ]
+    }
+
+    fn root(candidates: u32, access: Access) -> Root {
+        let extent = Extent { offset: 0, len: 9 };
+        Root {
+            build_id: 7,
+            body_len: 10_000,
+            files: Files {
+                ranged: true,
+                part_bytes: 10_000,
+                hashes: vec![1],
+            },
+            counts: Counts {
+                chunks: CHUNKS,
+                ..Counts::default()
+            },
+            analyzer: 0x1_0001,
+            layout: extent,
+            term_directory: Vec::new(),
+            dictionary_offset: 9,
+            entries_offset: 9,
+            passages_offset: 9,
+            documents_offset: 9,
+            columns: Vec::new(),
+            vectors: Some(VectorSections {
+                embedder: "model".into(),
+                dim: 50,
+                metric: Metric::Cosine,
+                term_rows: false,
+                quantizer: extent,
+                rows: run(4000, CHUNKS as usize * CODE_DIM, CODE_DIM as u32),
+                candidates,
+                access,
+            }),
+            figures: vec![("recall_at_10".into(), 0.96)],
+        }
+    }
+
+    #[test]
+    fn root_parsed_is_the_root_written_for_every_access() {
+        for access in accesses() {
+            let root = root(50, access);
+            let bytes = root.to_bytes();
+            assert_eq!(Root::parse(&bytes).as_ref(), Ok(&root));
+            let starts = root.sections();
+            for (name, run) in access.runs() {
+                assert!(starts.contains(&(run.offset, name)), "{name}");
+                assert_eq!(root.section(run.offset + 1), name);
+            }
+            for len in 0..bytes.len() {
+                assert!(Root::parse(&bytes[..len]).is_err(), "{len} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused_by_name() {
+        let [scan, graph, cells] = accesses();
+        let graph = |of: u32| match graph {
+            Access::Graph { codes, links, .. } => Access::Graph {
+                codes,
+                links,
+                ef_search: of,
+            },
+            other => other,
+        };
+        let cells = |patience_of: u32, nprobe_of: u32| match cells {
+            Access::Cells { cells, .. } => Access::Cells {
+                cells,
+                patience: patience_of,
+                nprobe: nprobe_of,
+            },
+            other => other,
+        };
+        for (field, root) in [
+            ("candidates", root(9, scan)),
+            ("candidates", root(1001, scan)),
+            ("ef_search", root(50, graph(9))),
+            ("ef_search", root(50, graph(10_001))),
+            ("patience", root(50, cells(0, 1))),
+            ("patience", root(50, cells(u32::MAX, 1))),
+            ("nprobe", root(50, cells(1, 0))),
+            ("nprobe", root(50, cells(1, (1 << 20) + 1))),
+        ] {
+            match Root::parse(&root.to_bytes()) {
+                Err(RootError::Format(error)) => assert_eq!(error.field, field),
+                other => panic!("{field}: {other:?}"),
+            }
+        }
+    }
+}

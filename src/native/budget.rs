@@ -8,8 +8,8 @@ use coracle::search::SearchOptions;
 use coracle::store::ReadStats;
 use coracle::store::Source;
 
-/// Queries of the sample.
-const SAMPLE: usize = 40;
+/// Queries whose cost is measured.
+pub const SAMPLE: usize = 40;
 
 /// The cost of cold searches over a sample of queries. Code is not counted: it is the same for every
 /// index and cached by browsers.
@@ -57,9 +57,10 @@ impl ColdCost {
     }
 }
 
-/// A sample of what people may ask: titles and headings, spread evenly over the documents.
-pub fn sample(documents: &[Document]) -> Vec<String> {
-    let step = documents.len().div_ceil(SAMPLE).max(1);
+/// A sample of what people may ask: at most `count` titles and headings, spread evenly over the
+/// documents.
+pub fn sample(documents: &[Document], count: usize) -> Vec<String> {
+    let step = documents.len().div_ceil(count).max(1);
     let text = |document: &Document| {
         let heading = document
             .chunks

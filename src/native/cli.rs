@@ -12,11 +12,14 @@ use clap::Subcommand;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
 
-use crate::indexer::GraphChoice;
 use crate::ingest::IngestOptions;
 use crate::ingest::address::UrlStyle;
 use crate::ingest::chunk::ChunkOptions;
 use crate::report::Verbosity;
+use crate::vectors::AccessChoice;
+use crate::vectors::DEFAULT_RECALL;
+use crate::vectors::Target;
+use crate::vectors::VectorOptions;
 
 /// The exit codes as the help text shows them; `error.rs` has the same list as a type.
 const EXIT_CODES: &str = "Exit codes:
@@ -212,6 +215,32 @@ pub struct BuildArgs {
     #[arg(long, env = "CORACLE_NO_CACHE", value_parser = FalseyValueParser::new(), help_heading = "Embedding")]
     pub no_cache: bool,
 
+    /// What finds the near vectors of a query
+    #[arg(
+        long,
+        value_name = "HOW",
+        env = "CORACLE_VECTORS",
+        value_enum,
+        default_value_t,
+        help_heading = "Search by meaning"
+    )]
+    pub vectors: AccessChoice,
+    /// What an index with cells is to be good at
+    #[arg(
+        long,
+        value_name = "GOAL",
+        env = "CORACLE_TARGET",
+        value_enum,
+        default_value_t,
+        help_heading = "Search by meaning"
+    )]
+    pub target: Target,
+    /// Share of the true ten nearest that searches are to find, 0.5 to 0.995; the build measures it
+    /// and chooses how far searches look
+    #[arg(long, value_name = "SHARE", env = "CORACLE_RECALL", value_parser = parse_recall,
+          default_value_t = DEFAULT_RECALL, help_heading = "Search by meaning")]
+    pub recall: f64,
+
     /// How the index is laid out in files
     #[arg(
         long,
@@ -224,16 +253,6 @@ pub struct BuildArgs {
     /// Largest file: 256MiB in the range layout, 64KiB in the split layout where nothing is said
     #[arg(long, value_name = "BYTES", env = "CORACLE_PART_BYTES", value_parser = parse_bytes, help_heading = "Files")]
     pub part_bytes: Option<u64>,
-    /// Whether to write a graph for searches that hold the index in memory
-    #[arg(
-        long,
-        value_name = "WHEN",
-        env = "CORACLE_GRAPH",
-        value_enum,
-        default_value_t,
-        help_heading = "Files"
-    )]
-    pub graph: GraphChoice,
     /// Fail when a cold query is predicted to read more, for example 300kB
     #[arg(long, value_name = "BYTES", env = "CORACLE_MAX_COLD_BYTES", value_parser = parse_bytes, help_heading = "Files")]
     pub max_cold_bytes: Option<u64>,
@@ -243,6 +262,16 @@ pub struct BuildArgs {
 }
 
 impl BuildArgs {
+    /// How vectors are stored and searched.
+    #[must_use]
+    pub fn vector_options(&self) -> VectorOptions {
+        VectorOptions {
+            access: self.vectors,
+            target: self.target,
+            recall: self.recall,
+        }
+    }
+
     /// What ingest needs to know. `window_tokens` is what the embedder's model reads at most.
     #[must_use]
     pub fn ingest_options(&self, window_tokens: Option<usize>) -> IngestOptions {
@@ -421,6 +450,13 @@ fn parse_alpha(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "expected a number from 0 (keywords only) to 1 (vectors only)".to_owned())
 }
 
+fn parse_recall(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|recall| (0.5..=0.995).contains(recall))
+        .ok_or_else(|| "expected a share from 0.5 to 0.995".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -453,6 +489,16 @@ mod tests {
         assert_eq!(parse_bytes("1_000"), Ok(1000));
         for bad in ["", "0", "12 parsecs", "-1", "99999999999GB"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn recall_stays_where_it_can_be_measured() {
+        assert_eq!(parse_recall("0.98"), Ok(0.98));
+        assert_eq!(parse_recall("0.5"), Ok(0.5));
+        assert_eq!(parse_recall("0.995"), Ok(0.995));
+        for bad in ["", "0.49", "0.996", "1", "98%", "NaN"] {
+            assert!(parse_recall(bad).is_err(), "{bad}");
         }
     }
 }

@@ -253,7 +253,8 @@ impl fmt::Display for Failure {
                 flag,
             } => write!(
                 f,
-                "{what} takes {got} bytes, {flag} allows {limit}; raise the limit or index less"
+                "{what} takes {got} bytes, {flag} allows {limit}; raise the limit, index less, or \
+                 store vectors in less with --target size or --vectors scan"
             ),
         }
     }

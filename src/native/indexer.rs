@@ -3,17 +3,22 @@
 //! ```text
 //! documents ─ analyse ─► postings ───────────────────────────────┐
 //!     └─ texts ─ embed ─► embeddings ─ fit ─► term rows ─────────┤
-//!                             └─ encode ─► codes, int8 rows ─────┼─► body ─► root
-//!                                            └─ link ─► graph ───┘
+//!                             └─ encode ─► int8 rows, codes in ──┼─► body ─► root
+//!                                          cells or a graph ─────┘
 //! ```
+//! The last line is [`crate::vectors`].
 //!
 //! Work is spread over rayon's threads; results are gathered in order, so that the bytes of an index
 //! depend on its inputs and parameters only.
 
+use crate::calibrate::Measured;
 use crate::publish::PublishError;
 use crate::publish::Staging;
 use crate::report::Reporter;
+use crate::vectors;
+use crate::vectors::VectorOptions;
 use coracle::bytes::Writer;
+use coracle::cells::CellsError;
 use coracle::document::Chunk;
 use coracle::document::Document;
 use coracle::embed::row::encode_row;
@@ -21,9 +26,7 @@ use coracle::executor::Executor;
 use coracle::filter::ColumnParams;
 use coracle::filter::ColumnsBuilder;
 use coracle::filter::LeftOut;
-use coracle::graph;
 use coracle::graph::GraphError;
-use coracle::graph::GraphParams;
 use coracle::index::BodyWriter;
 use coracle::index::Counts;
 use coracle::index::DocumentRecord;
@@ -32,7 +35,6 @@ use coracle::index::Layout;
 use coracle::index::Passage;
 use coracle::index::RecordBlocks;
 use coracle::index::Root;
-use coracle::index::VectorSections;
 use coracle::index::deflate;
 use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
@@ -44,38 +46,13 @@ use coracle::postings::dictionary::DirectoryBuilder;
 use coracle::postings::dictionary::TermInfo;
 use coracle::text::Analyzer;
 use coracle::vector::Metric;
-use coracle::vector::Quantizer;
-use coracle::vector::RowCode;
-use coracle::vector::Trainer;
 use coracle::vector::VectorError;
-use coracle::vector::binary::BinaryWriter;
 use rayon::iter::IntoParallelIterator;
 use rayon::iter::ParallelIterator;
 use xxhash_rust::xxh3::Xxh3;
 
-/// Above this many chunks a graph answers faster than a scan of all codes.
-pub const GRAPH_ABOVE: usize = 50_000;
-
-/// Seed of the rotation and of the graph's levels; part of the build's identity.
-const SEED: u64 = 0x0c0_7ac1e;
-
-/// Payload of a block of codes or links.
-const RUN_BLOCK_BYTES: u32 = 64 << 10;
-
 /// Items that are computed in parallel before their results are written in order.
-const BATCH: usize = 4096;
-
-/// When a graph is built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum GraphChoice {
-    /// When the index is large enough to gain from it
-    #[default]
-    Auto,
-    /// In any case
-    Always,
-    /// In no case
-    Never,
-}
+pub(crate) const BATCH: usize = 4096;
 
 /// Embeddings of all chunks and what they are good for.
 #[derive(Debug)]
@@ -88,6 +65,9 @@ pub struct Embeddings {
     pub metric: Metric,
     /// One row of `dim` numbers for every chunk.
     pub rows: Vec<f32>,
+    /// Embeddings of what may be asked, `dim` numbers each, to measure searches with; there may be
+    /// none.
+    pub queries: Vec<f32>,
     /// Rows of terms, so that queries embed without the model.
     pub term_rows: Option<TermRows>,
 }
@@ -126,6 +106,9 @@ pub enum BuildError {
     /// The metadata cannot become columns.
     #[error(transparent)]
     Columns(#[from] coracle::filter::BuildError),
+    /// The cells cannot be built.
+    #[error(transparent)]
+    Cells(#[from] CellsError),
     /// The graph cannot be built.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -189,6 +172,8 @@ pub struct Written {
     pub staging: Staging,
     /// The root that names them.
     pub root: Root,
+    /// How searches by meaning are set, if there are vectors.
+    pub measured: Option<Measured>,
     /// Fields that cannot be filtered by, and why.
     pub left_out: Vec<(String, LeftOut)>,
 }
@@ -203,7 +188,7 @@ pub fn write(
     documents: &[Document],
     postings: &Postings,
     embeddings: Option<&Embeddings>,
-    graph: GraphChoice,
+    options: &VectorOptions,
     reporter: &Reporter,
 ) -> Result<Written, BuildError> {
     let chunks = chunks(documents);
@@ -212,7 +197,7 @@ pub fn write(
             return Err(BuildError::TooMany { what, got });
         }
     }
-    let build_id = build_id(analyzer, documents, embeddings, graph);
+    let build_id = build_id(analyzer, documents, embeddings, options);
     let mut body = BodyWriter::new(build_id, staging);
 
     let stage = reporter.stage("texts", (chunks.len() + documents.len()) as u64);
@@ -244,9 +229,12 @@ pub fn write(
     drop(stage);
 
     let words = dictionary(&mut body, postings, embeddings, reporter)?;
-    let vectors = match embeddings {
-        Some(embeddings) => Some(vectors(&mut body, &chunks, embeddings, graph, reporter)?),
-        None => None,
+    let (vectors, measured) = match embeddings {
+        Some(embeddings) => {
+            let written = vectors::write(&mut body, &chunks, embeddings, options, reporter)?;
+            (Some(written.0), Some(written.1))
+        }
+        None => (None, None),
     };
     let layout = body.block(&deflate(&layout.to_bytes()))?;
 
@@ -276,11 +264,12 @@ pub fn write(
         documents_offset,
         columns,
         vectors,
-        figures: Vec::new(),
+        figures: measured.iter().flat_map(Measured::figures).collect(),
     };
     Ok(Written {
         staging,
         root,
+        measured,
         left_out: built.left_out.into_iter().collect(),
     })
 }
@@ -290,14 +279,13 @@ fn build_id(
     analyzer: Analyzer,
     documents: &[Document],
     embeddings: Option<&Embeddings>,
-    graph: GraphChoice,
+    options: &VectorOptions,
 ) -> u64 {
     let mut hash = Xxh3::new();
     let mut record = Writer::new();
     record.u16(FORMAT_VERSION);
     record.u32(analyzer.id().0);
-    record.u8(graph as u8);
-    record.u64(SEED);
+    options.identify(&mut record);
     hash.update(&record.into_bytes());
     for document in documents {
         let mut record = Writer::new();
@@ -312,6 +300,7 @@ fn build_id(
     if let Some(embeddings) = embeddings {
         hash.update(embeddings.embedder.as_bytes());
         hash.update(bytemuck::cast_slice(&embeddings.rows));
+        hash.update(bytemuck::cast_slice(&embeddings.queries));
         if let Some(term_rows) = &embeddings.term_rows {
             hash.update(term_rows.extra.join("\0").as_bytes());
             hash.update(bytemuck::cast_slice(&term_rows.rows));
@@ -432,103 +421,4 @@ fn dictionary(
         dictionary_offset,
         directory,
     })
-}
-
-fn vectors(
-    body: &mut BodyWriter<Staging>,
-    chunks: &[(&Document, &Chunk)],
-    embeddings: &Embeddings,
-    graph: GraphChoice,
-    reporter: &Reporter,
-) -> Result<VectorSections, BuildError> {
-    let Embeddings {
-        embedder,
-        dim,
-        metric,
-        rows,
-        term_rows,
-    } = embeddings;
-    let place = |error: VectorError| {
-        let row = error.row.unwrap_or(0) as usize;
-        let place = chunks
-            .get(row)
-            .map_or("", |(document, _)| document.id.as_str())
-            .to_string();
-        BuildError::Embedding { place, error }
-    };
-    let stage = reporter.stage("codes", chunks.len() as u64);
-    let mut trainer = Trainer::new(*metric, *dim, SEED).map_err(place)?;
-    for row in rows.chunks_exact(*dim) {
-        trainer.push(row).map_err(place)?;
-    }
-    let quantizer = trainer.finish().map_err(place)?;
-    let mut out = Writer::new();
-    quantizer.write(&mut out);
-    let quantizer_extent = body.block(&out.into_bytes())?;
-    let (codes, int8) = encode(&quantizer, rows, *dim, &stage).map_err(place)?;
-    let codes = body.run(&codes, RUN_BLOCK_BYTES)?;
-    let int8_bytes: &[u8] = bytemuck::cast_slice(&int8);
-    let rows = body.run(int8_bytes, quantizer.code_dim() as u32)?;
-    drop(stage);
-    let wanted = match graph {
-        GraphChoice::Auto => chunks.len() > GRAPH_ABOVE,
-        GraphChoice::Always => chunks.len() > 1,
-        GraphChoice::Never => false,
-    };
-    let graph = if wanted {
-        let stage = reporter.stage("graph", chunks.len() as u64);
-        let params = GraphParams {
-            seed: SEED,
-            ..GraphParams::default()
-        };
-        let mut done = 0;
-        let graph = graph::build(
-            &int8,
-            quantizer.code_dim(),
-            &params,
-            &Threads,
-            &mut |inserted, _| {
-                stage.advance((inserted - done) as u64);
-                done = inserted;
-            },
-        )?;
-        let mut out = Writer::new();
-        graph.write(&mut out);
-        Some(body.run(&out.into_bytes(), RUN_BLOCK_BYTES)?)
-    } else {
-        None
-    };
-    Ok(VectorSections {
-        embedder: embedder.clone(),
-        dim: *dim as u32,
-        metric: *metric,
-        term_rows: term_rows.is_some(),
-        quantizer: quantizer_extent,
-        codes,
-        rows,
-        graph,
-    })
-}
-
-/// Binary codes in blocks and int8 codes in rows.
-fn encode(
-    quantizer: &Quantizer,
-    rows: &[f32],
-    dim: usize,
-    stage: &crate::report::Stage<'_>,
-) -> Result<(Vec<u8>, Vec<i8>), VectorError> {
-    let mut binary = BinaryWriter::new(quantizer.code_dim());
-    let mut int8 = Vec::with_capacity(rows.len() / dim * quantizer.code_dim());
-    for (batch_at, batch) in rows.chunks(dim * BATCH).enumerate() {
-        let codes: Vec<Result<RowCode, VectorError>> = Threads.map(batch.len() / dim, |at| {
-            quantizer.encode_row(&batch[at * dim..][..dim])
-        });
-        for (at, code) in codes.into_iter().enumerate() {
-            let code = code.map_err(|bad| bad.at_row((batch_at * BATCH + at) as u64))?;
-            binary.push(&code);
-            int8.extend_from_slice(&code.int8);
-        }
-        stage.advance((batch.len() / dim) as u64);
-    }
-    Ok((binary.into_bytes(), int8))
 }

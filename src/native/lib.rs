@@ -13,7 +13,9 @@ pub mod source;
 
 pub mod publish;
 
+pub mod calibrate;
 pub mod indexer;
+pub mod vectors;
 
 pub mod budget;
 

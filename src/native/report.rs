@@ -164,6 +164,46 @@ pub struct QueryBudget {
     pub round_trips: u32,
 }
 
+/// How searches by meaning are set, and what they find.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Recall {
+    /// What finds candidates: scan, cells or graph.
+    pub access: &'static str,
+    /// Recall@10 asked for.
+    pub target: f64,
+    /// Recall@10 measured.
+    pub measured: f64,
+    /// Queries of the sample.
+    pub queries: u64,
+    /// Whether what was asked for is reached.
+    pub is_reached: bool,
+}
+
+impl fmt::Display for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            access,
+            target,
+            measured,
+            queries,
+            ..
+        } = self;
+        write!(
+            f,
+            "recall   {measured:.3} of the true 10 nearest ({access}, over {queries} queries)"
+        )?;
+        if !self.is_reached {
+            write!(
+                f,
+                "\nwarning: this is below the {target} asked for, with the widest search there is; \
+                 ask for less with --recall, search all codes with --vectors scan, or take an \
+                 embedder with more dimensions"
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// An input that was left out, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
@@ -192,6 +232,8 @@ pub struct Summary {
     pub stages: Vec<StageTime>,
     /// Largest resident set of this process in bytes, where the system tells it.
     pub peak_memory_bytes: Option<u64>,
+    /// What searches by meaning find, if there are vectors.
+    pub recall: Option<Recall>,
     /// Predicted cost of a cold query, once the index is written.
     pub cold_query: Option<QueryBudget>,
     /// Inputs that were left out.
@@ -233,6 +275,9 @@ impl fmt::Display for Summary {
         writeln!(f)?;
         for StageTime { stage, seconds } in &self.stages {
             writeln!(f, "         {stage:<12} {seconds:8.2} s")?;
+        }
+        if let Some(recall) = &self.recall {
+            writeln!(f, "{recall}")?;
         }
         if let Some(query) = &self.cold_query {
             writeln!(

@@ -284,7 +284,11 @@ impl<S: Source> Engine<S> {
         let clauses = lookup.clauses(entries, row_dim_of(root));
         let clauses = clauses.map_err(|(at, bad)| self.damaged(at, bad))?;
 
-        let depth_each = CANDIDATES.max(4 * search.depth);
+        let rescored = root
+            .vectors
+            .as_ref()
+            .map_or(0, |vectors| vectors.candidates);
+        let depth_each = CANDIDATES.max(4 * search.depth).max(rescored as usize);
         let mut by_words = TopK::default();
         if options.mode != Mode::Vector {
             let allowed = allowed.as_ref().map(Bitmap::words);

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `engine.rs` | [`Engine`]: an opened index and the pipeline above, wave by wave |
 //! | `lexical.rs` | query words → dictionary entries, with corrections and prefixes |
-//! | `dense.rs` | resident codes and graph; candidates; rescoring |
+//! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
 //! | `fuse.rs` | two scores → one |
 //! | `verify.rs` | every block and structure of an index, checked |

@@ -21,10 +21,6 @@ use crate::vector::Query;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-/// Fused candidates whose int8 codes are read: by the 1-bit codes' estimate, 50 hold 0.97 of the true
-/// top 10 on 100,000 real embeddings.
-const RESCORED: usize = 50;
-
 /// A chunk on its way to become a hit.
 #[derive(Debug, Clone, Default)]
 pub struct Candidate {
@@ -53,8 +49,10 @@ pub struct Ranking {
 impl Ranking {
     /// The int8 codes of the best candidates; nothing without an embedding of the query.
     pub fn want_rows(&mut self, root: &Root, depth: usize) -> Option<Wants> {
-        let rows = &root.vectors.as_ref().filter(|_| self.query.is_some())?.rows;
-        self.candidates.truncate(RESCORED.max(2 * depth));
+        let vectors = root.vectors.as_ref().filter(|_| self.query.is_some())?;
+        let rows = &vectors.rows;
+        self.candidates
+            .truncate((vectors.candidates as usize).max(2 * depth));
         let mut wants = Wants::new();
         let extents = self
             .candidates

@@ -169,8 +169,8 @@ impl<S: Source> Engine<S> {
         let wave = self.store().wave(&wants).await?;
         Resident::load(root, sections, &wave)
             .map_err(|bad| self.damaged(sections.quantizer, bad))?;
-        let graph = sections.graph.map_or(0, |graph| graph.blocks());
-        done.blocks += 1 + sections.codes.blocks() + graph;
+        let runs = sections.access.runs();
+        done.blocks += 1 + runs.map(|(_, run)| run.blocks()).sum::<u64>();
         let rows: Vec<Extent> = sections.rows.extents().collect();
         for batch in rows.chunks(BATCH) {
             let mut wants = Wants::new();

@@ -139,14 +139,14 @@ fn keyword_index_is_built_searched_inspected_and_verified() {
 }
 
 #[test]
-fn provided_vectors_make_a_hybrid_index_in_every_layout() {
+fn provided_vectors_make_a_hybrid_index_in_every_layout_with_every_access() {
     let world = World::new();
     world.write("records.jsonl", lines(&records(12)));
     let mut answers = Vec::new();
-    for (out, layout) in [
-        ("range", "range"),
-        ("split", "split"),
-        ("one.cora", "bundle"),
+    for (out, layout, access) in [
+        ("range", "range", "graph"),
+        ("split", "split", "scan"),
+        ("one.cora", "bundle", "cells"),
     ] {
         let args = [
             "build",
@@ -157,14 +157,26 @@ fn provided_vectors_make_a_hybrid_index_in_every_layout() {
             layout,
             "--embedder",
             "provided",
-            "--graph",
-            "always",
+            "--vectors",
+            access,
+            "--recall",
+            "0.9",
         ];
-        assert_eq!(world.json(&args)["documents"], 12);
+        let summary = world.json(&args);
+        assert_eq!(summary["documents"], 12);
+        assert_eq!(
+            (&summary["recall"]["access"], &summary["recall"]["target"]),
+            (&json!(access), &json!(0.9))
+        );
         let root = world.json(&["inspect", out]);
         assert_eq!(
-            (&root["vectors"]["dim"], &root["vectors"]["graph"]),
-            (&json!(4), &json!(true))
+            (&root["vectors"]["dim"], &root["vectors"]["access"]),
+            (&json!(4), &json!(access))
+        );
+        assert_eq!(root["figures"]["recall_target"], 0.9);
+        assert_eq!(
+            root["figures"]["recall_at_10"],
+            summary["recall"]["measured"]
         );
         world.json(&["verify", out]);
         let mut found = world.json(&[

@@ -12,6 +12,9 @@ use coracle_cli::cli::Command;
 use coracle_cli::cli::EmbedderChoice;
 use coracle_cli::config;
 use coracle_cli::config::ConfigError;
+use coracle_cli::vectors::AccessChoice;
+use coracle_cli::vectors::Target;
+use coracle_cli::vectors::VectorOptions;
 use tempfile::TempDir;
 
 fn folder(toml: &str) -> TempDir {
@@ -40,6 +43,7 @@ fn file_gives_defaults_and_flags_win() {
     let folder = folder(
         "quiet = true\n[build]\ninputs = ['docs', 'notes']\nout = 'public'\nchunk-tokens = 0x80\n\
          exclude = ['*.tmp', 'old/**']\nembedder = 'none'\nmax-cold-bytes = '300kB'\nstrict = true\n\
+         vectors = 'cells'\ntarget = 'size'\nrecall = 0.98\n\
          [search]\nalpha = 0.25\n",
     );
     let from_file = build("build", folder.path());
@@ -53,6 +57,16 @@ fn file_gives_defaults_and_flags_win() {
     assert_eq!(from_file.embedder, EmbedderChoice::None);
     assert_eq!(from_file.max_cold_bytes, Some(300_000));
     assert!(from_file.strict);
+    let options = VectorOptions {
+        access: AccessChoice::Cells,
+        target: Target::Size,
+        recall: 0.98,
+    };
+    assert_eq!(from_file.vector_options(), options);
+    let over = build("build --recall 0.5 --vectors auto", folder.path());
+    let over = over.vector_options();
+    assert_eq!((over.access, over.recall), (AccessChoice::Auto, 0.5));
+    assert_eq!(over.target, Target::Size);
     let over = build(
         "build other --out x --chunk-tokens 99 --exclude y",
         folder.path(),
@@ -74,6 +88,7 @@ fn without_a_file_the_defaults_of_the_grammar_hold() {
     let build = build("build docs -o out", folder.path());
     assert_eq!((build.chunk_tokens, build.chunk_overlap), (200, 0));
     assert_eq!(build.base_url, "/");
+    assert_eq!(build.vector_options(), VectorOptions::default());
     let usage = parse("build docs", folder.path());
     assert!(matches!(usage, Err(ConfigError::Usage(_))), "{usage:?}");
 }
@@ -118,6 +133,11 @@ fn mistakes_in_the_file_name_line_key_and_way_out() {
         (
             "[build]\nembedder = 'magic'\n",
             "coracle.toml:2: build.embedder: invalid value 'magic'",
+        ),
+        (
+            "[build]\nrecall = 1\n",
+            "coracle.toml:2: build.recall: invalid value '1' for '--recall <SHARE>': expected a \
+             share from 0.5 to 0.995",
         ),
         (
             "[build]\nout = ['a', 'b']\n",

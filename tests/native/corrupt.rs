@@ -24,6 +24,7 @@ use coracle::store::Source;
 use coracle::store::SourceError;
 use coracle::store::StoreError;
 use coracle_cli::publish::Destination;
+use coracle_cli::vectors::AccessChoice;
 use peak_alloc::PeakAlloc;
 use rayon::iter::IntoParallelIterator;
 use rayon::iter::ParallelIterator;
@@ -44,9 +45,16 @@ const MASKS: [u8; 3] = [0x01, 0x80, 0xff];
 
 type Found = (SearchResult, Vec<u32>);
 
-/// Six documents: a body of a few kilobytes with every kind of section.
+/// Six documents: a body of a few kilobytes with every kind of section but cells.
 fn index() -> Memory {
     support::memory(&support::documents(6, 1), support::RANGE)
+}
+
+/// With [`index`] every kind of section: the same with cells instead of codes and a graph.
+fn indexes() -> [Memory; 2] {
+    let documents = support::documents(6, 1);
+    let cells = support::memory_with(&documents, support::RANGE, AccessChoice::Cells);
+    [index(), cells]
 }
 
 /// An index with one file replaced.
@@ -124,44 +132,46 @@ fn name_of_body(index: &Memory) -> String {
 
 #[test]
 fn every_truncation_is_noticed() {
-    let index = index();
-    let good = support::all_found(&support::open(&index).expect("opened"));
-    assert!(good.iter().all(|(found, _)| !found.hits.is_empty()));
-    for (file, bytes) in index.files() {
-        (0..bytes.len()).into_par_iter().for_each(|len| {
-            let altered = || Altered {
-                index: &index,
-                file,
-                bytes: &bytes[..len],
-            };
-            assert_noticed(&format!("{file} cut at {len}"), outcome(altered), &good);
-        });
+    for index in indexes() {
+        let good = support::all_found(&support::open(&index).expect("opened"));
+        assert!(good.iter().all(|(found, _)| !found.hits.is_empty()));
+        for (file, bytes) in index.files() {
+            (0..bytes.len()).into_par_iter().for_each(|len| {
+                let altered = || Altered {
+                    index: &index,
+                    file,
+                    bytes: &bytes[..len],
+                };
+                assert_noticed(&format!("{file} cut at {len}"), outcome(altered), &good);
+            });
+        }
     }
     assert_memory();
 }
 
 #[test]
 fn every_flipped_byte_is_noticed() {
-    let index = index();
-    let good = support::all_found(&support::open(&index).expect("opened"));
-    for (file, bytes) in index.files() {
-        (0..bytes.len()).into_par_iter().for_each(|at| {
-            let mut bytes = bytes.clone();
-            for mask in MASKS {
-                bytes[at] ^= mask;
-                let altered = || Altered {
-                    index: &index,
-                    file,
-                    bytes: &bytes,
-                };
-                assert_noticed(
-                    &format!("{file} byte {at} ^ {mask:#x}"),
-                    outcome(altered),
-                    &good,
-                );
-                bytes[at] ^= mask;
-            }
-        });
+    for index in indexes() {
+        let good = support::all_found(&support::open(&index).expect("opened"));
+        for (file, bytes) in index.files() {
+            (0..bytes.len()).into_par_iter().for_each(|at| {
+                let mut bytes = bytes.clone();
+                for mask in MASKS {
+                    bytes[at] ^= mask;
+                    let altered = || Altered {
+                        index: &index,
+                        file,
+                        bytes: &bytes,
+                    };
+                    assert_noticed(
+                        &format!("{file} byte {at} ^ {mask:#x}"),
+                        outcome(altered),
+                        &good,
+                    );
+                    bytes[at] ^= mask;
+                }
+            });
+        }
     }
     assert_memory();
 }
@@ -169,55 +179,57 @@ fn every_flipped_byte_is_noticed() {
 /// The hash of the root and the checks of blocks are no secret: behind them, nothing may be trusted.
 #[test]
 fn forged_root_never_panics() {
-    let index = index();
-    let bytes = &index.files()[ROOT_FILE];
-    let covered = bytes.len() - 8;
-    (0..covered).into_par_iter().for_each(|at| {
-        for mask in [0x01, 0x04, 0x40, 0x80, 0xff] {
-            let mut bytes = bytes.clone();
-            bytes[at] ^= mask;
-            let (covered, hash) = bytes.split_at_mut(covered);
-            hash.copy_from_slice(&xxh3_64(covered).to_le_bytes());
-            let altered = || Altered {
-                index: &index,
-                file: ROOT_FILE,
-                bytes: &bytes,
-            };
-            outcome(altered);
-        }
-    });
+    for index in indexes() {
+        let bytes = &index.files()[ROOT_FILE];
+        let covered = bytes.len() - 8;
+        (0..covered).into_par_iter().for_each(|at| {
+            for mask in [0x01, 0x04, 0x40, 0x80, 0xff] {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= mask;
+                let (covered, hash) = bytes.split_at_mut(covered);
+                hash.copy_from_slice(&xxh3_64(covered).to_le_bytes());
+                let altered = || Altered {
+                    index: &index,
+                    file: ROOT_FILE,
+                    bytes: &bytes,
+                };
+                outcome(altered);
+            }
+        });
+    }
     assert_memory();
 }
 
 #[test]
 fn forged_blocks_never_panic() {
-    let index = index();
-    let root = support::root(&index);
-    let name = name_of_body(&index);
-    let body = &index.files()[&name];
-    let blocks = blocks(&support::open(&index).expect("opened"), body);
-    let covered: u64 = blocks.iter().map(|block| u64::from(block.len)).sum();
-    assert_eq!(covered, root.body_len, "blocks cover the body");
-    let places: Vec<(Extent, usize)> = blocks
-        .iter()
-        .flat_map(|&block| (0..block.len as usize - CHECK_LEN).map(move |at| (block, at)))
-        .collect();
-    places.into_par_iter().for_each(|(block, at)| {
-        for mask in [0x01, 0x10, 0x80, 0xff] {
-            let mut bytes = body.clone();
-            let start = block.offset as usize;
-            let payload = &mut bytes[start..start + block.len as usize];
-            let (payload, stored) = payload.split_at_mut(block.len as usize - CHECK_LEN);
-            payload[at] ^= mask;
-            stored.copy_from_slice(&check(root.build_id, block.offset, payload));
-            let altered = || Altered {
-                index: &index,
-                file: &name,
-                bytes: &bytes,
-            };
-            outcome(altered);
-        }
-    });
+    for index in indexes() {
+        let root = support::root(&index);
+        let name = name_of_body(&index);
+        let body = &index.files()[&name];
+        let blocks = blocks(&support::open(&index).expect("opened"), body);
+        let covered: u64 = blocks.iter().map(|block| u64::from(block.len)).sum();
+        assert_eq!(covered, root.body_len, "blocks cover the body");
+        let places: Vec<(Extent, usize)> = blocks
+            .iter()
+            .flat_map(|&block| (0..block.len as usize - CHECK_LEN).map(move |at| (block, at)))
+            .collect();
+        places.into_par_iter().for_each(|(block, at)| {
+            for mask in [0x01, 0x10, 0x80, 0xff] {
+                let mut bytes = body.clone();
+                let start = block.offset as usize;
+                let payload = &mut bytes[start..start + block.len as usize];
+                let (payload, stored) = payload.split_at_mut(block.len as usize - CHECK_LEN);
+                payload[at] ^= mask;
+                stored.copy_from_slice(&check(root.build_id, block.offset, payload));
+                let altered = || Altered {
+                    index: &index,
+                    file: &name,
+                    bytes: &bytes,
+                };
+                outcome(altered);
+            }
+        });
+    }
     assert_memory();
 }
 
@@ -255,8 +267,10 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     }
     let vectors = root.vectors.as_ref().expect("vectors");
     blocks.push(vectors.quantizer);
-    let runs = [Some(vectors.codes), Some(vectors.rows), vectors.graph];
-    blocks.extend(runs.iter().flatten().flat_map(|run| run.extents()));
+    blocks.extend(vectors.rows.extents());
+    for (_, run) in vectors.access.runs() {
+        blocks.extend(run.extents());
+    }
     blocks
 }
 

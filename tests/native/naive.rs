@@ -27,6 +27,7 @@ use coracle::store::Memory;
 use coracle_cli::indexer;
 use coracle_cli::report::Reporter;
 use coracle_cli::report::Verbosity;
+use coracle_cli::vectors::AccessChoice;
 
 const QUERIES: [&str; 6] = [
     "harbour",
@@ -37,6 +38,8 @@ const QUERIES: [&str; 6] = [
     "lighthouse",
 ];
 
+const ACCESSES: [AccessChoice; 3] = [AccessChoice::Scan, AccessChoice::Cells, AccessChoice::Graph];
+
 struct World {
     documents: Vec<Document>,
     postings: Postings,
@@ -46,13 +49,18 @@ struct World {
 impl World {
     /// Forty documents: fewer chunks than candidates, so that rankings are complete.
     fn new() -> Self {
+        Self::with(AccessChoice::Graph)
+    }
+
+    fn with(access: AccessChoice) -> Self {
         let documents = support::documents(40, 7);
         let postings = indexer::postings(
             support::analyzer(),
             &documents,
             &Reporter::new(Verbosity::Quiet),
         );
-        let engine = support::open(support::memory(&documents, support::RANGE)).expect("opened");
+        let engine = support::open(support::memory_with(&documents, support::RANGE, access))
+            .expect("opened");
         Self {
             documents,
             postings,
@@ -317,113 +325,163 @@ fn pages_are_pieces_of_one_ranking() {
 
 #[test]
 fn fused_scores_follow_from_their_explanations() {
-    let world = World::new();
-    let fusions = [
-        Fusion::Convex { alpha: 0.8 },
-        Fusion::Convex { alpha: 0.25 },
-        Fusion::Convex { alpha: 0.0 },
-        Fusion::Convex { alpha: 1.0 },
-        Fusion::Rrf { k: 60.0 },
-    ];
-    for fusion in fusions {
-        for query in QUERIES {
-            let options = SearchOptions {
-                limit: 100,
-                group: Group::Chunk,
-                fusion,
-                explain: true,
-                ..SearchOptions::default()
-            };
-            let result = world.search(query, &options);
-            assert_eq!(result.mode, Mode::Hybrid);
-            assert_eq!(
-                result.hits.len(),
-                world.owners().len(),
-                "all are candidates"
-            );
-            let parts: Vec<_> = result
-                .hits
-                .iter()
-                .map(|hit| (hit, hit.explain.as_ref().expect("explained")))
-                .collect();
-            let keyword = |at: usize| parts[at].1.keyword.map_or(0, |(sum, _)| sum);
-            let cosine = |at: usize| parts[at].1.vector.expect("cosine").0;
-            let best_sum = (0..parts.len()).map(keyword).max().expect("hits");
-            let best_cosine = (0..parts.len()).map(cosine).fold(f32::MIN, f32::max);
-            let id = |at: usize| parts[at].0.chunk;
-            let rank_of = |at: usize, before: &dyn Fn(usize) -> bool| {
-                1 + (0..parts.len())
-                    .filter(|&other| other != at && before(other))
-                    .count() as u32
-            };
-            for (at, (hit, explain)) in parts.iter().enumerate() {
-                assert!(explain.rescored);
-                let by_words = (keyword(at) > 0).then(|| {
-                    rank_of(at, &|other| {
-                        (Reverse(keyword(other)), id(other)) < (Reverse(keyword(at)), id(at))
-                    })
-                });
-                assert_eq!(explain.keyword_rank, by_words, "{query}");
-                let by_meaning = rank_of(at, &|other| {
-                    cosine(other) > cosine(at) || cosine(other) == cosine(at) && id(other) < id(at)
-                });
-                assert_eq!(explain.vector_rank, Some(by_meaning), "{query}");
-                let words = keyword(at) as f32 / best_sum as f32;
-                let meaning = (cosine(at) + 1.0) / (best_cosine + 1.0);
-                let fused = match fusion {
-                    Fusion::Convex { alpha } => alpha * meaning + (1.0 - alpha) * words,
-                    Fusion::Rrf { k } => {
-                        by_words.map_or(0.0, |rank| 1.0 / (k + rank as f32))
-                            + 1.0 / (k + by_meaning as f32)
-                    }
+    for access in ACCESSES {
+        let world = World::with(access);
+        let fusions = [
+            Fusion::Convex { alpha: 0.8 },
+            Fusion::Convex { alpha: 0.25 },
+            Fusion::Convex { alpha: 0.0 },
+            Fusion::Convex { alpha: 1.0 },
+            Fusion::Rrf { k: 60.0 },
+        ];
+        for fusion in fusions {
+            for query in QUERIES {
+                let options = SearchOptions {
+                    limit: 100,
+                    group: Group::Chunk,
+                    fusion,
+                    explain: true,
+                    ..SearchOptions::default()
                 };
-                let score = fused * explain.weight;
-                assert_eq!(hit.score.to_bits(), score.to_bits(), "{fusion:?} {query}");
+                let result = world.search(query, &options);
+                assert_eq!(result.mode, Mode::Hybrid);
+                assert_eq!(
+                    result.hits.len(),
+                    world.owners().len(),
+                    "all are candidates"
+                );
+                let parts: Vec<_> = result
+                    .hits
+                    .iter()
+                    .map(|hit| (hit, hit.explain.as_ref().expect("explained")))
+                    .collect();
+                let keyword = |at: usize| parts[at].1.keyword.map_or(0, |(sum, _)| sum);
+                let cosine = |at: usize| parts[at].1.vector.expect("cosine").0;
+                let best_sum = (0..parts.len()).map(keyword).max().expect("hits");
+                let best_cosine = (0..parts.len()).map(cosine).fold(f32::MIN, f32::max);
+                let id = |at: usize| parts[at].0.chunk;
+                let rank_of = |at: usize, before: &dyn Fn(usize) -> bool| {
+                    1 + (0..parts.len())
+                        .filter(|&other| other != at && before(other))
+                        .count() as u32
+                };
+                for (at, (hit, explain)) in parts.iter().enumerate() {
+                    assert!(explain.rescored);
+                    let by_words = (keyword(at) > 0).then(|| {
+                        rank_of(at, &|other| {
+                            (Reverse(keyword(other)), id(other)) < (Reverse(keyword(at)), id(at))
+                        })
+                    });
+                    assert_eq!(explain.keyword_rank, by_words, "{query}");
+                    let by_meaning = rank_of(at, &|other| {
+                        cosine(other) > cosine(at)
+                            || cosine(other) == cosine(at) && id(other) < id(at)
+                    });
+                    assert_eq!(explain.vector_rank, Some(by_meaning), "{query}");
+                    let words = keyword(at) as f32 / best_sum as f32;
+                    let meaning = (cosine(at) + 1.0) / (best_cosine + 1.0);
+                    let fused = match fusion {
+                        Fusion::Convex { alpha } => alpha * meaning + (1.0 - alpha) * words,
+                        Fusion::Rrf { k } => {
+                            by_words.map_or(0.0, |rank| 1.0 / (k + rank as f32))
+                                + 1.0 / (k + by_meaning as f32)
+                        }
+                    };
+                    let score = fused * explain.weight;
+                    assert_eq!(hit.score.to_bits(), score.to_bits(), "{fusion:?} {query}");
+                }
+                let scores: Vec<f32> = result.hits.iter().map(|hit| hit.score).collect();
+                assert!(scores.is_sorted_by(|a, b| a >= b));
             }
-            let scores: Vec<f32> = result.hits.iter().map(|hit| hit.score).collect();
-            assert!(scores.is_sorted_by(|a, b| a >= b));
         }
     }
 }
 
 #[test]
 fn vector_search_is_near_exact_search() {
-    let world = World::new();
-    let embeddings = support::embeddings(&world.documents, &world.postings);
-    let length = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>().sqrt();
-    let cosine = |a: &[f32], b: &[f32]| {
-        a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>() / length(a) / length(b)
-    };
-    let rows: Vec<&[f32]> = embeddings.rows.chunks(support::DIM).collect();
-    for query in rows.iter().step_by(9) {
-        let options = SearchOptions {
-            mode: Mode::Vector,
-            group: Group::Chunk,
-            embedding: Some(query.to_vec()),
-            explain: true,
-            ..SearchOptions::default()
+    for access in ACCESSES {
+        let world = World::with(access);
+        let embeddings = support::embeddings(&world.documents, &world.postings);
+        let length = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let cosine = |a: &[f32], b: &[f32]| {
+            a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>() / length(a) / length(b)
         };
-        let result = world.search("", &options);
-        let mut exact: Vec<f32> = rows.iter().map(|row| cosine(query, row)).collect();
-        for hit in &result.hits {
-            let (score, _) = hit.explain.as_ref().and_then(|e| e.vector).expect("cosine");
-            let truth = exact[hit.chunk as usize];
-            assert!((score - truth).abs() < 0.02, "{score} for {truth}");
+        let rows: Vec<&[f32]> = embeddings.rows.chunks(support::DIM).collect();
+        for query in rows.iter().step_by(9) {
+            let options = SearchOptions {
+                mode: Mode::Vector,
+                group: Group::Chunk,
+                embedding: Some(query.to_vec()),
+                explain: true,
+                ..SearchOptions::default()
+            };
+            let result = world.search("", &options);
+            let mut exact: Vec<f32> = rows.iter().map(|row| cosine(query, row)).collect();
+            for hit in &result.hits {
+                let (score, _) = hit.explain.as_ref().and_then(|e| e.vector).expect("cosine");
+                let truth = exact[hit.chunk as usize];
+                assert!((score - truth).abs() < 0.02, "{score} for {truth}");
+            }
+            let worst = result.hits.iter().map(|hit| exact[hit.chunk as usize]);
+            let worst = worst.fold(f32::MAX, f32::min);
+            exact.sort_by(|a, b| b.total_cmp(a));
+            // Weights reorder; among equals in weight nothing nearer may be missing by more than the
+            // codes' error.
+            let unweighted = result
+                .hits
+                .iter()
+                .all(|hit| hit.explain.as_ref().is_some_and(|e| e.weight == 1.0));
+            assert!(
+                !unweighted || worst > exact[9] - 0.05,
+                "{worst} of {}",
+                exact[9]
+            );
         }
-        let worst = result.hits.iter().map(|hit| exact[hit.chunk as usize]);
-        let worst = worst.fold(f32::MAX, f32::min);
-        exact.sort_by(|a, b| b.total_cmp(a));
-        // Weights reorder; among equals in weight nothing nearer may be missing by more than the
-        // codes' error.
-        let unweighted = result
-            .hits
-            .iter()
-            .all(|hit| hit.explain.as_ref().is_some_and(|e| e.weight == 1.0));
-        assert!(
-            !unweighted || worst > exact[9] - 0.05,
-            "{worst} of {}",
-            exact[9]
-        );
+    }
+}
+
+/// With all that a filter allows rescored, cells give the hits of a scan to the bit; otherwise nearly
+/// all of them.
+#[test]
+fn vector_search_in_cells_with_a_filter_is_that_of_a_scan() {
+    let documents = support::documents(400, 11);
+    let engine = |access| {
+        support::open(support::memory_with(&documents, support::RANGE, access)).expect("opened")
+    };
+    let (scan, cells) = (engine(AccessChoice::Scan), engine(AccessChoice::Cells));
+    let filters = [
+        (r#"{"year": 2016, "lang": "en"}"#, true),
+        (
+            r#"{"year": {"gte": 2018}, "tags": "tag3", "draft": true}"#,
+            true,
+        ),
+        (r#"{"lang": "en", "not": {"lang": "en"}}"#, true),
+        (r#"{"lang": "fr"}"#, false),
+        (r#"{"not": {"year": 2015}}"#, false),
+    ];
+    for (filter, is_selective) in filters {
+        let (mut there, mut found) = (0, 0);
+        for query in QUERIES {
+            let options = SearchOptions {
+                mode: Mode::Vector,
+                group: Group::Chunk,
+                limit: 40,
+                filter: Some(Filter::parse(filter).expect("filter")),
+                ..SearchOptions::default()
+            };
+            let [scanned, probed] = [&scan, &cells]
+                .map(|engine| support::search(engine, query, &options).expect("found"));
+            assert_eq!(probed.hits.len(), scanned.hits.len(), "{filter} {query}");
+            if is_selective {
+                assert!(scanned.total <= 80, "all are rescored");
+                assert_eq!(shown(&probed), shown(&scanned), "{filter} {query}");
+            }
+            let wanted: BTreeSet<_> = shown(&scanned).into_iter().collect();
+            there += wanted.len();
+            let hits = shown(&probed).into_iter();
+            found += hits.filter(|hit| wanted.contains(hit)).count();
+        }
+        assert!(10 * found >= 9 * there, "{filter}: {found} of {there}");
     }
 }
 

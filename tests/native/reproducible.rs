@@ -84,18 +84,20 @@ fn keyword_builds_are_identical() {
 }
 
 #[test]
-fn builds_with_provided_vectors_and_graph_are_identical() {
-    let world = World::new();
-    records(&world, 600);
-    let args = [
-        "--embedder",
-        "provided",
-        "--graph",
-        "always",
-        "--layout",
-        "split",
-    ];
-    assert_reproducible(&world, "records.jsonl", &args, &nothing(&world));
+fn builds_with_provided_vectors_are_identical_in_a_graph_and_in_cells() {
+    for access in ["graph", "cells"] {
+        let world = World::new();
+        records(&world, 600);
+        let args = [
+            "--embedder",
+            "provided",
+            "--vectors",
+            access,
+            "--layout",
+            "split",
+        ];
+        assert_reproducible(&world, "records.jsonl", &args, &nothing(&world));
+    }
 }
 
 #[test]

@@ -34,12 +34,13 @@ use coracle::text::Language;
 use coracle::vector::Metric;
 use coracle_cli::indexer;
 use coracle_cli::indexer::Embeddings;
-use coracle_cli::indexer::GraphChoice;
 use coracle_cli::indexer::TermRows;
 use coracle_cli::publish::Destination;
 use coracle_cli::publish::Staging;
 use coracle_cli::report::Reporter;
 use coracle_cli::report::Verbosity;
+use coracle_cli::vectors::AccessChoice;
+use coracle_cli::vectors::VectorOptions;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Components of the embeddings.
@@ -169,12 +170,23 @@ pub fn embeddings(documents: &[Document], postings: &Postings) -> Embeddings {
         dim: DIM,
         metric: Metric::Cosine,
         rows,
+        queries: Vec::new(),
         term_rows: Some(term_rows),
     }
 }
 
 /// Writes and publishes an index with vectors and a graph to `out`.
 pub fn write(documents: &[Document], out: &Path, destination: Destination) {
+    write_with(documents, out, destination, AccessChoice::Graph);
+}
+
+/// Writes and publishes an index whose vectors are found by `access` to `out`.
+pub fn write_with(
+    documents: &[Document],
+    out: &Path,
+    destination: Destination,
+    access: AccessChoice,
+) {
     let reporter = Reporter::new(Verbosity::Quiet);
     let postings = indexer::postings(analyzer(), documents, &reporter);
     let embeddings = embeddings(documents, &postings);
@@ -185,7 +197,10 @@ pub fn write(documents: &[Document], out: &Path, destination: Destination) {
         documents,
         &postings,
         Some(&embeddings),
-        GraphChoice::Always,
+        &VectorOptions {
+            access,
+            ..VectorOptions::default()
+        },
         &reporter,
     );
     let written = written.expect("written");
@@ -194,8 +209,17 @@ pub fn write(documents: &[Document], out: &Path, destination: Destination) {
 
 /// The files of an index in memory.
 pub fn memory(documents: &[Document], destination: Destination) -> Memory {
+    memory_with(documents, destination, AccessChoice::Graph)
+}
+
+/// As [`memory`], of an index whose vectors are found by `access`.
+pub fn memory_with(
+    documents: &[Document],
+    destination: Destination,
+    access: AccessChoice,
+) -> Memory {
     let folder = tempfile::tempdir().expect("temporary folder");
-    write(documents, folder.path(), destination);
+    write_with(documents, folder.path(), destination, access);
     let mut memory = Memory::default();
     for (name, bytes) in files(folder.path()) {
         memory.insert(&name, bytes);

@@ -1,6 +1,7 @@
 //! `coracle build`: documents in, index files out.
 
 use crate::budget;
+use crate::calibrate::MAX_QUERIES;
 use crate::cli::BuildArgs;
 use crate::cli::EmbedderChoice;
 use crate::cli::LayoutChoice;
@@ -32,11 +33,13 @@ use crate::publish::Destination;
 use crate::publish::Staging;
 use crate::report::LeftOut;
 use crate::report::QueryBudget;
+use crate::report::Recall;
 use crate::report::Reporter;
 use crate::report::Summary;
 use crate::report::peak_memory_bytes;
 use coracle::document::Chunk;
 use coracle::document::Document;
+use coracle::embed::QueryVector;
 use coracle::postings::Postings;
 use coracle::text::Analyzer;
 use coracle::text::Language;
@@ -87,13 +90,13 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
         &documents,
         &postings,
         embeddings.as_ref(),
-        args.graph,
+        &args.vector_options(),
         reporter,
     )?;
     let cold = {
         let _stage = reporter.stage("cold cost", 0);
         let preview = written.staging.preview(&written.root);
-        budget::measure(&preview, &budget::sample(&documents))?
+        budget::measure(&preview, &budget::sample(&documents, budget::SAMPLE))?
     };
     if let Some(cold) = cold {
         written.root.figures.extend(cold.figures());
@@ -108,6 +111,7 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
             });
         }
     }
+    let recall = recall(&written);
     let (documents, chunks) = (written.root.counts.documents, written.root.counts.chunks);
     let (files, bytes_out) = written.staging.publish(&written.root)?;
     let mut left_out: Vec<LeftOut> = quarantined
@@ -130,12 +134,25 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
         seconds: started.elapsed().as_secs_f64(),
         stages: reporter.stage_times(),
         peak_memory_bytes: peak_memory_bytes(),
+        recall,
         cold_query: cold.map(|cold| QueryBudget {
             mean_bytes: cold.mean_bytes,
             p95_bytes: cold.p95_bytes,
             round_trips: cold.waves,
         }),
         quarantined: left_out,
+    })
+}
+
+fn recall(written: &indexer::Written) -> Option<Recall> {
+    let access = &written.root.vectors.as_ref()?.access;
+    let measured = written.measured?;
+    Some(Recall {
+        access: access.name(),
+        target: measured.target,
+        measured: measured.recall,
+        queries: measured.queries as u64,
+        is_reached: measured.is_reached(),
     })
 }
 
@@ -277,6 +294,7 @@ fn embed(
             embedder: format!("provided:{}", given.dim),
             dim: given.dim,
             metric: Metric::Cosine,
+            queries: lexicon.queries(&table, documents, &sentences_of(&chunks)),
             term_rows: Some(lexicon.rows(&table, Vec::new())),
             rows,
         }));
@@ -315,6 +333,7 @@ fn embed(
         embedder: embedder.fingerprint().to_string(),
         dim,
         metric: Metric::Cosine,
+        queries: lexicon.queries(&table, documents, &sentences),
         term_rows: Some(lexicon.rows(&table, extra)),
         rows,
     }))
@@ -385,6 +404,36 @@ impl<'a> TermTable<'a> {
             let percent = (share * 100.0) as u64;
             stage.advance(percent.saturating_sub(done.replace(percent)));
         })?)
+    }
+
+    /// Embeddings of texts as searches make them, from the rows of their terms: half of titles and
+    /// headings, half of sentences, and more of one kind where the other is rare.
+    fn queries(&self, table: &QueryTable, documents: &[Document], sentences: &[&str]) -> Vec<f32> {
+        let least = sentences.len().min(MAX_QUERIES / 2);
+        let titles = budget::sample(documents, MAX_QUERIES - least);
+        let missing = (MAX_QUERIES - titles.len()).max(1);
+        let step = sentences.len().div_ceil(missing).max(1);
+        let sentences = sentences.iter().step_by(step).copied();
+        let texts = titles.iter().map(String::as_str).chain(sentences);
+        texts
+            .filter_map(|text| self.query(table, text))
+            .flatten()
+            .collect()
+    }
+
+    /// The embedding of a query; none if no word of it has a row.
+    fn query(&self, table: &QueryTable, text: &str) -> Option<Vec<f32>> {
+        let mut sum = QueryVector::new(table.dim());
+        let mut row = Vec::new();
+        for term in self.analyzer.query_terms(text).terms {
+            if let Ok(at) = self.terms.binary_search(&term.term.as_str()) {
+                row.clear();
+                // A row that is not finite stops the build where rows are written.
+                table.encode(at, &mut row).ok()?;
+                sum.add(&row, (term.count as f32).sqrt()).ok()?;
+            }
+        }
+        sum.finish()
     }
 
     fn rows(&self, table: &QueryTable, extra: Vec<(&str, Vec<f32>)>) -> TermRows {

@@ -3,6 +3,7 @@
 use crate::budget::ColdCost;
 use crate::error::Failure;
 use crate::source::Location;
+use coracle::index::Access;
 use coracle::index::FORMAT_VERSION;
 use coracle::index::Root;
 use coracle::search::Engine;
@@ -32,6 +33,24 @@ fn sections(root: &Root) -> Vec<(&'static str, u64)> {
     sizes
 }
 
+/// The setting of a search by meaning, name by name.
+fn setting(access: &Access) -> Vec<(&'static str, u32)> {
+    match *access {
+        Access::Scan { .. } => Vec::new(),
+        Access::Graph { ef_search, .. } => vec![("ef_search", ef_search)],
+        Access::Cells {
+            patience, nprobe, ..
+        } => vec![("patience", patience), ("nprobe", nprobe)],
+    }
+}
+
+fn figure(root: &Root, name: &str) -> Option<f64> {
+    let mut figures = root.figures.iter();
+    figures
+        .find(|(figure, _)| figure == name)
+        .map(|&(_, value)| value)
+}
+
 /// The root as JSON.
 pub fn to_json(root: &Root) -> Json {
     let counts = &root.counts;
@@ -56,7 +75,9 @@ pub fn to_json(root: &Root) -> Json {
             "dim": vectors.dim,
             "metric": format!("{:?}", vectors.metric).to_lowercase(),
             "term_rows": vectors.term_rows,
-            "graph": vectors.graph.is_some(),
+            "candidates": vectors.candidates,
+            "access": vectors.access.name(),
+            "setting": setting(&vectors.access).into_iter().map(|(name, value)| (name.to_string(), json!(value))).collect::<serde_json::Map<_, _>>(),
         })),
         "figures": root.figures.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
     })
@@ -86,18 +107,28 @@ pub fn to_text(root: &Root) -> String {
             } else {
                 "given by the caller"
             };
-            let access = if vectors.graph.is_some() {
-                "graph"
-            } else {
-                "scan"
-            };
             let _ = writeln!(
                 out,
-                "vectors  {} × {}, {access}; query embeddings {offline}\nembedder {}",
+                "vectors  {} × {}; query embeddings {offline}\nembedder {}",
                 count(counts.chunks.into()),
                 vectors.dim,
                 vectors.embedder
             );
+            let _ = write!(out, "found by {}", vectors.access.name());
+            for (name, value) in setting(&vectors.access) {
+                let _ = write!(out, ", {name} {value}");
+            }
+            let _ = writeln!(out, "; {} candidates", vectors.candidates);
+            if let (Some(recall), Some(target)) =
+                (figure(root, "recall_at_10"), figure(root, "recall_target"))
+            {
+                let queries = figure(root, "recall_queries").unwrap_or_default();
+                let _ = writeln!(
+                    out,
+                    "recall   {recall:.3} of the true 10 nearest over {queries} queries; \
+                     {target} were asked for"
+                );
+            }
         }
     }
     if !root.columns.is_empty() {

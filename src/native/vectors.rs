@@ -1,0 +1,280 @@
+//! Embeddings → the vector sections of an index.
+
+use crate::calibrate::Linked;
+use crate::calibrate::Measured;
+use crate::calibrate::Probes;
+use crate::calibrate::Sample;
+use crate::indexer::BATCH;
+use crate::indexer::BuildError;
+use crate::indexer::Embeddings;
+use crate::indexer::Threads;
+use crate::publish::Staging;
+use crate::report::Reporter;
+use crate::report::Stage;
+use coracle::bytes::Writer;
+use coracle::cells;
+use coracle::cells::CellParams;
+use coracle::document::Chunk;
+use coracle::document::Document;
+use coracle::executor::Executor;
+use coracle::graph;
+use coracle::graph::GraphParams;
+use coracle::index::Access;
+use coracle::index::BodyWriter;
+use coracle::index::VectorSections;
+use coracle::vector::Quantizer;
+use coracle::vector::RowCode;
+use coracle::vector::Trainer;
+use coracle::vector::VectorError;
+use coracle::vector::binary::BinaryCodes;
+use coracle::vector::binary::BinaryRows;
+use coracle::vector::binary::BinaryWriter;
+
+/// From this many chunks on codes are put in cells. With 20,000 rows of 384 dimensions two-copy cells
+/// took 0.8 of a scan's time at a recall of 0.95 and 1.2 of it at 0.98; with 50,000 rows about half
+/// at 0.95. A scan's codes are the smallest.
+pub const CELLS_FROM: usize = 20_000;
+
+/// Seed of the rotation, of cells and of the graph's levels; part of the build's identity.
+const SEED: u64 = 0x0c0_7ac1e;
+
+/// Payload of a block of codes, links or cells.
+const RUN_BLOCK_BYTES: u32 = 64 << 10;
+
+/// The recall@10 that a build looks for where nothing is said.
+pub const DEFAULT_RECALL: f64 = 0.95;
+
+/// What finds candidates by meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum AccessChoice {
+    /// A scan for small indexes, cells for others
+    #[default]
+    Auto,
+    /// All codes are scanned
+    Scan,
+    /// Codes in cells, of which the nearest are scanned
+    Cells,
+    /// Codes linked to a graph, which is walked
+    Graph,
+}
+
+/// What an index with cells is to be good at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Target {
+    /// Few bytes for a first search: every code is in one cell
+    Size,
+    /// Both: in two
+    #[default]
+    Balanced,
+    /// Fast searches once it is in memory: in three
+    Speed,
+}
+
+/// How vectors are stored and searched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VectorOptions {
+    /// What finds candidates.
+    pub access: AccessChoice,
+    /// What cells are to be good at.
+    pub target: Target,
+    /// The recall@10 to look for, above 0 and up to 1.
+    pub recall: f64,
+}
+
+impl Default for VectorOptions {
+    fn default() -> Self {
+        Self {
+            access: AccessChoice::Auto,
+            target: Target::Balanced,
+            recall: DEFAULT_RECALL,
+        }
+    }
+}
+
+impl VectorOptions {
+    /// Appends what tells these options from others.
+    pub fn identify(&self, out: &mut Writer) {
+        out.u8(self.access as u8);
+        out.u8(self.target as u8);
+        out.f64(self.recall);
+        out.u64(SEED);
+    }
+
+    fn copies(&self) -> usize {
+        match self.target {
+            Target::Size => 1,
+            Target::Balanced => 2,
+            Target::Speed => 3,
+        }
+    }
+}
+
+/// Writes quantizer, codes and int8 rows, and chooses how they are searched.
+///
+/// What a first search reads stands in one piece, int8 rows behind it.
+///
+/// # Errors
+/// [`BuildError`], for an embedding that is not usable with the document it belongs to.
+pub fn write(
+    body: &mut BodyWriter<Staging>,
+    chunks: &[(&Document, &Chunk)],
+    embeddings: &Embeddings,
+    options: &VectorOptions,
+    reporter: &Reporter,
+) -> Result<(VectorSections, Measured), BuildError> {
+    let Embeddings {
+        embedder,
+        dim,
+        metric,
+        rows,
+        queries,
+        term_rows,
+    } = embeddings;
+    let place = |error: VectorError| {
+        let row = error.row.unwrap_or(0) as usize;
+        let place = chunks
+            .get(row)
+            .map_or("", |(document, _)| document.id.as_str())
+            .to_string();
+        BuildError::Embedding { place, error }
+    };
+    let stage = reporter.stage("codes", chunks.len() as u64);
+    let mut trainer = Trainer::new(*metric, *dim, SEED).map_err(place)?;
+    for row in rows.chunks_exact(*dim) {
+        trainer.push(row).map_err(place)?;
+    }
+    let quantizer = trainer.finish().map_err(place)?;
+    let mut out = Writer::new();
+    quantizer.write(&mut out);
+    let quantizer_extent = body.block(&out.into_bytes())?;
+    let access = match options.access {
+        AccessChoice::Auto if chunks.len() < CELLS_FROM => AccessChoice::Scan,
+        AccessChoice::Auto => AccessChoice::Cells,
+        chosen => chosen,
+    };
+    let has_codes = access != AccessChoice::Cells;
+    let (codes, int8) = encode(&quantizer, rows, *dim, has_codes, &stage).map_err(place)?;
+    drop(stage);
+
+    let binary = || {
+        let parsed = BinaryCodes::parse(&codes, chunks.len(), &quantizer);
+        parsed.expect("codes of all chunks, just made")
+    };
+    let sample =
+        |stage: &Stage<'_>| Sample::new(&quantizer, &int8, rows, queries, stage).map_err(place);
+    let calibration = || reporter.stage("calibrate", Sample::steps(chunks.len()));
+    let target = options.recall;
+    let (access, measured) = match access {
+        AccessChoice::Auto | AccessChoice::Scan => {
+            let stage = calibration();
+            let ((), measured) = sample(&stage)?.calibrate(&binary(), target, &stage);
+            let codes = body.run(&codes, RUN_BLOCK_BYTES)?;
+            (Access::Scan { codes }, measured)
+        }
+        AccessChoice::Graph => {
+            let graph = &link(&quantizer, &int8, reporter)?;
+            let rows = BinaryRows::new(&binary());
+            let stage = calibration();
+            let linked = Linked { rows, graph };
+            let (ef_search, measured) = sample(&stage)?.calibrate(&linked, target, &stage);
+            let mut links = Writer::new();
+            graph.write(&mut links);
+            let access = Access::Graph {
+                codes: body.run(&codes, RUN_BLOCK_BYTES)?,
+                links: body.run(&links.into_bytes(), RUN_BLOCK_BYTES)?,
+                ef_search,
+            };
+            (access, measured)
+        }
+        AccessChoice::Cells => {
+            let cells = gather(&quantizer, &int8, options.copies(), reporter)?;
+            let stage = calibration();
+            let (probes, measured) = sample(&stage)?.calibrate(&cells, target, &stage);
+            let Probes { patience, nprobe } = probes;
+            let mut out = Writer::new();
+            cells.write(&mut out);
+            let access = Access::Cells {
+                cells: body.run(&out.into_bytes(), RUN_BLOCK_BYTES)?,
+                patience,
+                nprobe,
+            };
+            (access, measured)
+        }
+    };
+    let sections = VectorSections {
+        embedder: embedder.clone(),
+        dim: *dim as u32,
+        metric: *metric,
+        term_rows: term_rows.is_some(),
+        quantizer: quantizer_extent,
+        rows: body.run(bytemuck::cast_slice(&int8), quantizer.code_dim() as u32)?,
+        candidates: measured.candidates,
+        access,
+    };
+    Ok((sections, measured))
+}
+
+/// Binary codes in blocks, if they are wanted, and int8 codes in rows.
+fn encode(
+    quantizer: &Quantizer,
+    rows: &[f32],
+    dim: usize,
+    has_codes: bool,
+    stage: &Stage<'_>,
+) -> Result<(Vec<u8>, Vec<i8>), VectorError> {
+    let mut binary = BinaryWriter::new(quantizer.code_dim());
+    let mut int8 = Vec::with_capacity(rows.len() / dim * quantizer.code_dim());
+    for (batch_at, batch) in rows.chunks(dim * BATCH).enumerate() {
+        let codes: Vec<Result<RowCode, VectorError>> = Threads.map(batch.len() / dim, |at| {
+            quantizer.encode_row(&batch[at * dim..][..dim])
+        });
+        for (at, code) in codes.into_iter().enumerate() {
+            let code = code.map_err(|bad| bad.at_row((batch_at * BATCH + at) as u64))?;
+            if has_codes {
+                binary.push(&code);
+            }
+            int8.extend_from_slice(&code.int8);
+        }
+        stage.advance((batch.len() / dim) as u64);
+    }
+    Ok((binary.into_bytes(), int8))
+}
+
+fn link(
+    quantizer: &Quantizer,
+    int8: &[i8],
+    reporter: &Reporter,
+) -> Result<graph::Graph, BuildError> {
+    let code_dim = quantizer.code_dim();
+    let stage = reporter.stage("graph", (int8.len() / code_dim) as u64);
+    let params = GraphParams {
+        seed: SEED,
+        ..GraphParams::default()
+    };
+    let mut done = 0;
+    let graph = graph::build(int8, code_dim, &params, &Threads, &mut |inserted, _| {
+        stage.advance((inserted - done) as u64);
+        done = inserted;
+    })?;
+    Ok(graph)
+}
+
+fn gather(
+    quantizer: &Quantizer,
+    int8: &[i8],
+    copies: usize,
+    reporter: &Reporter,
+) -> Result<cells::Cells, BuildError> {
+    let stage = reporter.stage("cells", 0);
+    let params = CellParams {
+        seed: SEED,
+        ..CellParams::with_copies(copies)
+    };
+    let mut done = 0;
+    let cells = cells::build(int8, quantizer, &params, &Threads, &mut |steps, all| {
+        stage.set_total(all as u64);
+        stage.advance((steps - done) as u64);
+        done = steps;
+    })?;
+    Ok(cells)
+}
