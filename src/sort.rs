@@ -32,8 +32,40 @@ pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     }
 }
 
+/// Brings the `k` largest items to the front, in any order, by quickselect (Hoare 1961).
+///
+/// # Cost: `O(n)` comparisons for items in no particular order; without branches on their outcome.
+pub fn select_largest(items: &mut [u64], k: usize) {
+    let (mut low, mut high) = (0, items.len());
+    while low < k && k < high {
+        let pivot = median(items[low], items[low + (high - low) / 2], items[high - 1]);
+        let mut larger = low;
+        for at in low..high {
+            let item = items[at];
+            items[at] = items[larger];
+            items[larger] = item;
+            larger += usize::from(item > pivot);
+        }
+        if larger > k {
+            high = larger;
+        } else if larger > low {
+            low = larger;
+        } else {
+            // The pivot is the largest: it goes to the front by itself.
+            let at = items[low..high].iter().position(|&item| item == pivot);
+            items.swap(low, low + at.unwrap_or(0));
+            low += 1;
+        }
+    }
+}
+
+fn median(a: u64, b: u64, c: u64) -> u64 {
+    a.max(b).min(a.min(b).max(c))
+}
+
 #[cfg(test)]
 mod tests {
+    use super::select_largest;
     use super::sort_by;
     use alloc::vec::Vec;
 
@@ -52,6 +84,24 @@ mod tests {
 
     #[cfg(not(target_arch = "wasm32"))]
     proptest::proptest! {
+        #[test]
+        fn select_largest_of_any_items_equals_the_front_of_a_sort(
+            many: Vec<u64>,
+            few in proptest::collection::vec(0u64..4, 0..40),
+            k in 0usize..60,
+        ) {
+            for items in [many, few] {
+                let (mut ours, mut theirs) = (items.clone(), items);
+                select_largest(&mut ours, k);
+                theirs.sort_unstable_by(|a, b| b.cmp(a));
+                let front = k.min(theirs.len());
+                sort_by(&mut ours[..front], |a, b| b.cmp(a));
+                proptest::prop_assert_eq!(&ours[..front], &theirs[..front]);
+                sort_by(&mut ours, |a, b| b.cmp(a));
+                proptest::prop_assert_eq!(ours, theirs);
+            }
+        }
+
         #[test]
         fn sort_by_any_items_equals_core(items: Vec<(u8, u64)>) {
             let (mut ours, mut theirs) = (items.clone(), items);

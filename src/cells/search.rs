@@ -1,12 +1,12 @@
 //! Descent to the nearest cells, and their scan.
 
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 
 use super::Cells;
 use super::Level;
 use super::NO_ROW;
 use super::listed_block_len;
+use crate::sort::sort_by;
 use crate::vector::Query;
 use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::Scale;
@@ -153,7 +153,7 @@ impl Cells {
                 let key = direction.key();
                 cells.push(Ranked { key, score });
             });
-            cells.sort_unstable_by_key(|cell| Reverse(cell.key));
+            sort_by(cells, |a, b| b.key.cmp(&a.key));
             cells.truncate(wanted);
         }
         scan.shortlist.clear(probe.candidates);

@@ -8,6 +8,9 @@ use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
+use crate::sort::select_largest;
+use crate::sort::sort_by;
+
 /// An item found by a search, with the score it was found with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -177,10 +180,9 @@ impl Shortlist {
     /// Throws away all but the `k` best.
     fn shrink(&mut self) {
         if self.keys.len() > self.k && self.k > 0 {
-            let (_, &mut worst, _) = self
-                .keys
-                .select_nth_unstable_by(self.k - 1, |a, b| b.cmp(a));
+            select_largest(&mut self.keys, self.k);
             self.keys.truncate(self.k);
+            let worst = self.keys.iter().fold(u64::MAX, |min, &key| min.min(key));
             self.threshold = worst;
             self.least = Candidate::from_key(worst).score;
         }
@@ -189,7 +191,7 @@ impl Shortlist {
     /// The `k` best candidates, best first.
     pub fn sorted(&mut self) -> impl ExactSizeIterator<Item = Candidate> {
         self.shrink();
-        self.keys.sort_unstable_by(|a, b| b.cmp(a));
+        sort_by(&mut self.keys, |a, b| b.cmp(a));
         self.keys.iter().map(|&key| Candidate::from_key(key))
     }
 }

@@ -120,5 +120,9 @@ pub(super) fn tile_dots(
     b: &[&[i8]; TILE],
     out: &mut [[i32; TILE]; TILE],
 ) {
-    *out = a.map(|a| b.map(|b| dot(a, b)));
+    for (a, out) in a.iter().zip(out) {
+        for (b, out) in b.iter().zip(out) {
+            *out = dot(a, b);
+        }
+    }
 }
