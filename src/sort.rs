@@ -41,10 +41,8 @@ pub fn select_largest(items: &mut [u64], k: usize) {
         let pivot = median(items[low], items[low + (high - low) / 2], items[high - 1]);
         let mut larger = low;
         for at in low..high {
-            let item = items[at];
-            items[at] = items[larger];
-            items[larger] = item;
-            larger += usize::from(item > pivot);
+            items.swap(at, larger);
+            larger += usize::from(items[larger] > pivot);
         }
         if larger > k {
             high = larger;

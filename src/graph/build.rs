@@ -24,6 +24,7 @@ use super::MAX_LEVELS;
 use super::copies::Copies;
 use super::level::Level;
 use super::select::select;
+use super::walk::Beam;
 use super::walk::Links;
 use super::walk::Walk;
 use crate::executor::Executor;
@@ -312,7 +313,7 @@ impl Builder<'_> {
                 keys.extend(nodes.iter().map(|&other| self.rows.key(node, other)));
             };
             let len = self.rows.order.len();
-            let found = walk.search(level, len, &entries, ef, usize::MAX, score, |_| true);
+            let found = walk.search(level, len, &entries, Beam::patient(ef), score, |_| true);
             entries = found.into_keys();
             if on_level {
                 links.push(select(&entries, level.max, |a, b| self.rows.distance(a, b)));

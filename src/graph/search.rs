@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Graph;
+use super::walk::Beam;
 use super::walk::Walk;
 use crate::vector::Query;
 use crate::vector::binary::BinaryRows;
@@ -78,9 +79,8 @@ impl Graph {
             keys.extend(candidates.iter().map(|candidate| candidate.key()));
         };
         for level in self.levels.iter().skip(1).rev() {
-            let found = walk.search(level, self.len, &[best], 1, usize::MAX, &mut score, |_| {
-                true
-            });
+            let beam = Beam::patient(1);
+            let found = walk.search(level, self.len, &[best], beam, &mut score, |_| true);
             best = found.into_keys().first().copied().unwrap_or(best);
         }
         // Every row can be reached from the entry point, so the walk starts there too.
@@ -96,8 +96,10 @@ impl Graph {
             level,
             self.len,
             &[best, entry],
-            ef_search,
-            patience,
+            Beam {
+                ef: ef_search,
+                patience,
+            },
             &mut score,
             accept,
         )

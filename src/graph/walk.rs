@@ -32,6 +32,23 @@ fn insert(nearest: &mut [u64; PATIENT_FOR], key: u64) -> bool {
     true
 }
 
+/// How wide a walk is, and when it ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beam {
+    /// Nodes held.
+    pub(super) ef: usize,
+    /// Nodes that may bring nothing, one after the other.
+    pub(super) patience: usize,
+}
+
+impl Beam {
+    /// A beam that ends when nothing nearer is left.
+    pub(super) fn patient(ef: usize) -> Self {
+        let patience = usize::MAX;
+        Self { ef, patience }
+    }
+}
+
 /// Memory of a walk, kept from one to the next.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Walk {
@@ -58,8 +75,7 @@ impl Walk {
         level: &impl Links,
         len: usize,
         entries: &[u64],
-        ef: usize,
-        patience: usize,
+        Beam { ef, patience }: Beam,
         mut score: impl FnMut(&[u32], &mut Vec<u64>),
         accept: impl Fn(u32) -> bool,
     ) -> TopK {
