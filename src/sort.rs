@@ -1,14 +1,24 @@
 //! Sorting in little code.
 //!
 //! core's sorts are the fastest there are and take some 5 kB for every type that they sort, in a
-//! module that everybody who searches loads. A search sorts a few hundred items at a time.
+//! module that everybody who searches loads. A search sorts a few hundred items at a time. Elsewhere
+//! than in WebAssembly the same functions are core's.
 
 use core::cmp::Ordering;
 
-/// Sorts in place by a total order, by heap sort (Williams 1964); equal items come in any order.
+/// Sorts in place by a total order; equal items come in any order.
 ///
-/// # Cost: `O(n log n)` comparisons, no allocation; 200 bytes of code for a type.
+/// # Cost: `O(n log n)` comparisons, no allocation; in WebAssembly 200 bytes of code for a type.
 pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+    if cfg!(target_arch = "wasm32") {
+        heap_sort_by(items, compare);
+    } else {
+        items.sort_unstable_by(compare);
+    }
+}
+
+/// Heap sort (Williams 1964).
+fn heap_sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     let len = items.len();
     // The first third of the steps makes a heap with the largest item on top, from its last parent
     // up to its root; the others move the top to the end.
@@ -32,10 +42,19 @@ pub fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
     }
 }
 
-/// Brings the `k` largest items to the front, in any order, by quickselect (Hoare 1961).
+/// Brings the `k` largest items to the front, in any order.
 ///
-/// # Cost: `O(n)` comparisons for items in no particular order; without branches on their outcome.
+/// # Cost: `O(n)` comparisons for items in no particular order.
 pub fn select_largest(items: &mut [u64], k: usize) {
+    if cfg!(target_arch = "wasm32") {
+        quickselect_largest(items, k);
+    } else if k < items.len() {
+        items.select_nth_unstable_by(k, |a, b| b.cmp(a));
+    }
+}
+
+/// Quickselect (Hoare 1961), without branches on the outcome of comparisons.
+fn quickselect_largest(items: &mut [u64], k: usize) {
     let (mut low, mut high) = (0, items.len());
     while low < k && k < high {
         let pivot = median(items[low], items[low + (high - low) / 2], items[high - 1]);
@@ -63,8 +82,8 @@ fn median(a: u64, b: u64, c: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::select_largest;
-    use super::sort_by;
+    use super::heap_sort_by;
+    use super::quickselect_largest;
     use alloc::vec::Vec;
 
     #[test]
@@ -73,7 +92,7 @@ mod tests {
             for seed in 0..3u32.pow(len) {
                 let items: Vec<u32> = (0..len).map(|at| seed / 3u32.pow(at) % 3).collect();
                 let (mut ours, mut theirs) = (items.clone(), items);
-                sort_by(&mut ours, Ord::cmp);
+                heap_sort_by(&mut ours, Ord::cmp);
                 theirs.sort_unstable();
                 assert_eq!(ours, theirs);
             }
@@ -90,12 +109,12 @@ mod tests {
         ) {
             for items in [many, few] {
                 let (mut ours, mut theirs) = (items.clone(), items);
-                select_largest(&mut ours, k);
+                quickselect_largest(&mut ours, k);
                 theirs.sort_unstable_by(|a, b| b.cmp(a));
                 let front = k.min(theirs.len());
-                sort_by(&mut ours[..front], |a, b| b.cmp(a));
+                heap_sort_by(&mut ours[..front], |a, b| b.cmp(a));
                 proptest::prop_assert_eq!(&ours[..front], &theirs[..front]);
-                sort_by(&mut ours, |a, b| b.cmp(a));
+                heap_sort_by(&mut ours, |a, b| b.cmp(a));
                 proptest::prop_assert_eq!(ours, theirs);
             }
         }
@@ -103,7 +122,7 @@ mod tests {
         #[test]
         fn sort_by_any_items_equals_core(items: Vec<(u8, u64)>) {
             let (mut ours, mut theirs) = (items.clone(), items);
-            sort_by(&mut ours, |a, b| b.cmp(a));
+            heap_sort_by(&mut ours, |a, b| b.cmp(a));
             theirs.sort_unstable_by(|a, b| b.cmp(a));
             proptest::prop_assert_eq!(ours, theirs);
         }
