@@ -11,16 +11,18 @@ use super::MAX_ROWS;
 use super::Part;
 use super::Rows;
 use super::encode::ResidualCode;
+use super::encode::code_of;
+use super::encode::point_of;
 use super::kmeans;
 use super::listed_block_len;
 use super::spill;
 use crate::executor::Executor;
 use crate::vector::Quantizer;
 use crate::vector::arch::BLOCK_ROWS;
+use crate::vector::arithmetic;
+use crate::vector::arithmetic::dot;
 use crate::vector::binary::block_len;
 use crate::vector::binary::put;
-use crate::vector::normalize::dot;
-use crate::vector::quantizer::round;
 
 /// So few centroids are put in a single cell: it takes less time to scan it than to choose in it.
 const TOP_CENTROIDS: usize = 4096;
@@ -40,7 +42,7 @@ const SPILL_AMONG: usize = 32;
 ///
 /// The result depends on codes, quantizer and parameters only, not on the threads of `executor`.
 ///
-/// Cost: `7 * rows / rows_per_cell` integer dot products a row up to 4,096 cells, some 2,000 more for
+/// Cost: `4 * rows / rows_per_cell` integer dot products a row up to 4,096 cells, some 2,000 more for
 /// every further factor of ten; memory 150 bytes a row beside the codes and the cells.
 ///
 /// # Errors
@@ -117,7 +119,7 @@ pub(super) fn build_below(
             code_dim,
         };
     }
-    // A row that is in no cell has no place: there is none, since every row chooses at least one.
+    // Every row chooses at least one cell, so all have a place.
     Cells::new(code_dim, levels).ok_or(CellsError::TooManyRows { rows })
 }
 
@@ -188,26 +190,16 @@ fn scaled_to(
     rows: Rows<'_>,
     members: &[u32],
 ) -> (Vec<i8>, f32) {
-    let step = quantizer.int8_step();
-    let point = |code: &[i8]| -> Vec<f32> {
-        let numbers = code.iter().zip(quantizer.mean());
-        numbers
-            .map(|(&x, mean)| f32::from(x) * step + mean)
-            .collect()
-    };
-    let direction = point(direction);
+    let mut point = point_of(quantizer, direction);
     let along: f64 = members
         .iter()
-        .map(|&id| dot(&direction, &point(rows.row(id as usize))))
+        .map(|&id| dot(&point, &point_of(quantizer, rows.row(id as usize))))
         .sum();
-    let length = dot(&direction, &direction) * members.len() as f64;
+    let length = dot(&point, &point) * members.len() as f64;
     let scale = if length > 0.0 { along / length } else { 1.0 };
     let scale = scale.clamp(0.05, 1.0) as f32;
-    let code = direction
-        .iter()
-        .zip(quantizer.mean())
-        .map(|(x, mean)| round((x * scale - mean) / step).clamp(-127, 127) as i8);
-    (code.collect(), 1.0 / scale)
+    arithmetic::map(&mut point, |x| x * scale);
+    (code_of(quantizer, &point), 1.0 / scale)
 }
 
 /// The blocks of a level whose cells are known; without weights, and without centroids to keep.

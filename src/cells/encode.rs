@@ -1,4 +1,4 @@
-//! The code of a row relative to a centroid.
+//! Points as int8 codes, and the code of a row relative to a centroid.
 //!
 //! Row and centroid are int8 codes of one quantizer, so their residual is a vector of integers and
 //! every sum over it exact.
@@ -7,7 +7,26 @@ use alloc::vec::Vec;
 
 use crate::vector::Factors;
 use crate::vector::Quantizer;
-use crate::vector::normalize::dot;
+use crate::vector::arithmetic::dot;
+use crate::vector::quantizer::round;
+
+/// The point of the rotated space that an int8 code stands for.
+pub(super) fn point_of(quantizer: &Quantizer, code: &[i8]) -> Vec<f32> {
+    let step = quantizer.int8_step();
+    let numbers = code.iter().zip(quantizer.mean());
+    numbers
+        .map(|(&x, mean)| f32::from(x) * step + mean)
+        .collect()
+}
+
+/// The int8 code of a point.
+pub(super) fn code_of(quantizer: &Quantizer, point: &[f32]) -> Vec<i8> {
+    let step = quantizer.int8_step();
+    let numbers = point.iter().zip(quantizer.mean());
+    numbers
+        .map(|(x, mean)| round((x - mean) / step).clamp(-127, 127) as i8)
+        .collect()
+}
 
 /// The factor `b` of [`super`]: the part of the centroid that a query near the cell is expected to
 /// share. Queries lie farther from a centroid than its rows do, so it is below 1. MiniLM, 100,000

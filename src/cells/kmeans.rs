@@ -6,17 +6,19 @@
 use alloc::vec::Vec;
 
 use super::Rows;
+use super::encode::code_of;
 use crate::executor::Executor;
 use crate::vector::Metric;
 use crate::vector::Quantizer;
 use crate::vector::arch::Kernels;
 use crate::vector::arch::TILE;
 use crate::vector::arch::kernels;
-use crate::vector::normalize;
-use crate::vector::quantizer::round;
+use crate::vector::arithmetic;
 use crate::vector::rotate::SplitMix64;
+use crate::vector::topk::Shortlist;
 use crate::vector::topk::id_of;
 use crate::vector::topk::pack;
+use crate::vector::topk::rank_of;
 
 /// Passes of Lloyd's algorithm. Twice as many change recall@10 by less than 0.002.
 pub(super) const PASSES: usize = 5;
@@ -66,13 +68,6 @@ impl<'a> Distances<'a> {
     fn dot(&self, row: usize, centroid: u32) -> i64 {
         let dot = self.kernels.dot_i8;
         dot(self.rows.row(row), self.centroids.row(centroid as usize)).into()
-    }
-
-    /// Squared distance of a row and a centroid.
-    pub(super) fn squared(&self, row: usize, centroid: u32) -> i64 {
-        let norms =
-            i64::from(self.row_norms[row]) + i64::from(self.centroid_norms[centroid as usize]);
-        norms - 2 * self.dot(row, centroid)
     }
 
     /// Inner product of the residuals of a row from two centroids.
@@ -206,18 +201,15 @@ fn centroid(quantizer: &Quantizer, rows: Rows<'_>, members: &[u32]) -> Option<Ve
         .map(|(&sum, mean)| (sum as f64 * scale) as f32 + mean)
         .collect();
     if quantizer.metric() == Metric::Cosine {
-        let norm = normalize::l2_norm(&point);
-        if norm > 0.0 {
-            point
-                .iter_mut()
-                .for_each(|x| *x = (f64::from(*x) / norm) as f32);
-        }
+        let norm = arithmetic::l2_norm(&point);
+        arithmetic::normalize(&mut point, norm);
     }
-    let code = point
-        .iter()
-        .zip(quantizer.mean())
-        .map(|(x, mean)| round((x - mean) / step).clamp(-127, 127) as i8);
-    Some(code.collect())
+    Some(code_of(quantizer, &point))
+}
+
+/// The squared distance that a key of [`nearest`] holds.
+pub(super) fn distance_of(key: u64) -> u32 {
+    !(rank_of(key) as u32)
 }
 
 /// Calls `each` with the distances, every row and the keys of its `want` nearest centroids, nearest
@@ -254,8 +246,9 @@ pub(super) fn nearest<T: Send>(
 /// The groups are cells of a coarser k-means over the centroids. A row then meets
 /// `sqrt(count) * (1 + GROUP_PROBES)` centroids or so instead of all.
 struct Groups {
-    /// Norms and codes of the groups' own centroids; none if there is but one group.
+    /// int8 codes of the groups' own centroids, row-major; none if there is but one group.
     heads: Vec<i8>,
+    /// The centroids of every group, at least one.
     members: Vec<Vec<u32>>,
 }
 
@@ -282,10 +275,16 @@ impl Groups {
                 mean(centroids, members.of(cell), head);
             }
         }
+        // Only groups that hold something: whatever groups a row meets, it meets a centroid.
         let members = members(&of(&heads), wanted);
+        let codes = heads.chunks_exact(centroids.code_dim);
+        let (heads, members): (Vec<&[i8]>, Vec<Vec<u32>>) = codes
+            .zip((0..wanted).map(|cell| members.of(cell).to_vec()))
+            .filter(|(_, group)| !group.is_empty())
+            .unzip();
         Self {
-            heads,
-            members: (0..wanted).map(|cell| members.of(cell).to_vec()).collect(),
+            heads: heads.concat(),
+            members,
         }
     }
 
@@ -297,12 +296,12 @@ impl Groups {
         want: usize,
     ) -> Vec<Vec<u64>> {
         let start = ids.start;
-        let mut found: Vec<Best> = ids.clone().map(|_| Best::new(want)).collect();
+        let mut found = shortlists(ids.len(), want);
         let all: Vec<u32> = ids.clone().map(|id| id as u32).collect();
         if self.heads.is_empty() {
             for group in &self.members {
                 distances.tiles(&all, group, |row, key| {
-                    found[row as usize - start].push(key)
+                    found[row as usize - start].push_key(key)
                 });
             }
         } else {
@@ -311,25 +310,35 @@ impl Groups {
                 code_dim: distances.rows.code_dim,
             };
             let coarse = Distances::new(distances.rows, distances.row_norms, heads);
-            let mut probes: Vec<Best> = ids.map(|_| Best::new(GROUP_PROBES)).collect();
+            let mut probes = shortlists(ids.len(), GROUP_PROBES);
             let every: Vec<u32> = (0..heads.len() as u32).collect();
             coarse.tiles(&all, &every, |row, key| {
-                probes[row as usize - start].push(key)
+                probes[row as usize - start].push_key(key)
             });
             let mut wanted: Vec<Vec<u32>> = alloc::vec![Vec::new(); heads.len()];
-            for (&row, probes) in all.iter().zip(probes) {
-                for key in probes.sorted() {
+            for (&row, probes) in all.iter().zip(&mut probes) {
+                for &key in probes.sorted_keys() {
                     wanted[id_of(key) as usize].push(row);
                 }
             }
             for (rows, group) in wanted.iter().zip(&self.members) {
                 distances.tiles(rows, group, |row, key| {
-                    found[row as usize - start].push(key)
+                    found[row as usize - start].push_key(key)
                 });
             }
         }
-        found.into_iter().map(Best::sorted).collect()
+        found
+            .iter_mut()
+            .map(|found| found.sorted_keys().to_vec())
+            .collect()
     }
+}
+
+/// `count` empty lists of the `want` nearest.
+fn shortlists(count: usize, want: usize) -> Vec<Shortlist> {
+    let mut list = Shortlist::default();
+    list.clear(want);
+    alloc::vec![list; count]
 }
 
 /// Replaces `head` by the mean of some rows, if there are any.
@@ -373,50 +382,5 @@ impl Distances<'_> {
                 }
             }
         }
-    }
-}
-
-/// The largest keys of many.
-#[derive(Debug, Clone)]
-struct Best {
-    want: usize,
-    /// All, unsorted; twice as many as wanted at most.
-    keys: Vec<u64>,
-    threshold: u64,
-}
-
-impl Best {
-    fn new(want: usize) -> Self {
-        Self {
-            want,
-            keys: Vec::with_capacity(2 * want),
-            threshold: 0,
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, key: u64) {
-        if key > self.threshold {
-            self.keys.push(key);
-            if self.keys.len() >= 2 * self.want {
-                self.shrink();
-            }
-        }
-    }
-
-    fn shrink(&mut self) {
-        if self.keys.len() > self.want {
-            let (_, &mut worst, _) = self
-                .keys
-                .select_nth_unstable_by(self.want - 1, |a, b| b.cmp(a));
-            self.keys.truncate(self.want);
-            self.threshold = worst;
-        }
-    }
-
-    fn sorted(mut self) -> Vec<u64> {
-        self.shrink();
-        self.keys.sort_unstable_by(|a, b| b.cmp(a));
-        self.keys
     }
 }

@@ -11,14 +11,14 @@ use crate::vector::Query;
 use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::Scale;
 use crate::vector::binary::is_allowed;
+use crate::vector::binary::ones;
 use crate::vector::int8;
+use crate::vector::patience::Patience;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::Shortlist;
 use crate::vector::topk::id_of;
+use crate::vector::topk::rank_of;
 use crate::vector::visited::Visited;
-
-/// Rows that a search is about: its scan goes on as long as these still change.
-const K: usize = 10;
 
 /// Cells scanned on a level of centroids, beside half as many as are wanted of the level below.
 const UPPER_PROBES: usize = 16;
@@ -207,18 +207,6 @@ impl Cells {
     }
 }
 
-/// The places of the set bits.
-fn ones(words: &[u64]) -> impl Iterator<Item = u32> {
-    words.iter().zip(0u32..).flat_map(|(&word, at)| {
-        let mut left = word;
-        core::iter::from_fn(move || {
-            let bit = (left != 0).then(|| left.trailing_zeros())?;
-            left &= left - 1;
-            Some(64 * at + bit)
-        })
-    })
-}
-
 /// Scores a block; which lanes reach `least`, and the ids of all.
 #[inline]
 fn score_block<'a>(
@@ -270,26 +258,15 @@ impl Scan<'_> {
         seen: &mut Visited,
     ) {
         seen.clear(level.members);
-        let mut best = [f32::NEG_INFINITY; K];
-        let mut vain = 0;
+        let mut patience = Patience::new(patience);
         for cell in cells {
-            if vain >= patience {
+            if !patience.step() {
                 break;
             }
-            vain += 1;
             self.cell(level, cell, |shortlist, found| {
-                if !is_allowed(allowed, found.id) || !seen.insert(found.id) {
-                    return;
-                }
-                shortlist.push(found);
-                if found.score > best[K - 1] {
-                    let mut at = K - 1;
-                    while at > 0 && best[at - 1] < found.score {
-                        best[at] = best[at - 1];
-                        at -= 1;
-                    }
-                    best[at] = found.score;
-                    vain = 0;
+                if is_allowed(allowed, found.id) && seen.insert(found.id) {
+                    shortlist.push(found);
+                    patience.found(rank_of(found.key()));
                 }
             });
         }

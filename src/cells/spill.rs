@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::kmeans::Distances;
+use super::kmeans::distance_of;
 use crate::vector::topk::id_of;
 
 /// Weight of the part of a residual that lies along an earlier one.
@@ -27,20 +28,13 @@ pub(super) fn choose(
             .iter()
             .zip(&penalties)
             .filter(|&(&key, _)| !chosen.contains(&id_of(key)))
-            .map(|(&key, penalty)| {
-                (
-                    distances.squared(row, id_of(key)) as f64 + penalty,
-                    id_of(key),
-                )
-            })
-            .min_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        let Some((_, cell)) = best else { break };
+            .map(|(&key, penalty)| (f64::from(distance_of(key)) + penalty, key))
+            .min_by(|a, b| a.0.total_cmp(&b.0).then(id_of(a.1).cmp(&id_of(b.1))));
+        let Some((_, key)) = best else { break };
+        let cell = id_of(key);
         chosen.push(cell);
-        if chosen.len() == copies {
-            break;
-        }
-        let length = distances.squared(row, cell) as f64;
-        if length > 0.0 {
+        let length = f64::from(distance_of(key));
+        if chosen.len() < copies && length > 0.0 {
             for (penalty, &key) in penalties.iter_mut().zip(nearest) {
                 let along = distances.of_residuals(row, cell, id_of(key)) as f64;
                 *penalty += PARALLEL * along * along / length;

@@ -3,6 +3,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::vector::binary::ones;
+
 /// A set of ordinals below a fixed length: documents, chunks, or codes of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bitmap {
@@ -115,14 +117,7 @@ impl Bitmap {
 
     /// The ordinals in the set, ascending.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.words.iter().enumerate().flat_map(|(i, &word)| {
-            let mut rest = word;
-            core::iter::from_fn(move || {
-                let bit = rest.trailing_zeros();
-                rest &= rest.wrapping_sub(1);
-                (bit < 64).then(|| i as u32 * 64 + bit)
-            })
-        })
+        ones(&self.words)
     }
 
     /// Turns this set of documents into the set of their chunks.

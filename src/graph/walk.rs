@@ -5,6 +5,7 @@
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
+use crate::vector::patience::Patience;
 use crate::vector::topk::TopK;
 use crate::vector::topk::id_of;
 use crate::vector::visited::Visited;
@@ -15,29 +16,12 @@ pub(super) trait Links {
     fn links(&self, node: u32, links: &mut Vec<u32>);
 }
 
-/// A walk goes on as long as it changes this many nearest nodes, or until its patience ends.
-const PATIENT_FOR: usize = 10;
-
-/// Inserts a key into some, largest first, if it is larger than the last; whether it is.
-fn insert(nearest: &mut [u64; PATIENT_FOR], key: u64) -> bool {
-    if key <= nearest[PATIENT_FOR - 1] {
-        return false;
-    }
-    let mut at = PATIENT_FOR - 1;
-    while at > 0 && nearest[at - 1] < key {
-        nearest[at] = nearest[at - 1];
-        at -= 1;
-    }
-    nearest[at] = key;
-    true
-}
-
 /// How wide a walk is, and when it ends.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beam {
     /// Nodes held.
     pub(super) ef: usize,
-    /// Nodes that may bring nothing, one after the other.
+    /// Nodes that may bring none of the 10 nearest so far, one after the other.
     pub(super) patience: usize,
 }
 
@@ -90,13 +74,11 @@ impl Walk {
                 }
             }
         }
-        let mut nearest = [0; PATIENT_FOR];
-        let mut vain = 0;
+        let mut patience = Patience::new(patience);
         while let Some(best) = self.candidates.pop() {
-            if best < found.threshold() || vain >= patience {
+            if best < found.threshold() || !patience.step() {
                 break;
             }
-            vain += 1;
             self.links.clear();
             level.links(id_of(best), &mut self.links);
             let visited = &mut self.visited;
@@ -110,9 +92,7 @@ impl Walk {
                     self.candidates.push(key);
                     if accept(id_of(key)) {
                         found.push_key(key);
-                        if insert(&mut nearest, key) {
-                            vain = 0;
-                        }
+                        patience.found(key);
                     }
                 }
             }

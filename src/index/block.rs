@@ -58,6 +58,82 @@ impl Extent {
     }
 }
 
+/// A run of blocks with equal payloads (the last may be shorter), stored one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Offset of the first block in the body.
+    pub offset: u64,
+    /// Payload bytes of all blocks together.
+    pub payload_len: u64,
+    /// Payload bytes of a block.
+    pub block_payload: u32,
+}
+
+impl Run {
+    /// Number of blocks.
+    pub fn blocks(&self) -> u64 {
+        self.payload_len.div_ceil(u64::from(self.block_payload))
+    }
+
+    /// Bytes that the run takes in the body; `None` past 64 bits.
+    fn stored_len(&self) -> Option<u64> {
+        let checks = self.blocks().checked_mul(CHECK_LEN as u64)?;
+        self.payload_len.checked_add(checks)
+    }
+
+    /// The extent of block `block`, or `None` past the end.
+    pub fn extent(&self, block: u64) -> Option<Extent> {
+        let payload = u64::from(self.block_payload);
+        let start = block.checked_mul(payload)?;
+        let len = self
+            .payload_len
+            .checked_sub(start)
+            .filter(|&left| left > 0)?
+            .min(payload);
+        let check = CHECK_LEN as u64;
+        Some(Extent {
+            offset: self.offset + start + block * check,
+            len: (len + check) as u32,
+        })
+    }
+
+    /// The extents of all blocks.
+    pub fn extents(&self) -> impl Iterator<Item = Extent> + '_ {
+        (0..self.blocks()).map_while(|block| self.extent(block))
+    }
+
+    /// Appends the run.
+    pub fn write(&self, out: &mut Writer) {
+        out.varint(self.offset);
+        out.varint(self.payload_len);
+        out.varint(u64::from(self.block_payload));
+    }
+
+    /// Reads a run that must lie inside a body of `body_len` bytes.
+    ///
+    /// # Errors
+    /// [`Problem::OutOfRange`] when it does not, [`Problem::Inconsistent`] for blocks without bytes.
+    pub fn read(
+        reader: &mut Reader<'_>,
+        body_len: u64,
+        field: &'static str,
+    ) -> Result<Self, FormatError> {
+        let offset = reader.varint_max(body_len, field)?;
+        let payload_len = reader.varint_max(body_len - offset, field)?;
+        let block_payload = reader.varint_u32(field)?;
+        let run = Self {
+            offset,
+            payload_len,
+            block_payload,
+        };
+        let fits = |len| len <= body_len - offset;
+        if block_payload == 0 || !run.stored_len().is_some_and(fits) {
+            return Err(reader.error(field, Problem::Inconsistent));
+        }
+        Ok(run)
+    }
+}
+
 /// The check of a payload that lies at `offset` in the body of build `build_id`.
 pub fn check(build_id: u64, offset: u64, payload: &[u8]) -> [u8; CHECK_LEN] {
     // An odd multiplier spreads neighbouring offsets over the whole seed.

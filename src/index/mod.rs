@@ -19,7 +19,8 @@
 //! |---|---|
 //! | `SPEC.md` | the format, normative |
 //! | `root.rs` | the root: what there is and where |
-//! | `block.rs` | blocks: check and compression |
+//! | `vectors.rs` | what the root says of vectors: sections, access, settings |
+//! | `block.rs` | blocks: place, check and compression |
 //! | `passages.rs` | records shown with hits and the table that finds them |
 //! | `write.rs` | an index out of its parts: the body front to back, then the root |
 //!
@@ -30,10 +31,12 @@
 mod block;
 mod passages;
 mod root;
+mod vectors;
 mod write;
 
 pub use block::CHECK_LEN;
 pub use block::Extent;
+pub use block::Run;
 pub use block::deflate;
 pub use block::inflate;
 pub use block::payload;
@@ -42,19 +45,18 @@ pub use passages::DocumentRecord;
 pub use passages::Layout;
 pub use passages::Passage;
 pub use passages::RecordBlocks;
-pub use root::Access;
-pub use root::CANDIDATES;
 pub use root::Counts;
-pub use root::EF_SEARCH;
 pub use root::FORMAT_VERSION;
 pub use root::Files;
 pub use root::MAX_ROOT_BYTES;
 pub use root::OLDEST_READABLE;
-pub use root::PROBES;
 pub use root::ROOT_FILE;
 pub use root::Root;
 pub use root::RootError;
-pub use root::Run;
-pub use root::VectorSections;
+pub use vectors::Access;
+pub use vectors::CANDIDATES;
+pub use vectors::EF_SEARCH;
+pub use vectors::PROBES;
+pub use vectors::VectorSections;
 pub use write::BodyWriter;
 pub use write::Sink;

@@ -5,19 +5,16 @@
 //! damaged is refused before anything of it is believed.
 
 use super::block::Extent;
+use super::vectors::VectorSections;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
 use crate::bytes::string;
-use crate::vector::Metric;
-use crate::vector::binary::BLOCK_ROWS;
-use crate::vector::binary::block_len;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::ops::RangeInclusive;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Name of the root in every layout that has files.
@@ -83,234 +80,6 @@ pub struct Counts {
     pub postings: u64,
     /// Bytes of passage text.
     pub text_bytes: u64,
-}
-
-/// The sections of vectors, where the index has them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VectorSections {
-    /// Model, revision and pooling; two embeddings are comparable only if this is equal.
-    pub embedder: String,
-    /// Components of an embedding.
-    pub dim: u32,
-    /// How embeddings are compared.
-    pub metric: Metric,
-    /// Whether dictionary entries begin with a term row, so that queries embed without a model.
-    pub term_rows: bool,
-    /// Parameters of the quantizer.
-    pub quantizer: Extent,
-    /// int8 codes, one block per chunk.
-    pub rows: Run,
-    /// Candidates whose int8 codes a search reads at least, [`CANDIDATES`].
-    pub candidates: u32,
-    /// How candidates are found.
-    pub access: Access,
-}
-
-/// Candidates that a build may choose.
-pub const CANDIDATES: RangeInclusive<u32> = 10..=1000;
-
-/// Values of `ef_search` that a build may choose.
-pub const EF_SEARCH: RangeInclusive<u32> = 10..=10_000;
-
-/// Numbers of cells that a build may choose, as `patience` and as `nprobe`.
-pub const PROBES: RangeInclusive<u32> = 1..=1 << 20;
-
-/// What finds candidates by meaning, with the settings that the build chose for its rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// All codes are scored.
-    Scan {
-        /// Binary codes of all chunks.
-        codes: Run,
-    },
-    /// A graph is walked, see [`crate::graph`].
-    Graph {
-        /// Binary codes of all chunks.
-        codes: Run,
-        /// Links between them.
-        links: Run,
-        /// Best chunks that the walk holds, [`EF_SEARCH`].
-        ef_search: u32,
-    },
-    /// The nearest cells are scanned, see [`crate::cells`].
-    Cells {
-        /// Cells with the codes of all chunks.
-        cells: Run,
-        /// The scan ends after so many cells in vain, [`PROBES`].
-        patience: u32,
-        /// Cells scanned at most, [`PROBES`].
-        nprobe: u32,
-    },
-}
-
-impl Access {
-    /// Its name in the specification and on the command line.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Scan { .. } => "scan",
-            Self::Graph { .. } => "graph",
-            Self::Cells { .. } => "cells",
-        }
-    }
-
-    /// The runs that a search keeps in memory, with the names of their sections.
-    pub fn runs(&self) -> impl Iterator<Item = (&'static str, Run)> {
-        let (first, second) = match *self {
-            Self::Scan { codes } => (("codes", codes), None),
-            Self::Graph { codes, links, .. } => (("codes", codes), Some(("graph", links))),
-            Self::Cells { cells, .. } => (("cells", cells), None),
-        };
-        core::iter::once(first).chain(second)
-    }
-
-    fn write(&self, out: &mut Writer) {
-        match self {
-            Self::Scan { codes } => {
-                out.u8(0);
-                codes.write(out);
-            }
-            Self::Graph {
-                codes,
-                links,
-                ef_search,
-            } => {
-                out.u8(1);
-                codes.write(out);
-                links.write(out);
-                out.varint(u64::from(*ef_search));
-            }
-            Self::Cells {
-                cells,
-                patience,
-                nprobe,
-            } => {
-                out.u8(2);
-                cells.write(out);
-                out.varint(u64::from(*patience));
-                out.varint(u64::from(*nprobe));
-            }
-        }
-    }
-
-    fn read(
-        reader: &mut Reader<'_>,
-        body_len: u64,
-        chunks: u32,
-        code_dim: usize,
-    ) -> Result<Self, FormatError> {
-        let codes = |reader: &mut Reader<'_>| {
-            let codes = Run::read(reader, body_len, "codes")?;
-            let blocks = u64::from(chunks).div_ceil(BLOCK_ROWS as u64);
-            if codes.payload_len != blocks * block_len(code_dim) as u64 {
-                return Err(reader.error("codes", Problem::Inconsistent));
-            }
-            Ok(codes)
-        };
-        match reader.u8("access")? {
-            0 => Ok(Self::Scan {
-                codes: codes(reader)?,
-            }),
-            1 => Ok(Self::Graph {
-                codes: codes(reader)?,
-                links: Run::read(reader, body_len, "graph")?,
-                ef_search: within(reader, &EF_SEARCH, "ef_search")?,
-            }),
-            2 => Ok(Self::Cells {
-                cells: Run::read(reader, body_len, "cells")?,
-                patience: within(reader, &PROBES, "patience")?,
-                nprobe: within(reader, &PROBES, "nprobe")?,
-            }),
-            got => {
-                let (got, max) = (u64::from(got), 2);
-                Err(reader.error("access", Problem::OutOfRange { got, max }))
-            }
-        }
-    }
-}
-
-/// A setting: a number inside its range.
-fn within(
-    reader: &mut Reader<'_>,
-    range: &RangeInclusive<u32>,
-    field: &'static str,
-) -> Result<u32, FormatError> {
-    let number = reader.varint_max(u64::from(*range.end()), field)? as u32;
-    if number < *range.start() {
-        return Err(reader.error(field, Problem::Inconsistent));
-    }
-    Ok(number)
-}
-
-/// A run of blocks with equal payloads (the last may be shorter), stored one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
-    /// Offset of the first block in the body.
-    pub offset: u64,
-    /// Payload bytes of all blocks together.
-    pub payload_len: u64,
-    /// Payload bytes of a block.
-    pub block_payload: u32,
-}
-
-impl Run {
-    /// Number of blocks.
-    pub fn blocks(&self) -> u64 {
-        self.payload_len.div_ceil(u64::from(self.block_payload))
-    }
-
-    /// Bytes that the run takes in the body; `None` past 64 bits.
-    fn stored_len(&self) -> Option<u64> {
-        let checks = self.blocks().checked_mul(super::block::CHECK_LEN as u64)?;
-        self.payload_len.checked_add(checks)
-    }
-
-    /// The extent of block `block`, or `None` past the end.
-    pub fn extent(&self, block: u64) -> Option<Extent> {
-        let payload = u64::from(self.block_payload);
-        let start = block.checked_mul(payload)?;
-        let len = self
-            .payload_len
-            .checked_sub(start)
-            .filter(|&left| left > 0)?
-            .min(payload);
-        let check = super::block::CHECK_LEN as u64;
-        Some(Extent {
-            offset: self.offset + start + block * check,
-            len: (len + check) as u32,
-        })
-    }
-
-    /// The extents of all blocks.
-    pub fn extents(&self) -> impl Iterator<Item = Extent> + '_ {
-        (0..self.blocks()).map_while(|block| self.extent(block))
-    }
-
-    fn write(&self, out: &mut Writer) {
-        out.varint(self.offset);
-        out.varint(self.payload_len);
-        out.varint(u64::from(self.block_payload));
-    }
-
-    fn read(
-        reader: &mut Reader<'_>,
-        body_len: u64,
-        field: &'static str,
-    ) -> Result<Self, FormatError> {
-        let offset = reader.varint_max(body_len, field)?;
-        let payload_len = reader.varint_max(body_len - offset, field)?;
-        let block_payload = reader.varint_u32(field)?;
-        let run = Self {
-            offset,
-            payload_len,
-            block_payload,
-        };
-        let fits = |len| len <= body_len - offset;
-        if block_payload == 0 || !run.stored_len().is_some_and(fits) {
-            return Err(reader.error(field, Problem::Inconsistent));
-        }
-        Ok(run)
-    }
 }
 
 /// The parsed root.
@@ -383,14 +152,7 @@ impl Root {
             None => out.u8(0),
             Some(vectors) => {
                 out.u8(1);
-                out.str(&vectors.embedder);
-                out.varint(u64::from(vectors.dim));
-                out.u8(metric_byte(vectors.metric));
-                out.u8(u8::from(vectors.term_rows));
-                vectors.quantizer.write(&mut out);
-                vectors.rows.write(&mut out);
-                out.varint(u64::from(vectors.candidates));
-                vectors.access.write(&mut out);
+                vectors.write(&mut out);
             }
         }
         out.varint(self.figures.len() as u64);
@@ -543,7 +305,7 @@ impl Root {
 }
 
 /// A byte that is 0 or 1.
-fn flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, FormatError> {
+pub(super) fn flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, FormatError> {
     match reader.u8(field)? {
         0 => Ok(false),
         1 => Ok(true),
@@ -554,52 +316,6 @@ fn flag(reader: &mut Reader<'_>, field: &'static str) -> Result<bool, FormatErro
                 max: 1,
             },
         )),
-    }
-}
-
-fn metric_byte(metric: Metric) -> u8 {
-    match metric {
-        Metric::Cosine => 0,
-        Metric::Dot => 1,
-    }
-}
-
-impl VectorSections {
-    fn read(reader: &mut Reader<'_>, body_len: u64, chunks: u32) -> Result<Self, FormatError> {
-        let embedder = string(reader, "embedder")?;
-        let dim = reader.varint_max(crate::vector::MAX_DIM as u64, "dimension")? as u32;
-        let metric = reader.u8("metric")?;
-        let metric = match metric {
-            0 => Metric::Cosine,
-            1 => Metric::Dot,
-            got => {
-                let problem = Problem::OutOfRange {
-                    got: u64::from(got),
-                    max: 1,
-                };
-                return Err(reader.error("metric", problem));
-            }
-        };
-        let term_rows = flag(reader, "term rows")?;
-        let quantizer = Extent::read(reader, body_len, "quantizer")?;
-        let rows = Run::read(reader, body_len, "int8 rows")?;
-        let code_dim = crate::vector::code_dim(dim as usize);
-        let row_bytes = u64::from(chunks) * code_dim as u64;
-        if dim == 0 || rows.block_payload as usize != code_dim || rows.payload_len != row_bytes {
-            return Err(reader.error("int8 rows", Problem::Inconsistent));
-        }
-        let candidates = within(reader, &CANDIDATES, "candidates")?;
-        let access = Access::read(reader, body_len, chunks, code_dim)?;
-        Ok(Self {
-            embedder,
-            dim,
-            metric,
-            term_rows,
-            quantizer,
-            rows,
-            candidates,
-            access,
-        })
     }
 }
 
@@ -646,6 +362,10 @@ impl core::error::Error for RootError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::Access;
+    use crate::index::Run;
+    use crate::vector::Metric;
+    use crate::vector::binary::block_len;
     use alloc::vec;
 
     const CHUNKS: u32 = 40;

@@ -1,8 +1,8 @@
 //! Writing a body front to back.
 
 use super::block::Extent;
+use super::block::Run;
 use super::block::check;
-use super::root::Run;
 
 /// Takes the body's bytes in order. Files, their names and their publication are the face's work.
 pub trait Sink {

@@ -236,6 +236,18 @@ fn lanes_at(bits: &[u64], at: u32) -> u32 {
     (low | high) as u32
 }
 
+/// The ids that a bitmap holds, ascending.
+pub(crate) fn ones(bits: &[u64]) -> impl Iterator<Item = u32> {
+    bits.iter().zip(0u32..).flat_map(|(&word, at)| {
+        let mut left = word;
+        core::iter::from_fn(move || {
+            let bit = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            (bit < 64).then(|| 64 * at + bit)
+        })
+    })
+}
+
 /// Whether a bitmap holds `id`.
 pub(crate) fn is_allowed(allowed: Option<&[u64]>, id: u32) -> bool {
     allowed.is_none_or(|bits| {

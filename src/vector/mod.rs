@@ -9,13 +9,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `normalize.rs` | norms and dot products in one fixed order of additions |
+//! | `arithmetic.rs` | sums in one fixed order of additions, components four by four |
 //! | `rotate.rs` | seeded fast Hadamard rotation; nothing is stored but the seed |
 //! | `quantizer.rs` | the trained parameters; encodes rows |
 //! | `query.rs` | everything a search needs of its query, prepared once |
 //! | `binary.rs` | 1-bit codes: blocks of 32 for scans, rows for graph walks |
 //! | `int8.rs` | int8 codes for rescoring |
 //! | `topk.rs` | bounded collectors with a total order |
+//! | `patience.rs` | when a search that goes on in vain ends |
 //! | `visited.rs` | set of ordinals that is emptied at once |
 //! | `arch/` | the SIMD kernels, all equal to the scalar ones to the bit |
 //!
@@ -30,9 +31,10 @@
 //! the same bits on every machine and for every kernel.
 
 pub mod arch;
+pub(crate) mod arithmetic;
 pub mod binary;
 pub mod int8;
-pub(crate) mod normalize;
+pub(crate) mod patience;
 pub(crate) mod quantizer;
 mod query;
 pub mod rotate;
@@ -40,6 +42,11 @@ pub mod topk;
 pub(crate) mod visited;
 
 use core::fmt;
+
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
+use crate::bytes::Writer;
 
 pub use quantizer::Factors;
 pub use quantizer::Quantizer;
@@ -63,6 +70,26 @@ pub enum Metric {
     Cosine,
     /// Inner product as it is.
     Dot,
+}
+
+impl Metric {
+    pub(crate) fn write(self, writer: &mut Writer) {
+        writer.u8(match self {
+            Self::Cosine => 0,
+            Self::Dot => 1,
+        });
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
+        match reader.u8("metric")? {
+            0 => Ok(Self::Cosine),
+            1 => Ok(Self::Dot),
+            got => {
+                let (got, max) = (got.into(), 1);
+                Err(reader.error("metric", Problem::OutOfRange { got, max }))
+            }
+        }
+    }
 }
 
 /// Number of dimensions of a code: `dim` rounded up to a multiple of 64.

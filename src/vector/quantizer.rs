@@ -27,8 +27,8 @@ use crate::vector::MAX_NORM;
 use crate::vector::Metric;
 use crate::vector::VectorError;
 use crate::vector::VectorProblem;
+use crate::vector::arithmetic;
 use crate::vector::code_dim;
-use crate::vector::normalize;
 use crate::vector::rotate::Rotation;
 
 /// At most this many components are kept to find the int8 step: 8 MB.
@@ -144,12 +144,12 @@ impl Quantizer {
         for (r, mean) in residual.iter_mut().zip(&self.mean) {
             *r -= mean;
         }
-        let l1_norm = normalize::l1_norm(&residual);
+        let l1_norm = arithmetic::l1_norm(&residual);
         let rescale = match l1_norm > 0.0 {
-            true => normalize::dot(&residual, &residual) / l1_norm,
+            true => arithmetic::dot(&residual, &residual) / l1_norm,
             false => 0.0,
         };
-        let offset = normalize::dot(&self.mean, &residual);
+        let offset = arithmetic::dot(&self.mean, &residual);
         let factors = Factors {
             rescale: steps(rescale, self.rescale_step).clamp(0, u16::MAX.into()) as u16,
             offset: steps(offset, self.offset_step).clamp(i16::MIN.into(), i16::MAX.into()) as i16,
@@ -169,10 +169,7 @@ impl Quantizer {
 
     /// Appends the trained parameters: `2 code_dim + 30` bytes or so.
     pub fn write(&self, writer: &mut Writer) {
-        writer.u8(match self.metric {
-            Metric::Cosine => 0,
-            Metric::Dot => 1,
-        });
+        self.metric.write(writer);
         writer.varint(self.dim as u64);
         writer.u64(self.rotation.seed());
         for step in [
@@ -193,17 +190,7 @@ impl Quantizer {
     /// # Errors
     /// [`FormatError`] for truncation and for numbers that training cannot have produced.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
-        let metric = match reader.u8("metric")? {
-            0 => Metric::Cosine,
-            1 => Metric::Dot,
-            got => {
-                let problem = Problem::OutOfRange {
-                    got: got.into(),
-                    max: 1,
-                };
-                return Err(reader.error("metric", problem));
-            }
-        };
+        let metric = Metric::read(reader)?;
         let dim = reader.varint_max(MAX_DIM as u64, "dimension")? as usize;
         if dim == 0 {
             return Err(reader.error("dimension", Problem::Inconsistent));
@@ -336,7 +323,7 @@ impl Trainer {
         // The encoder sees the mean that readers will see, so rounding it costs no accuracy.
         let mean = decode_mean(&mean_codes, mean_step);
 
-        let mean_norm = normalize::l2_norm(&mean);
+        let mean_norm = arithmetic::l2_norm(&mean);
         let longest_residual = self.longest + mean_norm;
         let expected_rescale = 1.25 * longest_residual / libm::sqrt(mean.len() as f64);
         let int8_step = int8_step(self.sample, &self.rotation, &mean);
@@ -376,11 +363,11 @@ fn decode_mean(codes: &[i16], step: f32) -> Vec<f32> {
 
 /// The checked embedding, normalised for cosine and padded with zeros; and its norm then.
 fn padded(metric: Metric, dim: usize, vector: &[f32]) -> Result<(Vec<f32>, f64), VectorProblem> {
-    let mut norm = normalize::checked_norm(vector, dim)?;
+    let mut norm = arithmetic::checked_norm(vector, dim)?;
     let mut padded = Vec::with_capacity(code_dim(dim));
     padded.extend_from_slice(vector);
     if metric == Metric::Cosine {
-        normalize::normalize(&mut padded, norm);
+        arithmetic::normalize(&mut padded, norm);
         norm = if norm > 0.0 { 1.0 } else { 0.0 };
     }
     padded.resize(code_dim(dim), 0.0);

@@ -24,7 +24,7 @@ use crate::vector::VectorError;
 use crate::vector::arch::Kernels;
 use crate::vector::arch::Scale;
 use crate::vector::arch::kernels;
-use crate::vector::normalize;
+use crate::vector::arithmetic;
 
 /// Step of the best 16-level uniform quantizer, in standard deviations.
 const NORMAL_STEP: f64 = 0.3352;
@@ -59,7 +59,7 @@ impl Query {
     /// [`crate::vector::MAX_NORM`].
     pub fn new(quantizer: &Quantizer, query: &[f32]) -> Result<Self, VectorError> {
         let rotated = quantizer.rotated(query)?;
-        let bias = normalize::dot(&rotated, quantizer.mean()) as f32;
+        let bias = arithmetic::dot(&rotated, quantizer.mean()) as f32;
 
         // `f32::max` would be a call in WebAssembly.
         let larger = |max: f32, x: &f32| if x.abs() > max { x.abs() } else { max };
@@ -74,11 +74,11 @@ impl Query {
         let int8_scale = largest / INT8_QUERY_MAX * quantizer.int8_step();
 
         let mut centred = rotated;
-        normalize::zip(&mut centred, quantizer.mean(), |x, mean| x - mean);
-        let deviation = normalize::l2_norm(&centred) / libm::sqrt(centred.len() as f64);
+        arithmetic::zip(&mut centred, quantizer.mean(), |x, mean| x - mean);
+        let deviation = arithmetic::l2_norm(&centred) / libm::sqrt(centred.len() as f64);
         let step = (NORMAL_STEP * deviation) as f32;
         let divisor = if step > 0.0 { step } else { 1.0 };
-        normalize::map(&mut centred, |x| x / divisor + 8.0);
+        arithmetic::map(&mut centred, |x| x / divisor + 8.0);
         let levels: Vec<u8> = collect(&centred, |x| (x as i32).clamp(0, 15) as u8);
         let kernels = kernels();
         let mut tables = alloc::vec![0; 4 * levels.len()];
@@ -127,7 +127,7 @@ impl Query {
     }
 }
 
-/// Converts every number, four at a time as in [`normalize::map`].
+/// Converts every number, four at a time as in [`arithmetic::map`].
 #[inline(always)]
 fn collect<T>(values: &[f32], f: impl Fn(f32) -> T) -> Vec<T> {
     let (quads, tail) = values.as_chunks::<4>();

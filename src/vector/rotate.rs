@@ -14,7 +14,7 @@
 use alloc::vec::Vec;
 use core::f32::consts::FRAC_1_SQRT_2;
 
-use crate::vector::normalize;
+use crate::vector::arithmetic;
 
 const ROUNDS: usize = 4;
 
@@ -83,13 +83,13 @@ impl Rotation {
         let window = 1usize << len.ilog2();
         let scale = 1.0 / libm::sqrtf(window as f32);
         for (round, flips) in self.flips.chunks_exact(len).enumerate() {
-            normalize::zip(vector, flips, |x, flip| {
+            arithmetic::zip(vector, flips, |x, flip| {
                 f32::from_bits(x.to_bits() ^ flip.to_bits())
             });
             let start = if round % 2 == 0 { 0 } else { len - window };
             let part = &mut vector[start..start + window];
             hadamard(part);
-            normalize::map(part, |x| x * scale);
+            arithmetic::map(part, |x| x * scale);
             if window < len {
                 let (front, back) = vector.split_at_mut(len / 2);
                 let (fronts, front) = front.as_chunks_mut::<4>();
@@ -97,8 +97,8 @@ impl Rotation {
                 let mixed = |x| x * FRAC_1_SQRT_2;
                 for (x, y) in fronts.iter_mut().zip(backs) {
                     (*x, *y) = butterfly(*x, *y);
-                    normalize::map(x, mixed);
-                    normalize::map(y, mixed);
+                    arithmetic::map(x, mixed);
+                    arithmetic::map(y, mixed);
                 }
                 for (x, y) in front.iter_mut().zip(back) {
                     (*x, *y) = (mixed(*x + *y), mixed(*x - *y));
@@ -157,7 +157,7 @@ fn butterfly(a: [f32; 4], b: [f32; 4]) -> ([f32; 4], [f32; 4]) {
 mod tests {
     use super::Rotation;
     use super::SplitMix64;
-    use crate::vector::normalize;
+    use crate::vector::arithmetic;
     use std::vec::Vec;
 
     fn random(len: usize, seed: u64) -> Vec<f32> {
@@ -173,11 +173,11 @@ mod tests {
             2, 64, 128, 192, 320, 384, 448, 576, 768, 832, 1024, 1536, 4096, 8192,
         ] {
             let (mut a, mut b) = (random(len, 1), random(len, 2));
-            let before = [normalize::dot(&a, &a), normalize::dot(&a, &b)];
+            let before = [arithmetic::dot(&a, &a), arithmetic::dot(&a, &b)];
             let rotation = Rotation::new(7, len);
             rotation.apply(&mut a);
             rotation.apply(&mut b);
-            let after = [normalize::dot(&a, &a), normalize::dot(&a, &b)];
+            let after = [arithmetic::dot(&a, &a), arithmetic::dot(&a, &b)];
             for (x, y) in before.iter().zip(after) {
                 assert!((x - y).abs() < 1e-5 * before[0], "{len}: {x} became {y}");
             }

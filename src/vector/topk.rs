@@ -58,6 +58,11 @@ pub(crate) fn pack(rank: u32, id: u32) -> u64 {
     u64::from(rank) << 32 | u64::from(!id)
 }
 
+/// The rank in a key.
+pub(crate) fn rank_of(key: u64) -> u64 {
+    key >> 32
+}
+
 /// The id in a key.
 pub(crate) fn id_of(key: u64) -> u32 {
     !(key as u32)
@@ -168,7 +173,12 @@ impl Shortlist {
     /// Offers a candidate.
     #[inline]
     pub fn push(&mut self, candidate: Candidate) {
-        let key = candidate.key();
+        self.push_key(candidate.key());
+    }
+
+    /// Offers a candidate by its key.
+    #[inline]
+    pub fn push_key(&mut self, key: u64) {
         if key > self.threshold {
             self.keys.push(key);
             if self.keys.len() / 2 >= self.k {
@@ -188,11 +198,17 @@ impl Shortlist {
         }
     }
 
-    /// The `k` best candidates, best first.
-    pub fn sorted(&mut self) -> impl ExactSizeIterator<Item = Candidate> {
+    /// The keys of the `k` best candidates, best first.
+    pub fn sorted_keys(&mut self) -> &[u64] {
         self.shrink();
         sort_by(&mut self.keys, |a, b| b.cmp(a));
-        self.keys.iter().map(|&key| Candidate::from_key(key))
+        &self.keys
+    }
+
+    /// The `k` best candidates, best first.
+    pub fn sorted(&mut self) -> impl ExactSizeIterator<Item = Candidate> {
+        let keys = self.sorted_keys().iter();
+        keys.map(|&key| Candidate::from_key(key))
     }
 }
 

@@ -36,17 +36,6 @@ fn block_scores(
             }
         }
     }
-    score_all(&distances, factors, scale, least, scores)
-}
-
-/// The scores of rows whose distances are known.
-pub(super) fn score_all(
-    distances: &[u32; BLOCK_ROWS],
-    factors: &[u8; FACTOR_BYTES],
-    scale: &Scale,
-    least: f32,
-    scores: &mut [f32; BLOCK_ROWS],
-) -> u32 {
     let (rescale, offset) = factors.as_chunks::<2>().0.split_at(BLOCK_ROWS);
     let mut reached = 0;
     for lane in 0..BLOCK_ROWS {

@@ -12,7 +12,7 @@ use crate::vector::VectorProblem;
 /// Four are spelled out at a time, here and in the other functions: that becomes vector instructions
 /// even where loops are compiled for size.
 #[inline(always)]
-pub(super) fn map(values: &mut [f32], f: impl Fn(f32) -> f32) {
+pub(crate) fn map(values: &mut [f32], f: impl Fn(f32) -> f32) {
     let (quads, tail) = values.as_chunks_mut::<4>();
     for quad in quads {
         *quad = [f(quad[0]), f(quad[1]), f(quad[2]), f(quad[3])];
@@ -88,7 +88,7 @@ pub(super) fn checked_norm(vector: &[f32], dim: usize) -> Result<f64, VectorProb
 }
 
 /// Scales a vector to length 1; a zero vector stays as it is.
-pub(super) fn normalize(vector: &mut [f32], norm: f64) {
+pub(crate) fn normalize(vector: &mut [f32], norm: f64) {
     if norm > 0.0 {
         map(vector, |x| (f64::from(x) / norm) as f32);
     }

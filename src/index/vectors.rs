@@ -1,0 +1,215 @@
+//! The sections of vectors, and how they are searched.
+
+use super::block::Extent;
+use super::block::Run;
+use super::root::flag;
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
+use crate::bytes::Writer;
+use crate::bytes::string;
+use crate::vector::Metric;
+use crate::vector::binary::BLOCK_ROWS;
+use crate::vector::binary::block_len;
+use alloc::string::String;
+use core::ops::RangeInclusive;
+
+/// The sections of vectors, where the index has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorSections {
+    /// Model, revision and pooling; two embeddings are comparable only if this is equal.
+    pub embedder: String,
+    /// Components of an embedding.
+    pub dim: u32,
+    /// How embeddings are compared.
+    pub metric: Metric,
+    /// Whether dictionary entries begin with a term row, so that queries embed without a model.
+    pub term_rows: bool,
+    /// Parameters of the quantizer.
+    pub quantizer: Extent,
+    /// int8 codes, one block per chunk.
+    pub rows: Run,
+    /// Candidates whose int8 codes a search reads at least, [`CANDIDATES`].
+    pub candidates: u32,
+    /// How candidates are found.
+    pub access: Access,
+}
+
+/// Candidates that a build may choose.
+pub const CANDIDATES: RangeInclusive<u32> = 10..=1000;
+
+/// Values of `ef_search` that a build may choose.
+pub const EF_SEARCH: RangeInclusive<u32> = 10..=10_000;
+
+/// Numbers of cells that a build may choose, as `patience` and as `nprobe`.
+pub const PROBES: RangeInclusive<u32> = 1..=1 << 20;
+
+/// What finds candidates by meaning, with the settings that the build chose for its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// All codes are scored.
+    Scan {
+        /// Binary codes of all chunks.
+        codes: Run,
+    },
+    /// A graph is walked, see [`crate::graph`].
+    Graph {
+        /// Binary codes of all chunks.
+        codes: Run,
+        /// Links between them.
+        links: Run,
+        /// Best chunks that the walk holds, [`EF_SEARCH`].
+        ef_search: u32,
+    },
+    /// The nearest cells are scanned, see [`crate::cells`].
+    Cells {
+        /// Cells with the codes of all chunks.
+        cells: Run,
+        /// The scan ends after so many cells in vain, [`PROBES`].
+        patience: u32,
+        /// Cells scanned at most, [`PROBES`].
+        nprobe: u32,
+    },
+}
+
+impl Access {
+    /// Its name in the specification and on the command line.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Scan { .. } => "scan",
+            Self::Graph { .. } => "graph",
+            Self::Cells { .. } => "cells",
+        }
+    }
+
+    /// The runs that a search keeps in memory, with the names of their sections.
+    pub fn runs(&self) -> impl Iterator<Item = (&'static str, Run)> {
+        let (first, second) = match *self {
+            Self::Scan { codes } => (("codes", codes), None),
+            Self::Graph { codes, links, .. } => (("codes", codes), Some(("graph", links))),
+            Self::Cells { cells, .. } => (("cells", cells), None),
+        };
+        core::iter::once(first).chain(second)
+    }
+
+    fn write(&self, out: &mut Writer) {
+        match self {
+            Self::Scan { codes } => {
+                out.u8(0);
+                codes.write(out);
+            }
+            Self::Graph {
+                codes,
+                links,
+                ef_search,
+            } => {
+                out.u8(1);
+                codes.write(out);
+                links.write(out);
+                out.varint(u64::from(*ef_search));
+            }
+            Self::Cells {
+                cells,
+                patience,
+                nprobe,
+            } => {
+                out.u8(2);
+                cells.write(out);
+                out.varint(u64::from(*patience));
+                out.varint(u64::from(*nprobe));
+            }
+        }
+    }
+
+    fn read(
+        reader: &mut Reader<'_>,
+        body_len: u64,
+        chunks: u32,
+        code_dim: usize,
+    ) -> Result<Self, FormatError> {
+        let codes = |reader: &mut Reader<'_>| {
+            let codes = Run::read(reader, body_len, "codes")?;
+            let blocks = u64::from(chunks).div_ceil(BLOCK_ROWS as u64);
+            if codes.payload_len != blocks * block_len(code_dim) as u64 {
+                return Err(reader.error("codes", Problem::Inconsistent));
+            }
+            Ok(codes)
+        };
+        match reader.u8("access")? {
+            0 => Ok(Self::Scan {
+                codes: codes(reader)?,
+            }),
+            1 => Ok(Self::Graph {
+                codes: codes(reader)?,
+                links: Run::read(reader, body_len, "graph")?,
+                ef_search: within(reader, &EF_SEARCH, "ef_search")?,
+            }),
+            2 => Ok(Self::Cells {
+                cells: Run::read(reader, body_len, "cells")?,
+                patience: within(reader, &PROBES, "patience")?,
+                nprobe: within(reader, &PROBES, "nprobe")?,
+            }),
+            got => {
+                let (got, max) = (u64::from(got), 2);
+                Err(reader.error("access", Problem::OutOfRange { got, max }))
+            }
+        }
+    }
+}
+
+/// A setting: a number inside its range.
+fn within(
+    reader: &mut Reader<'_>,
+    range: &RangeInclusive<u32>,
+    field: &'static str,
+) -> Result<u32, FormatError> {
+    let number = reader.varint_max(u64::from(*range.end()), field)? as u32;
+    if number < *range.start() {
+        return Err(reader.error(field, Problem::Inconsistent));
+    }
+    Ok(number)
+}
+
+impl VectorSections {
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.str(&self.embedder);
+        out.varint(u64::from(self.dim));
+        self.metric.write(out);
+        out.u8(u8::from(self.term_rows));
+        self.quantizer.write(out);
+        self.rows.write(out);
+        out.varint(u64::from(self.candidates));
+        self.access.write(out);
+    }
+
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        body_len: u64,
+        chunks: u32,
+    ) -> Result<Self, FormatError> {
+        let embedder = string(reader, "embedder")?;
+        let dim = reader.varint_max(crate::vector::MAX_DIM as u64, "dimension")? as u32;
+        let metric = Metric::read(reader)?;
+        let term_rows = flag(reader, "term rows")?;
+        let quantizer = Extent::read(reader, body_len, "quantizer")?;
+        let rows = Run::read(reader, body_len, "int8 rows")?;
+        let code_dim = crate::vector::code_dim(dim as usize);
+        let row_bytes = u64::from(chunks) * code_dim as u64;
+        if dim == 0 || rows.block_payload as usize != code_dim || rows.payload_len != row_bytes {
+            return Err(reader.error("int8 rows", Problem::Inconsistent));
+        }
+        let candidates = within(reader, &CANDIDATES, "candidates")?;
+        let access = Access::read(reader, body_len, chunks, code_dim)?;
+        Ok(Self {
+            embedder,
+            dim,
+            metric,
+            term_rows,
+            quantizer,
+            rows,
+            candidates,
+            access,
+        })
+    }
+}
