@@ -1,12 +1,12 @@
 //! Descent to the nearest cells, and their scan.
 
+use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
 use super::Cells;
 use super::Level;
 use super::NO_ROW;
 use super::listed_block_len;
-use crate::sort::sort_by;
 use crate::vector::Query;
 use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::Scale;
@@ -41,17 +41,18 @@ pub struct CellScratch {
     seen: Vec<Visited>,
     shortlist: Shortlist,
     found: Vec<Candidate>,
-    cells: Vec<Ranked>,
+    /// Cells are taken as the scan gets to them, which patience may end after a few.
+    cells: BinaryHeap<Ranked>,
     blocks: u64,
 }
 
-/// A cell to be scanned.
-#[derive(Debug, Clone, Copy)]
+/// A cell to be scanned; the better one is the larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Ranked {
     /// Of its direction's score and its id, as in [`crate::vector::topk`].
     key: u64,
-    /// Score of its centroid.
-    score: f32,
+    /// Score of its centroid, as bits: no two keys are equal, so its order does not matter.
+    score: u32,
 }
 
 impl CellScratch {
@@ -74,7 +75,7 @@ impl Cells {
     ///
     /// Scores are estimates from 1-bit codes. Bit `id % 64` of word `id / 64` of `allowed` admits row
     /// `id`. The fewer rows are admitted the farther apart the nearest of them lie: patience and
-    /// number of cells grow with the root of their rarity, up to where it is less work to look at
+    /// number of cells grow with the root of their rarity (a fifth less than that), up to where it is less work to look at
     /// every admitted row.
     #[must_use]
     pub fn search(
@@ -91,7 +92,8 @@ impl Cells {
                 .map(|word| word.count_ones() as usize)
                 .sum::<usize>();
             let rarity = self.len() as f32 / admitted.max(1) as f32;
-            let wider = |count: usize| (count as f32 * libm::sqrtf(rarity)) as usize;
+            let factor = 1.0 + 0.8 * (libm::sqrtf(rarity) - 1.0);
+            let wider = |count: usize| (count as f32 * factor) as usize;
             probe.patience = wider(probe.patience);
             probe.nprobe = wider(probe.nprobe).min(self.len());
             let Some(rows) = self.levels.first() else {
@@ -125,13 +127,17 @@ impl Cells {
         cells.clear();
         let score = query.bias();
         let key = Candidate { id: 0, score }.key();
-        cells.push(Ranked { key, score });
+        cells.push(Ranked {
+            key,
+            score: score.to_bits(),
+        });
         let mut scan = Scan {
             code_dim: self.code_dim,
             query,
             shortlist,
             blocks,
         };
+        let mut probes = 1;
         for (at, level) in above.iter().enumerate().rev() {
             let below = self.levels.get(at).unwrap_or(rows);
             let wanted = match at {
@@ -139,9 +145,9 @@ impl Cells {
                 _ => UPPER_PROBES + probe.nprobe / 2,
             };
             scan.shortlist.clear(wanted.saturating_add(wanted / 2 + 16));
-            scan.centroids(level, cells, &mut seen[at + 1]);
+            scan.centroids(level, cells, probes, &mut seen[at + 1]);
             found.clear();
-            found.extend(scan.shortlist.sorted());
+            found.extend(scan.shortlist.best());
             cells.clear();
             let centroid = |cell| below.centroid(self.code_dim, cell);
             int8::score_each(query, found, centroid, |Candidate { id, score }| {
@@ -151,13 +157,16 @@ impl Cells {
                     score: score * weight,
                 };
                 let key = direction.key();
-                cells.push(Ranked { key, score });
+                cells.push(Ranked {
+                    key,
+                    score: score.to_bits(),
+                });
             });
-            sort_by(cells, |a, b| b.key.cmp(&a.key));
-            cells.truncate(wanted);
+            probes = wanted;
         }
         scan.shortlist.clear(probe.candidates);
-        scan.rows(rows, cells, probe.patience, allowed, &mut seen[0]);
+        let patience = Patience::new(probe.patience);
+        scan.rows(rows, cells, probes, patience, allowed, &mut seen[0]);
         scan.shortlist.sorted().collect()
     }
 
@@ -236,11 +245,17 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// Scans cells of centroids whose scores are those of their own centroids.
-    fn centroids(&mut self, level: &Level, cells: &[Ranked], seen: &mut Visited) {
+    /// Scans the best `probes` cells of centroids.
+    fn centroids(
+        &mut self,
+        level: &Level,
+        cells: &mut BinaryHeap<Ranked>,
+        probes: usize,
+        seen: &mut Visited,
+    ) {
         seen.clear(level.members);
-        for cell in cells {
-            self.cell(level, cell, |shortlist, found| {
+        for cell in core::iter::from_fn(|| cells.pop()).take(probes) {
+            self.cell(level, &cell, |shortlist, found| {
                 if seen.insert(found.id) {
                     shortlist.push(found);
                 }
@@ -248,22 +263,22 @@ impl Scan<'_> {
         }
     }
 
-    /// Scans cells of rows, best first, until `patience` of them one after the other changed nothing.
+    /// Scans the best `probes` cells of rows, best first, as long as there is patience.
     fn rows(
         &mut self,
         level: &Level,
-        cells: &[Ranked],
-        patience: usize,
+        cells: &mut BinaryHeap<Ranked>,
+        probes: usize,
+        mut patience: Patience,
         allowed: Option<&[u64]>,
         seen: &mut Visited,
     ) {
         seen.clear(level.members);
-        let mut patience = Patience::new(patience);
-        for cell in cells {
+        for cell in core::iter::from_fn(|| cells.pop()).take(probes) {
             if !patience.step() {
                 break;
             }
-            self.cell(level, cell, |shortlist, found| {
+            self.cell(level, &cell, |shortlist, found| {
                 if is_allowed(allowed, found.id) && seen.insert(found.id) {
                     shortlist.push(found);
                     patience.found(rank_of(found.key()));
@@ -281,7 +296,11 @@ impl Scan<'_> {
         mut found: impl FnMut(&mut Shortlist, Candidate),
     ) {
         let query = self.query;
-        let scale = query.scale_of(level.rescale_step, level.offset_step, cell.score);
+        let scale = query.scale_of(
+            level.rescale_step,
+            level.offset_step,
+            f32::from_bits(cell.score),
+        );
         let blocks = level.cell(self.code_dim, id_of(cell.key)).unwrap_or(&[]);
         let mut scores = [0.0; BLOCK_ROWS];
         for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {

@@ -198,6 +198,12 @@ impl Shortlist {
         }
     }
 
+    /// The `k` best candidates, in no order.
+    pub fn best(&mut self) -> impl ExactSizeIterator<Item = Candidate> {
+        self.shrink();
+        self.keys.iter().map(|&key| Candidate::from_key(key))
+    }
+
     /// The keys of the `k` best candidates, best first.
     pub fn sorted_keys(&mut self) -> &[u64] {
         self.shrink();
