@@ -57,6 +57,7 @@ pub use vectors::Access;
 pub use vectors::CANDIDATES;
 pub use vectors::EF_SEARCH;
 pub use vectors::PROBES;
+pub use vectors::ProjectionSection;
 pub use vectors::VectorSections;
 pub use write::BodyWriter;
 pub use write::Sink;

@@ -287,6 +287,9 @@ impl Root {
         }
         if let Some(vectors) = &self.vectors {
             starts.push((vectors.quantizer.offset, "quantizer"));
+            if let Some(projection) = &vectors.projection {
+                starts.push((projection.extent.offset, "projection"));
+            }
             starts.push((vectors.rows.offset, "int8 rows"));
             let runs = vectors.access.runs();
             starts.extend(runs.map(|(name, run)| (run.offset, name)));
@@ -363,6 +366,7 @@ impl core::error::Error for RootError {}
 mod tests {
     use super::*;
     use crate::index::Access;
+    use crate::index::ProjectionSection;
     use crate::index::Run;
     use crate::vector::Metric;
     use crate::vector::binary::block_len;
@@ -425,6 +429,10 @@ mod tests {
                 metric: Metric::Cosine,
                 term_rows: false,
                 quantizer: extent,
+                projection: Some(ProjectionSection {
+                    input_dim: 70,
+                    extent,
+                }),
                 rows: run(4000, CHUNKS as usize * CODE_DIM, CODE_DIM as u32),
                 candidates,
                 access,

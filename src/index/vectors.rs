@@ -27,12 +27,54 @@ pub struct VectorSections {
     pub term_rows: bool,
     /// Parameters of the quantizer.
     pub quantizer: Extent,
+    /// What brings embeddings to [`VectorSections::dim`] components, where the embedder makes more.
+    pub projection: Option<ProjectionSection>,
     /// int8 codes, one block per chunk.
     pub rows: Run,
     /// Candidates whose int8 codes a search reads at least, [`CANDIDATES`].
     pub candidates: u32,
     /// How candidates are found.
     pub access: Access,
+}
+
+impl VectorSections {
+    /// Components of what the embedder makes.
+    #[must_use]
+    pub fn input_dim(&self) -> u32 {
+        self.projection
+            .map_or(self.dim, |projection| projection.input_dim)
+    }
+}
+
+/// Where the projection lies, see [`crate::vector::Projection`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectionSection {
+    /// Components of an embedding before it, more than after.
+    pub input_dim: u32,
+    /// The block.
+    pub extent: Extent,
+}
+
+impl ProjectionSection {
+    fn write(section: Option<&Self>, out: &mut Writer) {
+        out.u8(u8::from(section.is_some()));
+        if let Some(section) = section {
+            out.varint(u64::from(section.input_dim));
+            section.extent.write(out);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>, body_len: u64, dim: u32) -> Result<Option<Self>, FormatError> {
+        if !flag(reader, "projection")? {
+            return Ok(None);
+        }
+        let input_dim = reader.varint_max(crate::vector::MAX_DIM as u64, "input dimension")? as u32;
+        if input_dim <= dim {
+            return Err(reader.error("input dimension", Problem::Inconsistent));
+        }
+        let extent = Extent::read(reader, body_len, "projection")?;
+        Ok(Some(Self { input_dim, extent }))
+    }
 }
 
 /// Candidates that a build may choose.
@@ -178,6 +220,7 @@ impl VectorSections {
         self.metric.write(out);
         out.u8(u8::from(self.term_rows));
         self.quantizer.write(out);
+        ProjectionSection::write(self.projection.as_ref(), out);
         self.rows.write(out);
         out.varint(u64::from(self.candidates));
         self.access.write(out);
@@ -193,6 +236,7 @@ impl VectorSections {
         let metric = Metric::read(reader)?;
         let term_rows = flag(reader, "term rows")?;
         let quantizer = Extent::read(reader, body_len, "quantizer")?;
+        let projection = ProjectionSection::read(reader, body_len, dim)?;
         let rows = Run::read(reader, body_len, "int8 rows")?;
         let code_dim = crate::vector::code_dim(dim as usize);
         let row_bytes = u64::from(chunks) * code_dim as u64;
@@ -207,6 +251,7 @@ impl VectorSections {
             metric,
             term_rows,
             quantizer,
+            projection,
             rows,
             candidates,
             access,

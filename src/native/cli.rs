@@ -15,6 +15,7 @@ use clap::builder::FalseyValueParser;
 use crate::ingest::IngestOptions;
 use crate::ingest::address::UrlStyle;
 use crate::ingest::chunk::ChunkOptions;
+use crate::projection::VectorDims;
 use crate::report::Verbosity;
 use crate::vectors::AccessChoice;
 use crate::vectors::DEFAULT_RECALL;
@@ -225,6 +226,16 @@ pub struct BuildArgs {
         help_heading = "Search by meaning"
     )]
     pub vectors: AccessChoice,
+    /// Dimensions of embeddings to keep: auto, all, or how many; the fewer, the smaller the index and
+    /// what searches read
+    #[arg(
+        long,
+        value_name = "DIMS",
+        env = "CORACLE_VECTOR_DIMS",
+        default_value = "auto",
+        help_heading = "Search by meaning"
+    )]
+    pub vector_dims: VectorDims,
     /// What an index with cells is to be good at
     #[arg(
         long,

@@ -46,6 +46,7 @@ use coracle::postings::dictionary::DirectoryBuilder;
 use coracle::postings::dictionary::TermInfo;
 use coracle::text::Analyzer;
 use coracle::vector::Metric;
+use coracle::vector::Projection;
 use coracle::vector::VectorError;
 use rayon::iter::IntoParallelIterator;
 use rayon::iter::ParallelIterator;
@@ -61,6 +62,8 @@ pub struct Embeddings {
     pub embedder: String,
     /// Components of an embedding.
     pub dim: usize,
+    /// What brought embeddings to these dimensions, if the embedder makes more.
+    pub projection: Option<Projection>,
     /// How embeddings are compared.
     pub metric: Metric,
     /// One row of `dim` numbers for every chunk.

@@ -7,6 +7,8 @@ pub mod report;
 pub mod ingest;
 
 pub mod embed;
+pub mod projection;
+
 pub mod fit;
 
 pub mod source;

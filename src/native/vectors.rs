@@ -21,6 +21,7 @@ use coracle::graph;
 use coracle::graph::GraphParams;
 use coracle::index::Access;
 use coracle::index::BodyWriter;
+use coracle::index::ProjectionSection;
 use coracle::index::VectorSections;
 use coracle::vector::Quantizer;
 use coracle::vector::RowCode;
@@ -125,6 +126,7 @@ pub fn write(
     let Embeddings {
         embedder,
         dim,
+        projection,
         metric,
         rows,
         queries,
@@ -201,12 +203,24 @@ pub fn write(
             (access, measured)
         }
     };
+    let projection = match projection {
+        Some(projection) => {
+            let mut out = Writer::new();
+            projection.write(&mut out);
+            Some(ProjectionSection {
+                input_dim: projection.input_dim() as u32,
+                extent: body.block(&out.into_bytes())?,
+            })
+        }
+        None => None,
+    };
     let sections = VectorSections {
         embedder: embedder.clone(),
         dim: *dim as u32,
         metric: *metric,
         term_rows: term_rows.is_some(),
         quantizer: quantizer_extent,
+        projection,
         rows: body.run(bytemuck::cast_slice(&int8), quantizer.code_dim() as u32)?,
         candidates: measured.candidates,
         access,

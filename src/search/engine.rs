@@ -19,6 +19,9 @@ use super::ranking::explain;
 use super::ranking::place_of;
 use super::ranking::rank;
 use super::ranking::unite;
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
 use crate::document::ChunkId;
 use crate::document::DocumentId;
 use crate::filter::Bitmap;
@@ -41,6 +44,7 @@ use crate::store::Wants;
 use crate::store::Wave;
 use crate::text::Analyzer;
 use crate::text::AnalyzerId;
+use crate::vector::Projection;
 use crate::vector::Query;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -79,6 +83,8 @@ struct Search<'a> {
     /// Fields whose columns are to be read.
     fields: Vec<String>,
     lookup: Lookup,
+    /// The embedding given, in the dimensions of the index.
+    embedding: Option<Vec<f32>>,
 }
 
 /// Between two waves everything is a plain function of bytes at hand: code of an `async` function
@@ -226,17 +232,59 @@ impl<S: Source> Engine<S> {
             offline,
             fields,
             lookup,
+            embedding: None,
         })
     }
 
     fn first_wants(&self, search: &Search<'_>) -> Wants {
         let mut wants = search.lookup.want_blocks(self.root(), &self.directory);
         self.want_parts(search.has_vectors, &search.fields, &mut wants);
+        if let Some(extent) = self.projection(search) {
+            wants.block(extent);
+        }
         wants
+    }
+
+    /// Where the projection lies that the search's embedding has to go through.
+    fn projection(&self, search: &Search<'_>) -> Option<Extent> {
+        let sections = self.root().vectors.as_ref()?;
+        let given = search.options.embedding.is_some() && search.has_vectors;
+        Some(sections.projection.filter(|_| given)?.extent)
+    }
+
+    /// The embedding that the search was given, in the dimensions of the index.
+    fn project(&self, search: &Search<'_>, wave: &Wave) -> Result<Option<Vec<f32>>, SearchError> {
+        let Some(embedding) = &search.options.embedding else {
+            return Ok(None);
+        };
+        let Some(extent) = self.projection(search) else {
+            return Ok(Some(embedding.clone()));
+        };
+        let projection = self.read_projection(extent, wave);
+        let projection = projection.map_err(|bad| self.damaged(extent, bad))?;
+        Ok(Some(projection.apply(embedding)?))
+    }
+
+    /// The projection out of the wave that brought it.
+    pub(super) fn read_projection(
+        &self,
+        extent: Extent,
+        wave: &Wave,
+    ) -> Result<Projection, FormatError> {
+        let mut reader = Reader::new(wave.require(extent)?, "projection");
+        let projection = Projection::read(&mut reader)?;
+        let sections = self.root().vectors.as_ref();
+        let dims = sections.map(|sections| (sections.input_dim(), sections.dim));
+        if dims != Some((projection.input_dim() as u32, projection.dim() as u32)) {
+            return Err(reader.error("dimension", Problem::Inconsistent));
+        }
+        reader.end()?;
+        Ok(projection)
     }
 
     fn find_words(&self, search: &mut Search<'_>, wave: &Wave) -> Result<(), SearchError> {
         self.load_parts(search.has_vectors, &search.fields, wave)?;
+        search.embedding = self.project(search, wave)?;
         let found = search.lookup.find(self.root(), &self.directory, wave);
         found.map_err(|(at, bad)| self.damaged(at, bad).into())
     }
@@ -252,7 +300,7 @@ impl<S: Source> Engine<S> {
             return Ok(None);
         };
         let quantizer = resident.quantizer();
-        let query = match &search.options.embedding {
+        let query = match &search.embedding {
             Some(embedding) => Query::new(quantizer, embedding)?,
             None if !search.offline => return Ok(None),
             None => {
@@ -465,8 +513,8 @@ impl<S: Source> Engine<S> {
         // Loaded by the first wave of every search.
         self.layout.borrow().clone().ok_or_else(|| {
             let what = "layout";
-            let problem = crate::bytes::Problem::Inconsistent;
-            let bad = crate::bytes::FormatError {
+            let problem = Problem::Inconsistent;
+            let bad = FormatError {
                 what,
                 field: "block",
                 offset: 0,
@@ -476,11 +524,11 @@ impl<S: Source> Engine<S> {
         })
     }
 
-    pub(super) fn damaged(&self, extent: Extent, error: crate::bytes::FormatError) -> StoreError {
+    pub(super) fn damaged(&self, extent: Extent, error: FormatError) -> StoreError {
         self.store.damaged(extent, error)
     }
 
-    fn damaged_entries(&self, error: crate::bytes::FormatError) -> StoreError {
+    fn damaged_entries(&self, error: FormatError) -> StoreError {
         self.damaged(
             Extent {
                 offset: self.root().entries_offset,

@@ -166,9 +166,17 @@ impl<S: Source> Engine<S> {
         };
         let mut wants = Wants::new();
         Resident::wants(sections, &mut wants);
+        if let Some(projection) = &sections.projection {
+            wants.block(projection.extent);
+        }
         let wave = self.store().wave(&wants).await?;
         Resident::load(root, sections, &wave)
             .map_err(|bad| self.damaged(sections.quantizer, bad))?;
+        if let Some(projection) = &sections.projection {
+            self.read_projection(projection.extent, &wave)
+                .map_err(|bad| self.damaged(projection.extent, bad))?;
+            done.blocks += 1;
+        }
         let runs = sections.access.runs();
         done.blocks += 1 + runs.map(|(_, run)| run.blocks()).sum::<u64>();
         let rows: Vec<Extent> = sections.rows.extents().collect();

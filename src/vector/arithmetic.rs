@@ -34,7 +34,7 @@ pub(super) fn zip(values: &mut [f32], others: &[f32], f: impl Fn(f32, f32) -> f3
 }
 
 #[inline(always)]
-fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f64) -> f64 {
+fn fold<B: Copy>(a: &[f32], b: &[B], term: impl Fn(f32, B) -> f64) -> f64 {
     let (a_quads, a_tail) = a.as_chunks::<4>();
     let (b_quads, b_tail) = b.as_chunks::<4>();
     let mut lanes = [0.0f64; 4];
@@ -52,6 +52,11 @@ fn fold(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f64) -> f64 {
 
 /// Inner product of two vectors of the same length.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    fold(a, b, |x, y| f64::from(x) * f64::from(y))
+}
+
+/// Inner product with integers.
+pub(super) fn dot_codes(a: &[f32], b: &[i16]) -> f64 {
     fold(a, b, |x, y| f64::from(x) * f64::from(y))
 }
 

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `arithmetic.rs` | sums in one fixed order of additions, components four by four |
 //! | `rotate.rs` | seeded fast Hadamard rotation; nothing is stored but the seed |
+//! | `projection.rs` | embeddings in fewer dimensions |
 //! | `quantizer.rs` | the trained parameters; encodes rows |
 //! | `query.rs` | everything a search needs of its query, prepared once |
 //! | `binary.rs` | 1-bit codes: blocks of 32 for scans, rows for graph walks |
@@ -35,6 +36,7 @@ pub(crate) mod arithmetic;
 pub mod binary;
 pub mod int8;
 pub(crate) mod patience;
+mod projection;
 pub(crate) mod quantizer;
 mod query;
 pub mod rotate;
@@ -48,6 +50,7 @@ use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
 
+pub use projection::Projection;
 pub use quantizer::Factors;
 pub use quantizer::Quantizer;
 pub use quantizer::RowCode;

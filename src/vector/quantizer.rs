@@ -202,10 +202,7 @@ impl Quantizer {
                 .iter_mut()
                 .zip(["mean step", "int8 step", "rescale step", "offset step"])
         {
-            *step = reader.f32(field)?;
-            if !(0.0..=MAX_NORM * MAX_NORM).contains(step) {
-                return Err(reader.error(field, Problem::Inconsistent));
-            }
+            *step = read_step(reader, field)?;
         }
         let [mean_step, int8_step, rescale_step, offset_step] = steps;
         // `1 / step` must be finite.
@@ -382,6 +379,15 @@ fn sign_word(residual: &[f32]) -> u64 {
 }
 
 /// `value` in units of `step`, rounded; 0 if the step is 0.
+/// Reads a step: products of two norms are the largest that a builder has to cover.
+pub(super) fn read_step(reader: &mut Reader<'_>, field: &'static str) -> Result<f32, FormatError> {
+    let step = reader.f32(field)?;
+    match (0.0..=MAX_NORM * MAX_NORM).contains(&step) {
+        true => Ok(step),
+        false => Err(reader.error(field, Problem::Inconsistent)),
+    }
+}
+
 fn steps(value: f64, step: f32) -> i32 {
     if step > 0.0 {
         round_f64(value / f64::from(step))

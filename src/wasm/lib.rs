@@ -169,7 +169,7 @@ impl CoracleIndex {
             fields: root.columns.iter().map(|(name, _)| name.as_str()).collect(),
             bytes: root.body_len as f64,
             embedder: vectors.map(|vectors| vectors.embedder.as_str()),
-            dim: vectors.map(|vectors| vectors.dim),
+            dim: vectors.map(|vectors| vectors.input_dim()),
             offline_queries: vectors.is_some_and(|vectors| vectors.term_rows),
             figures: &root.figures,
         })

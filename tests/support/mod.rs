@@ -168,6 +168,7 @@ pub fn embeddings(documents: &[Document], postings: &Postings) -> Embeddings {
     Embeddings {
         embedder: "hashed terms".into(),
         dim: DIM,
+        projection: None,
         metric: Metric::Cosine,
         rows,
         queries: Vec::new(),

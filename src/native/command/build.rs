@@ -29,6 +29,8 @@ use crate::ingest::Ingested;
 use crate::ingest::chunk::EstimatedTokens;
 use crate::ingest::chunk::TokenCounter;
 use crate::ingest::ingest;
+use crate::projection;
+use crate::projection::VectorDims;
 use crate::publish::Destination;
 use crate::publish::Staging;
 use crate::report::LeftOut;
@@ -44,6 +46,9 @@ use coracle::postings::Postings;
 use coracle::text::Analyzer;
 use coracle::text::Language;
 use coracle::vector::Metric;
+use coracle::vector::Projection;
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -284,15 +289,18 @@ fn embed(
         };
         // Only the chunks' own embeddings are there to fit the terms to.
         let rows = normalised(given.rows, given.dim);
+        let projection = project(&rows, given.dim, args.vector_dims, reporter);
+        let (dim, rows) = projected(projection.as_ref(), rows, given.dim);
         let group = TextGroup {
             texts: &texts,
             embeddings: &rows,
             emphasis: 1.0,
         };
-        let table = lexicon.fit(&[group], given.dim, reporter)?;
+        let table = lexicon.fit(&[group], dim, reporter)?;
         return Ok(Some(Embeddings {
             embedder: format!("provided:{}", given.dim),
-            dim: given.dim,
+            dim,
+            projection,
             metric: Metric::Cosine,
             queries: lexicon.queries(&table, documents, &sentences_of(&chunks)),
             term_rows: Some(lexicon.rows(&table, Vec::new())),
@@ -302,13 +310,19 @@ fn embed(
     let Some(embedder) = embedder(args)? else {
         return Ok(None);
     };
-    let dim = embedder.dim();
+    let input_dim = embedder.dim();
     let embed = |stage: &'static str, texts: &[&str]| {
         let stage = reporter.stage(stage, texts.len() as u64);
         let rows = embedder.embed(texts, &|done| stage.advance(done as u64))?;
-        Ok::<_, Failure>(normalised(rows, dim))
+        Ok::<_, Failure>(normalised(rows, input_dim))
     };
     let rows = embed("embed", &texts)?;
+    let projection = project(&rows, input_dim, args.vector_dims, reporter);
+    let (dim, rows) = projected(projection.as_ref(), rows, input_dim);
+    let embed = |stage: &'static str, texts: &[&str]| {
+        let rows = embed(stage, texts)?;
+        Ok::<_, Failure>(projected(projection.as_ref(), rows, input_dim).1)
+    };
     // Short texts teach the table what single words mean.
     let sentences = sentences_of(&chunks);
     let sentence_rows = embed("sentences", &sentences)?;
@@ -332,11 +346,31 @@ fn embed(
     Ok(Some(Embeddings {
         embedder: embedder.fingerprint().to_string(),
         dim,
+        projection,
         metric: Metric::Cosine,
         queries: lexicon.queries(&table, documents, &sentences),
         term_rows: Some(lexicon.rows(&table, extra)),
         rows,
     }))
+}
+
+fn project(rows: &[f32], dim: usize, dims: VectorDims, reporter: &Reporter) -> Option<Projection> {
+    let _stage = reporter.stage("dimensions", 0);
+    projection::fit(rows, dim, dims)
+}
+
+/// Rows in the dimensions that the index keeps, of length 1 again, and how many dimensions these are.
+fn projected(projection: Option<&Projection>, rows: Vec<f32>, dim: usize) -> (usize, Vec<f32>) {
+    let Some(projection) = projection else {
+        return (dim, rows);
+    };
+    let project = |row: &[f32]| {
+        // Quantizing finds rows that are not finite, and says whose they are.
+        let invalid = |_| vec![f32::NAN; projection.dim()];
+        projection.apply(row).unwrap_or_else(invalid)
+    };
+    let rows = rows.par_chunks_exact(dim).flat_map_iter(project).collect();
+    (projection.dim(), normalised(rows, projection.dim()))
 }
 
 /// Scales every row to length 1: not every embedder does, and the fit is to directions.

@@ -73,6 +73,7 @@ pub fn to_json(root: &Root) -> Json {
         "vectors": root.vectors.as_ref().map(|vectors| json!({
             "embedder": vectors.embedder,
             "dim": vectors.dim,
+            "input_dim": vectors.input_dim(),
             "metric": format!("{:?}", vectors.metric).to_lowercase(),
             "term_rows": vectors.term_rows,
             "candidates": vectors.candidates,
@@ -107,9 +108,13 @@ pub fn to_text(root: &Root) -> String {
             } else {
                 "given by the caller"
             };
+            let of = match vectors.projection {
+                Some(projection) => format!(" of {}", projection.input_dim),
+                None => String::new(),
+            };
             let _ = writeln!(
                 out,
-                "vectors  {} × {}; query embeddings {offline}\nembedder {}",
+                "vectors  {} × {}{of}; query embeddings {offline}\nembedder {}",
                 count(counts.chunks.into()),
                 vectors.dim,
                 vectors.embedder
