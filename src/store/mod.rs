@@ -10,8 +10,10 @@
 //! | `source.rs` | the trait, its errors, memory and bundle sources |
 //! | `plan.rs` | extents → reads: coalescing, whole parts where ranges are not to be had |
 //! | `cache.rs` | recently used blocks, bounded in bytes |
+//! | `flight.rs` | blocks on their way, which no second search asks for |
 
 mod cache;
+mod flight;
 mod plan;
 mod source;
 
@@ -44,6 +46,7 @@ use core::fmt;
 use core::future::Future;
 use core::future::poll_fn;
 use core::task::Poll;
+use flight::Flights;
 use futures_util::future::try_maybe_done;
 
 /// Blocks kept by default: what a visit of some dozen searches touches.
@@ -209,6 +212,7 @@ pub struct Store<S> {
     source: S,
     root: Root,
     cache: RefCell<Cache>,
+    flights: Flights,
     stats: RefCell<ReadStats>,
 }
 
@@ -233,6 +237,7 @@ impl<S: Source> Store<S> {
             source,
             root,
             cache: RefCell::new(Cache::new(cache_bytes)),
+            flights: Flights::default(),
             stats: RefCell::new(stats),
         })
     }
@@ -252,41 +257,61 @@ impl<S: Source> Store<S> {
         *self.stats.borrow()
     }
 
-    /// Reads everything that `wants` names and that is not cached, side by side.
+    /// Reads everything that `wants` names and that is not cached, side by side. What another search
+    /// is reading already is waited for.
     ///
     /// # Errors
     /// The first read or block that failed; nothing of a failed read is kept.
     pub async fn wave(&self, wants: &Wants) -> Result<Wave, StoreError> {
-        let (mut wave, reads) = self.plan(wants)?;
-        if !reads.is_empty() {
-            let pieces = reads.iter().flat_map(|read| &read.pieces);
-            let bytes =
-                join(pieces.map(|piece| self.source.read(&piece.file, piece.range.clone())));
-            self.receive(&reads, bytes.await?, &mut wave)?;
+        let mut wave = Wave::default();
+        let mut missing = wants.blocks.clone();
+        self.take_cached(&mut missing, &mut wave);
+        self.stats.borrow_mut().cached += wave.blocks.len() as u32;
+        // What a caller keeps is read for it alone.
+        let mut alone: &[Extent] = &wants.resident;
+        while !missing.is_empty() || !alone.is_empty() {
+            let claim = self.flights.claim(&mut missing);
+            let extents = [claim.extents(), alone].concat();
+            self.stats.borrow_mut().waves += 1;
+            self.read(extents, &mut wave).await?;
             let mut cache = self.cache.borrow_mut();
-            for &extent in &wants.blocks {
+            for &extent in claim.extents() {
                 if let Some(block) = wave.get(extent) {
                     cache.insert(extent, block.clone());
                 }
             }
+            drop((cache, claim));
+            alone = &[];
+            self.flights.landed(&missing).await;
+            // Another search's blocks are in the cache, unless it failed or they are too large for it.
+            self.take_cached(&mut missing, &mut wave);
         }
         Ok(wave)
     }
 
-    /// Blocks at hand, and reads for the others.
-    fn plan(&self, wants: &Wants) -> Result<(Wave, Vec<Read>), StoreError> {
-        let mut wave = Wave::default();
-        let mut missing: Vec<Extent> = wants.resident.clone();
+    /// Moves blocks at hand from `missing` to the wave.
+    fn take_cached(&self, missing: &mut Vec<Extent>, wave: &mut Wave) {
         let mut cache = self.cache.borrow_mut();
-        for &extent in &wants.blocks {
-            match cache.get(extent) {
-                Some(block) => {
-                    wave.blocks.insert(extent, block);
-                }
-                None => missing.push(extent),
+        missing.retain(|&extent| match cache.get(extent) {
+            Some(block) => {
+                wave.blocks.insert(extent, block);
+                false
             }
-        }
-        for &extent in &missing {
+            None => true,
+        });
+    }
+
+    /// Reads blocks, side by side.
+    async fn read(&self, extents: Vec<Extent>, wave: &mut Wave) -> Result<(), StoreError> {
+        let reads = self.plan(extents)?;
+        let pieces = reads.iter().flat_map(|read| &read.pieces);
+        let bytes = join(pieces.map(|piece| self.source.read(&piece.file, piece.range.clone())));
+        self.receive(&reads, bytes.await?, wave)
+    }
+
+    /// Reads that bring these blocks.
+    fn plan(&self, extents: Vec<Extent>) -> Result<Vec<Read>, StoreError> {
+        for &extent in &extents {
             // Extents out of a dictionary are numbers that a file made up.
             let end = extent.offset.checked_add(u64::from(extent.len));
             if extent.len == 0 || end.is_none_or(|end| end > self.root.body_len) {
@@ -305,15 +330,10 @@ impl<S: Source> Store<S> {
                 return Err(self.damaged(extent, error));
             }
         }
-        let reads = plan::plan(&self.root, missing);
-        let mut stats = self.stats.borrow_mut();
-        stats.cached += wave.blocks.len() as u32;
-        stats.waves += u32::from(!reads.is_empty());
-        stats.requests += reads
-            .iter()
-            .map(|read| read.pieces.len() as u32)
-            .sum::<u32>();
-        Ok((wave, reads))
+        let reads = plan::plan(&self.root, extents);
+        let pieces = reads.iter().map(|read| read.pieces.len() as u32);
+        self.stats.borrow_mut().requests += pieces.sum::<u32>();
+        Ok(reads)
     }
 
     /// Checks what the pieces of the reads brought, and cuts it into blocks.

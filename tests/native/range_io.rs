@@ -8,6 +8,10 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::pin::pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
 
 use coracle::index::ROOT_FILE;
 use coracle::search::Engine;
@@ -193,6 +197,58 @@ fn cold_search_takes_the_documented_waves_and_a_warm_one_none() {
         assert!(cached > 0, "{query}");
         assert_eq!(support::found(warm), support::found(cold), "{query}");
     }
+}
+
+/// A read takes a turn of the executor, so that searches overlap.
+struct Slow<'a>(Counting<'a>);
+
+impl Source for Slow<'_> {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        let mut waited = false;
+        std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            match std::mem::replace(&mut waited, true) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        self.0.read(file, range).await
+    }
+}
+
+#[test]
+fn overlapping_searches_read_nothing_twice() {
+    let index = index();
+    let options = SearchOptions {
+        mode: Mode::Keyword,
+        ..SearchOptions::default()
+    };
+    let query = "harbour pilot";
+    let alone = support::open(Counting::new(&index)).expect("opened");
+    let good = support::found(support::search(&alone, query, &options).expect("found"));
+
+    let engine = support::open(Slow(Counting::new(&index))).expect("opened");
+    let search = || engine.search(query, &options);
+    let (first, second) = pollster::block_on(futures_util::future::join(search(), search()));
+    assert_eq!(support::found(first.expect("found")), good);
+    assert_eq!(support::found(second.expect("found")), good);
+    assert_eq!(
+        engine.store().source().0.requests(),
+        alone.store().source().requests()
+    );
+
+    // A search that nobody waits for any more leaves nothing behind that others wait for.
+    let engine = support::open(Slow(Counting::new(&index))).expect("opened");
+    {
+        let mut unwanted = pin!(engine.search(query, &options));
+        let polled = unwanted
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+    let again = support::search(&engine, query, &options).expect("found");
+    assert_eq!(support::found(again), good);
 }
 
 #[test]
