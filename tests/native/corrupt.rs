@@ -267,6 +267,7 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     }
     let vectors = root.vectors.as_ref().expect("vectors");
     blocks.push(vectors.quantizer);
+    blocks.extend(vectors.projection.map(|projection| projection.extent));
     blocks.extend(vectors.rows.extents());
     for (_, run) in vectors.access.runs() {
         blocks.extend(run.extents());

@@ -411,7 +411,7 @@ fn vector_search_is_near_exact_search() {
             let options = SearchOptions {
                 mode: Mode::Vector,
                 group: Group::Chunk,
-                embedding: Some(query.to_vec()),
+                embedding: Some(support::unprojected(query)),
                 explain: true,
                 ..SearchOptions::default()
             };

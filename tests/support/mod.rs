@@ -32,6 +32,7 @@ use coracle::store::Source;
 use coracle::text::Analyzer;
 use coracle::text::Language;
 use coracle::vector::Metric;
+use coracle::vector::Projection;
 use coracle_cli::indexer;
 use coracle_cli::indexer::Embeddings;
 use coracle_cli::indexer::TermRows;
@@ -43,8 +44,11 @@ use coracle_cli::vectors::AccessChoice;
 use coracle_cli::vectors::VectorOptions;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Components of the embeddings.
+/// Components of the embeddings as the indexes keep them.
 pub const DIM: usize = 16;
+
+/// Components of the embeddings that are projected on the first [`DIM`] of them.
+const INPUT_DIM: usize = 24;
 
 /// One file, read by range.
 pub const RANGE: Destination = Destination::Range {
@@ -145,6 +149,18 @@ fn term_vector(term: &str) -> Vec<f32> {
         .collect()
 }
 
+fn first_components() -> Projection {
+    let one = |at: usize| f32::from(u8::from(at % INPUT_DIM == at / INPUT_DIM));
+    let directions: Vec<f32> = (0..DIM * INPUT_DIM).map(one).collect();
+    Projection::new(INPUT_DIM, &directions)
+}
+
+/// An embedding whose projection is `row`.
+pub fn unprojected(row: &[f32]) -> Vec<f32> {
+    let rest = (0..INPUT_DIM - DIM).map(|at| at as f32 / 7.0);
+    row.iter().copied().chain(rest).collect()
+}
+
 /// Embeddings of all chunks, with a row for every term and for two words that no chunk has.
 pub fn embeddings(documents: &[Document], postings: &Postings) -> Embeddings {
     let mut rows = Vec::new();
@@ -168,7 +184,7 @@ pub fn embeddings(documents: &[Document], postings: &Postings) -> Embeddings {
     Embeddings {
         embedder: "hashed terms".into(),
         dim: DIM,
-        projection: None,
+        projection: Some(first_components()),
         metric: Metric::Cosine,
         rows,
         queries: Vec::new(),
