@@ -24,14 +24,17 @@ const PEERS = ['#238b45', '#74c476', '#6a51a3', '#9e9ac8', '#7f4f24', '#b5838d',
  * @returns {Promise<Record<string, string>>} SVG
  */
 export async function draw(rows) {
+  const drawn = Object.entries(specs(rows)).map(async ([name, spec]) => [name, await svg(spec)]);
+  return Object.fromEntries(await Promise.all(drawn));
+}
+
+/** A Vega-Lite specification as SVG. */
+export async function svg(spec) {
   const [vega, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
-  const pictures = {};
-  for (const [name, spec] of Object.entries(specs(rows))) {
-    const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' });
-    pictures[name] = await view.toSVG();
-    view.finalize();
-  }
-  return pictures;
+  const view = new vega.View(vega.parse(compile(spec).spec), { renderer: 'none' });
+  const drawn = await view.toSVG();
+  view.finalize();
+  return drawn;
 }
 
 /** The specifications of the pictures that `rows` are enough for. */
@@ -63,7 +66,8 @@ function scale(rows, colours) {
   return { domain, range: domain.map((engine) => colours[engine]) };
 }
 
-const frame = (title, subtitle, more) => ({
+/** What all pictures have in common. */
+export const frame = (title, subtitle, more) => ({
   $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
   background: 'white',
   padding: 12,

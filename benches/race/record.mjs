@@ -27,11 +27,13 @@ export function readRecord(folder) {
 
 /** Writes the record, one row per line so that differences can be read. */
 export function writeRecord(folder, record) {
-  const list = (rows) => (rows.length ? `[\n${rows.map((row) => `  ${JSON.stringify(row)}`).join(',\n')}\n]` : '[]');
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'about.json'), `${JSON.stringify(record.about, null, 2)}\n`);
   for (const part of PARTS) writeFileSync(join(folder, `${part}.json`), `${list(record[part])}\n`);
 }
+
+/** JSON of rows, one to a line. */
+export const list = (rows) => (rows.length ? `[\n${rows.map((row) => `  ${JSON.stringify(row)}`).join(',\n')}\n]` : '[]');
 
 /** What stands in the sections of the same names of benches/README.md. */
 export function sections({ about, race, filtered, kernels, growth }) {

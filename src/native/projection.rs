@@ -17,7 +17,7 @@ const SAMPLE_ROWS: usize = 16_384;
 const STEP: usize = 64;
 
 /// Share of the squared lengths that [`VectorDims::Auto`] keeps.
-const KEPT: f64 = 0.9;
+const KEPT: f64 = 0.95;
 
 /// Up to this dimension nothing is left out unless it is asked for: there is little to win.
 const ALWAYS_KEPT: usize = 128;
@@ -25,7 +25,7 @@ const ALWAYS_KEPT: usize = 128;
 /// Dimensions of embeddings that an index keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VectorDims {
-    /// As few multiples of 64 as hold nine tenths of the squared lengths.
+    /// As few multiples of 64 as hold 0.95 of the squared lengths.
     #[default]
     Auto,
     /// As many as the embedder makes.

@@ -1,0 +1,28 @@
+// The pages that are searched: each loads one engine, asks one question and shows five results.
+
+/** Results that a visitor sees at once. */
+export const SHOWN = 5;
+
+/** Coracle's element, as a site would write it; the question is typed as soon as the script runs. */
+export const coracle = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cold search</title><link rel="icon" href="data:,">
+<script type="module">
+  addEventListener('coracle-results', ({ detail }) => {
+    globalThis.shown = { at: performance.now(), titles: detail.hits.map((hit) => hit.title), urls: detail.hits.map((hit) => hit.url) };
+  }, true);
+  addEventListener('coracle-error', ({ detail }) => (globalThis.shown = { error: String(detail) }), true);
+  await import('/coracle/coracle-search.js');
+  const input = document.querySelector('coracle-search').shadowRoot.querySelector('input');
+  input.focus();
+  input.value = new URLSearchParams(location.search).get('q');
+  input.dispatchEvent(new InputEvent('input', { bubbles: true, composed: true }));
+</script></head><body><coracle-search limit="${SHOWN}" inline></coracle-search></body></html>`;
+
+/** Pagefind's own interface in JavaScript; its ready-made elements would weigh more. */
+export const pagefind = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cold search</title><link rel="icon" href="data:,">
+<script type="module">
+  const pagefind = await import('/pagefind/pagefind.js');
+  const { results } = await pagefind.search(new URLSearchParams(location.search).get('q'));
+  const top = await Promise.all(results.slice(0, ${SHOWN}).map((result) => result.data()));
+  document.querySelector('ol').innerHTML = top.map(({ url, meta, excerpt }) => \`<li><a href="\${url}">\${meta.title}</a><p>\${excerpt}</p></li>\`).join('');
+  globalThis.shown = { at: performance.now(), titles: top.map(({ meta }) => meta.title), urls: top.map(({ url }) => url) };
+</script></head><body><ol></ol></body></html>`;
