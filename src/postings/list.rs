@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A gap is the distance to the chunk before, less one; the first chunk of a list counts from -1.
-//! `df` comes from the dictionary. Each block decodes on its own, with its line of the table and the
-//! one before: a reader may fetch the table first and then only the blocks it needs.
+//! `df` comes from the dictionary, beside which short lists and tables are stored; the blocks lie
+//! elsewhere. Each block decodes on its own, with its line of the table and the one before.
 
 use super::bitpack;
 use crate::bytes::FormatError;
@@ -30,10 +30,30 @@ pub const TABLE_ENTRY_BYTES: usize = 6;
 
 const WHAT: &str = "posting list";
 
+/// A posting list as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedList {
+    /// The whole list if it is short, else the block table.
+    pub head: Vec<u8>,
+    /// The blocks of a long list.
+    pub blocks: Vec<Vec<u8>>,
+}
+
+impl EncodedList {
+    /// Reads the list back; `df` is its number of postings.
+    ///
+    /// # Errors
+    /// As [`PostingList::new`].
+    pub fn list(&self, df: u32) -> Result<PostingList<'_>, FormatError> {
+        let blocks = self.blocks.iter().map(Vec::as_slice).collect();
+        PostingList::new(&self.head, df, blocks)
+    }
+}
+
 /// Encodes a posting list.
 ///
 /// `chunks` ascend strictly; `impacts` has the same length and no zeros.
-pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> Vec<u8> {
+pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> EncodedList {
     let mut out = Writer::new();
     let mut next = 0;
     let mut gaps = Vec::with_capacity(chunks.len());
@@ -46,7 +66,10 @@ pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> Vec<u8> {
         for gap in gaps {
             out.varint(u64::from(gap));
         }
-        return out.into_bytes();
+        return EncodedList {
+            head: out.into_bytes(),
+            blocks: Vec::new(),
+        };
     }
     let mut blocks = Vec::new();
     for (at, gaps) in gaps.chunks(BLOCK_LEN).enumerate() {
@@ -56,11 +79,15 @@ pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> Vec<u8> {
         out.u32(chunks[range.end - 1]);
         out.u8(impacts.iter().copied().max().unwrap_or(0));
         out.u8(width as u8);
-        bitpack::pack(gaps, width, &mut blocks);
-        blocks.extend_from_slice(impacts);
+        let mut block = Vec::new();
+        bitpack::pack(gaps, width, &mut block);
+        block.extend_from_slice(impacts);
+        blocks.push(block);
     }
-    out.raw(&blocks);
-    out.into_bytes()
+    EncodedList {
+        head: out.into_bytes(),
+        blocks,
+    }
 }
 
 /// A decoded block.
@@ -121,12 +148,12 @@ struct TableEntry {
     last_chunk: ChunkId,
     max_impact: u8,
     width: u8,
-    /// Where the block starts in the list's entry.
+    /// Bytes of the blocks before it.
     start: u64,
 }
 
 /// Where the blocks of a long list are, and what they can hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct BlockTable {
     entries: Vec<TableEntry>,
     df: u32,
@@ -142,16 +169,18 @@ impl BlockTable {
         }
     }
 
-    /// Reads the table of a list of `df` postings from the first `byte_len(df)` bytes of its entry.
+    /// Reads the table of a list of `df` postings, `byte_len(df)` bytes.
     ///
     /// # Errors
-    /// [`FormatError`] when bytes are missing, a width exceeds 32 bits, or chunks do not ascend.
+    /// [`FormatError`] when bytes are missing or left over, a width exceeds 32 bits, or chunks do not
+    /// ascend.
     pub fn parse(bytes: &[u8], df: u32) -> Result<Self, FormatError> {
         let table_len = Self::byte_len(df);
         let mut reader = Reader::new(bytes, WHAT);
         let mut lines = Reader::new(reader.take(table_len, "block table")?, WHAT);
+        reader.end()?;
         let mut entries = Vec::with_capacity(table_len / TABLE_ENTRY_BYTES);
-        let mut start = table_len as u64;
+        let mut start = 0;
         let mut next = 0u64;
         for at in 0..table_len / TABLE_ENTRY_BYTES {
             let last_chunk = lines.u32("last chunk of a block")?;
@@ -206,7 +235,13 @@ impl BlockTable {
             .partition_point(|entry| entry.last_chunk < chunk)
     }
 
-    /// The bytes of a block in the list's entry; empty past the last block.
+    /// Bytes of all blocks together.
+    pub fn blocks_len(&self) -> u64 {
+        let last = self.len().saturating_sub(1);
+        self.byte_range(last).end
+    }
+
+    /// The bytes of a block, counted from the first block; empty past the last one.
     pub fn byte_range(&self, block: usize) -> Range<u64> {
         self.entries.get(block).map_or(0..0, |entry| {
             let len = block_len(self.df, block);
@@ -254,6 +289,15 @@ impl BlockTable {
     }
 }
 
+/// Passes over a short list of `df` postings: where its bytes end is in the bytes themselves.
+pub(super) fn skip_short(reader: &mut Reader<'_>, df: u32) -> Result<(), FormatError> {
+    reader.take(df as usize, "impacts")?;
+    for _ in 0..df {
+        reader.varint_u32("gap")?;
+    }
+    Ok(())
+}
+
 /// Postings in a block of a list of `df`.
 fn block_len(df: u32, block: usize) -> usize {
     (df as usize)
@@ -264,27 +308,34 @@ fn block_len(df: u32, block: usize) -> usize {
 /// The whole posting list of one term, read in place.
 #[derive(Debug, Clone)]
 pub struct PostingList<'a> {
-    bytes: &'a [u8],
+    /// A short list; of a long one the table's bytes.
+    head: &'a [u8],
     table: BlockTable,
+    blocks: Vec<&'a [u8]>,
     df: u32,
 }
 
 impl<'a> PostingList<'a> {
-    /// Reads the entry of a term with `df` postings.
+    /// Reads the list of a term with `df` postings: `head` is the whole list if it is short, else the
+    /// table of its `blocks`.
     ///
     /// # Errors
-    /// [`FormatError`] when the entry is not exactly as long as its table says, or the table is
-    /// damaged. Damage inside of a block shows when the block is read.
-    pub fn parse(bytes: &'a [u8], df: u32) -> Result<Self, FormatError> {
-        let table = BlockTable::parse(bytes, df)?;
-        if let Some(last) = table.len().checked_sub(1) {
-            let end = table.byte_range(last).end;
-            let mut reader = Reader::new(bytes, WHAT);
-            let len = usize::try_from(end).unwrap_or(usize::MAX);
-            reader.take(len, "blocks")?;
-            reader.end()?;
+    /// [`FormatError`] when the table is damaged or does not belong to these blocks. Damage inside of
+    /// a block shows when the block is read.
+    pub fn new(head: &'a [u8], df: u32, blocks: Vec<&'a [u8]>) -> Result<Self, FormatError> {
+        let table = match BlockTable::byte_len(df) {
+            0 => BlockTable::default(),
+            _ => BlockTable::parse(head, df)?,
+        };
+        if table.len() != blocks.len() {
+            return Err(Reader::new(head, WHAT).error("blocks", Problem::Inconsistent));
         }
-        Ok(Self { bytes, table, df })
+        Ok(Self {
+            head,
+            table,
+            blocks,
+            df,
+        })
     }
 
     /// How many chunks hold the term.
@@ -310,16 +361,12 @@ impl<'a> PostingList<'a> {
         if self.table.is_empty() {
             return self.decode_short(block, out);
         }
-        let range = self.table.byte_range(block);
-        let range = usize::try_from(range.start)
-            .ok()
-            .zip(usize::try_from(range.end).ok());
-        let bytes = range.and_then(|(start, end)| self.bytes.get(start..end));
-        self.table.decode(block, bytes.unwrap_or_default(), out)
+        let bytes = self.blocks.get(block).copied().unwrap_or_default();
+        self.table.decode(block, bytes, out)
     }
 
     fn decode_short(&self, block: usize, out: &mut Block) -> Result<(), FormatError> {
-        let mut reader = Reader::new(self.bytes, WHAT);
+        let mut reader = Reader::new(self.head, WHAT);
         if block > 0 {
             return Err(reader.error(
                 "block number",
