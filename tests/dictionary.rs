@@ -40,7 +40,8 @@ fn list(df: u32) -> EncodedList {
         next += len;
         list.head.extend((next - 1).to_le_bytes());
         list.head.extend([7, 0]);
-        list.blocks.push(vec![7; len as usize]);
+        list.blocks
+            .push(vec![0x55; (2 * len as usize - 1).div_ceil(8)]);
     }
     list
 }
@@ -241,6 +242,27 @@ fn blocks_end_at_their_limit() {
     // Terms with rows need larger blocks to keep the directory small.
     assert!(block_bytes(100_000, 100) > block_bytes(10_000, 100));
     assert_eq!(block_bytes(0, 0), 1024);
+}
+
+/// The examples of SPEC.md, sections 6.2 to 6.4.
+#[test]
+fn blocks_are_those_of_the_specification() {
+    let list = EncodedList {
+        head: vec![12, 200, 1, 3, 0, 4],
+        blocks: Vec::new(),
+    };
+    let mut terms = TermBlockBuilder::new(4096);
+    terms.push_term("point", (3, 2.5), &[], &list);
+    let expected = b"\x01\0\0\0\x05point\x03\0\x28\x0c\xc8\x01\x03\0\x04";
+    assert_eq!(terms.finish().unwrap().bytes, expected);
+    let mut spellings = SpellingBuilder::new(4096);
+    spellings.push("point", 3);
+    spellings.push("pointer", 300);
+    let block = spellings.finish().unwrap();
+    assert_eq!(block.bytes, b"\x02\0\x05point\x03\x05\x02er\xac\x02");
+    let mut directory = DirectoryBuilder::new();
+    directory.push(&block, 2);
+    assert_eq!(directory.finish(), b"\x01\0\x01p\x02");
 }
 
 #[test]

@@ -280,6 +280,18 @@ fn blocks_can_be_read_one_by_one_from_their_byte_ranges() {
     }
 }
 
+/// The example of SPEC.md, section 6.6.
+#[test]
+fn last_block_is_the_one_of_the_specification() {
+    let full = [&[0xe7, 3, 0, 0, 9, 0][..], &[0xf1, 3, 0, 0, 0x14, 4]].concat();
+    let table = BlockTable::parse(&full, 131).unwrap();
+    let bytes = [0x05, 0x4a, 0x08, 0x03];
+    let mut block = Block::default();
+    table.decode(1, &bytes, &mut block).unwrap();
+    assert_eq!(block.chunks(), [1003, 1004, 1009]);
+    assert_eq!(block.impacts(), [12, 20, 17]);
+}
+
 /// A list of these bytes: head, then blocks as long as the table says.
 fn list_of(bytes: &[u8], df: u32) -> Result<PostingList<'_>, FormatError> {
     let cut = BlockTable::byte_len(df);

@@ -5,8 +5,8 @@
 //!                          gaps         df varints
 //!
 //! more                     block table  6 bytes a block: last chunk u32, largest impact u8, width u8
-//!                          blocks       gaps, 128 × width bits; impacts, 128 bytes
-//!                                       (the last block holds what is left)
+//!                          blocks       128 chunks, Elias-Fano; 128 × width bits: each impact's
+//!                                       distance from the largest (the last block holds what is left)
 //! ```
 //!
 //! A gap is the distance to the chunk before, less one; the first chunk of a list counts from -1.
@@ -55,16 +55,12 @@ impl EncodedList {
 /// `chunks` ascend strictly; `impacts` has the same length and no zeros.
 pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> EncodedList {
     let mut out = Writer::new();
-    let mut next = 0;
-    let mut gaps = Vec::with_capacity(chunks.len());
-    for &chunk in chunks {
-        gaps.push(chunk - next);
-        next = chunk.wrapping_add(1);
-    }
     if chunks.len() <= BLOCK_LEN {
         out.raw(impacts);
-        for gap in gaps {
-            out.varint(u64::from(gap));
+        let mut next = 0;
+        for &chunk in chunks {
+            out.varint(u64::from(chunk - next));
+            next = chunk.wrapping_add(1);
         }
         return EncodedList {
             head: out.into_bytes(),
@@ -72,21 +68,115 @@ pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> EncodedList {
         };
     }
     let mut blocks = Vec::new();
-    for (at, gaps) in gaps.chunks(BLOCK_LEN).enumerate() {
-        let range = at * BLOCK_LEN..at * BLOCK_LEN + gaps.len();
-        let impacts = &impacts[range.clone()];
-        let width = bitpack::width(gaps);
-        out.u32(chunks[range.end - 1]);
-        out.u8(impacts.iter().copied().max().unwrap_or(0));
+    let mut first = 0;
+    for (chunks, impacts) in chunks.chunks(BLOCK_LEN).zip(impacts.chunks(BLOCK_LEN)) {
+        let last = chunks.last().copied().unwrap_or(first);
+        let largest = impacts.iter().copied().max().unwrap_or(0);
+        let below: Vec<u32> = impacts
+            .iter()
+            .map(|&impact| u32::from(largest - impact))
+            .collect();
+        let width = bitpack::width(&below);
+        out.u32(last);
+        out.u8(largest);
         out.u8(width as u8);
         let mut block = Vec::new();
-        bitpack::pack(gaps, width, &mut block);
-        block.extend_from_slice(impacts);
+        let shape = EliasFano::new(chunks.len(), last - first);
+        shape.encode(chunks.iter().map(|chunk| chunk - first), &mut block);
+        bitpack::pack(&below, width, &mut block);
         blocks.push(block);
+        first = last.wrapping_add(1);
     }
     EncodedList {
         head: out.into_bytes(),
         blocks,
+    }
+}
+
+/// How ascending numbers from 0 to a largest one are stored: the low bits of each as they are, the
+/// rest in unary, about two bits each.
+///
+/// Source: the quasi-succinct index (S. Vigna, WSDM 2013) after P. Elias and R. Fano, by blocks as in
+/// G. Ottaviano, R. Venturini: *Partitioned Elias-Fano Indexes*, SIGIR 2014.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct EliasFano {
+    count: usize,
+    /// Bits of a number that are stored as they are.
+    low_width: u32,
+    /// Bits of the unary part.
+    high_bits: usize,
+}
+
+impl EliasFano {
+    /// `count` numbers of which `largest` is the last; at least 1.
+    fn new(count: usize, largest: u32) -> Self {
+        let spread = (u64::from(largest) + 1) / count.max(1) as u64;
+        let low_width = spread.checked_ilog2().unwrap_or(0);
+        // Less than three bits a number.
+        let high_bits = count + (u64::from(largest) >> low_width) as usize;
+        Self {
+            count,
+            low_width,
+            high_bits,
+        }
+    }
+
+    fn low_len(self) -> usize {
+        bitpack::packed_len(self.count, self.low_width)
+    }
+
+    fn high_len(self) -> usize {
+        self.high_bits.div_ceil(8)
+    }
+
+    fn encode(self, numbers: impl Iterator<Item = u32>, out: &mut Vec<u8>) {
+        let mask = (1u64 << self.low_width) - 1;
+        let mut lows = Vec::with_capacity(self.count);
+        let mut highs = alloc::vec![0; self.high_len()];
+        for (at, number) in numbers.enumerate() {
+            let number = u64::from(number);
+            lows.push((number & mask) as u32);
+            let bit = (number >> self.low_width) as usize + at;
+            highs[bit / 8] |= 1u8 << (bit % 8);
+        }
+        bitpack::pack(&lows, self.low_width, out);
+        out.extend_from_slice(&highs);
+    }
+
+    /// Reads the numbers and adds `first` to each.
+    fn decode(
+        self,
+        reader: &mut Reader<'_>,
+        first: u64,
+        out: &mut [u32],
+    ) -> Result<(), FormatError> {
+        bitpack::unpack(reader.take(self.low_len(), "chunks")?, self.low_width, out);
+        let highs = reader.take(self.high_len(), "chunks")?;
+        let mut out = out.iter_mut().zip(0u64..);
+        let mut next = first;
+        for (word, start) in highs.chunks(8).zip((0u64..).step_by(64)) {
+            let mut bytes = [0; 8];
+            bytes[..word.len()].copy_from_slice(word);
+            let mut ones = u64::from_le_bytes(bytes);
+            while ones != 0 {
+                let bit = start + u64::from(ones.trailing_zeros());
+                ones &= ones - 1;
+                let bad = Problem::Inconsistent;
+                let Some((chunk, at)) = out.next() else {
+                    return Err(reader.error("chunks", bad));
+                };
+                let number = first + ((bit - at) << self.low_width | u64::from(*chunk));
+                if number < next {
+                    return Err(reader.error("chunks", bad));
+                }
+                *chunk = u32::try_from(number).map_err(|_| reader.error("chunks", bad))?;
+                next = number + 1;
+            }
+        }
+        match out.next() {
+            None => Ok(()),
+            Some(_) => Err(reader.error("chunks", Problem::Inconsistent)),
+        }
     }
 }
 
@@ -147,16 +237,25 @@ impl Block {
 struct TableEntry {
     last_chunk: ChunkId,
     max_impact: u8,
+    /// Bits of an impact, which is stored as its distance from the largest.
     width: u8,
+    /// How its chunks are stored, counted from the last chunk of the block before.
+    chunks: EliasFano,
     /// Bytes of the blocks before it.
     start: u64,
+}
+
+impl TableEntry {
+    fn byte_len(&self) -> usize {
+        let impacts = bitpack::packed_len(self.chunks.count, u32::from(self.width));
+        self.chunks.low_len() + self.chunks.high_len() + impacts
+    }
 }
 
 /// Where the blocks of a long list are, and what they can hold.
 #[derive(Debug, Clone, Default)]
 pub struct BlockTable {
     entries: Vec<TableEntry>,
-    df: u32,
 }
 
 impl BlockTable {
@@ -172,7 +271,7 @@ impl BlockTable {
     /// Reads the table of a list of `df` postings, `byte_len(df)` bytes.
     ///
     /// # Errors
-    /// [`FormatError`] when bytes are missing or left over, a width exceeds 32 bits, or chunks do not
+    /// [`FormatError`] when bytes are missing or left over, a width exceeds 8 bits, or chunks do not
     /// ascend.
     pub fn parse(bytes: &[u8], df: u32) -> Result<Self, FormatError> {
         let table_len = Self::byte_len(df);
@@ -190,23 +289,27 @@ impl BlockTable {
             if u64::from(last_chunk) + 1 < next + len as u64 {
                 return Err(lines.error("last chunk of a block", Problem::Inconsistent));
             }
-            if width > 32 {
+            if width > 8 {
                 let problem = Problem::OutOfRange {
                     got: u64::from(width),
-                    max: 32,
+                    max: 8,
                 };
                 return Err(lines.error("width of a block", problem));
             }
-            entries.push(TableEntry {
+            // The line before ended below this one's last chunk.
+            let chunks = EliasFano::new(len, (u64::from(last_chunk) - next) as u32);
+            let entry = TableEntry {
                 last_chunk,
                 max_impact,
                 width,
+                chunks,
                 start,
-            });
-            start += (bitpack::packed_len(len, u32::from(width)) + len) as u64;
+            };
+            start += entry.byte_len() as u64;
+            entries.push(entry);
             next = u64::from(last_chunk) + 1;
         }
-        Ok(Self { entries, df })
+        Ok(Self { entries })
     }
 
     /// How many blocks there are.
@@ -244,9 +347,7 @@ impl BlockTable {
     /// The bytes of a block, counted from the first block; empty past the last one.
     pub fn byte_range(&self, block: usize) -> Range<u64> {
         self.entries.get(block).map_or(0..0, |entry| {
-            let len = block_len(self.df, block);
-            let bytes = bitpack::packed_len(len, u32::from(entry.width)) + len;
-            entry.start..entry.start + bytes as u64
+            entry.start..entry.start + entry.byte_len() as u64
         })
     }
 
@@ -270,17 +371,24 @@ impl BlockTable {
             Some(before) => u64::from(before.last_chunk) + 1,
             None => 0,
         };
-        out.len = block_len(self.df, block);
+        out.len = entry.chunks.count;
+        entry
+            .chunks
+            .decode(&mut reader, next, &mut out.chunks[..out.len])?;
         let width = u32::from(entry.width);
-        let gaps = reader.take(bitpack::packed_len(out.len, width), "gaps")?;
-        bitpack::unpack(gaps, width, &mut out.chunks[..out.len]);
-        out.add_gaps(next)
-            .map_err(|problem| reader.error("gaps", problem))?;
-        let impacts = reader.take(out.len, "impacts")?;
-        out.impacts[..out.len].copy_from_slice(impacts);
+        let impacts = reader.take(bitpack::packed_len(out.len, width), "impacts")?;
+        let mut below = [0; BLOCK_LEN];
+        bitpack::unpack(impacts, width, &mut below[..out.len]);
+        let mut least = u32::MAX;
+        for (impact, below) in out.impacts[..out.len].iter_mut().zip(&below) {
+            least = least.min(*below);
+            *impact = (u32::from(entry.max_impact).saturating_sub(*below)) as u8;
+            if *impact == 0 {
+                return Err(reader.error("impacts", Problem::Inconsistent));
+            }
+        }
         reader.end()?;
-        let agrees = out.chunks().last() == Some(&entry.last_chunk)
-            && impacts.iter().max() == Some(&entry.max_impact);
+        let agrees = out.chunks().last() == Some(&entry.last_chunk) && least == 0;
         if agrees {
             Ok(())
         } else {
