@@ -8,8 +8,8 @@ use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Clause;
+use coracle::postings::EncodedList;
 use coracle::postings::EncodedTerm;
-use coracle::postings::PostingList;
 use coracle::postings::Postings;
 use coracle::postings::PostingsBuilder;
 use coracle::postings::WEIGHT_ONE;
@@ -89,13 +89,13 @@ fn words(criterion: &mut Criterion) {
     let mut terms: Vec<EncodedTerm<'_>> =
         (0..postings.len()).map(|at| postings.encode(at)).collect();
     terms.sort_by_key(|term| core::cmp::Reverse(term.df));
-    let list = |term: &'_ EncodedTerm<'_>| (term.df, term.entry.clone());
-    let common: Vec<(u32, Vec<u8>)> = terms[..5].iter().map(list).collect();
-    let mixed: Vec<(u32, Vec<u8>)> = [10, 60, 300, 1500].map(|at| list(&terms[at])).into();
+    let list = |term: &'_ EncodedTerm<'_>| (term.df, term.list.clone());
+    let common: Vec<(u32, EncodedList)> = terms[..5].iter().map(list).collect();
+    let mixed: Vec<(u32, EncodedList)> = [10, 60, 300, 1500].map(|at| list(&terms[at])).into();
 
     group.throughput(Throughput::Elements(u64::from(common[0].0)));
     group.bench_function("decode", |bencher| {
-        let list = PostingList::parse(&common[0].1, common[0].0).unwrap();
+        let list = common[0].1.list(common[0].0).unwrap();
         let mut block = Block::default();
         bencher.iter(|| {
             for at in 0..list.block_count() {
@@ -112,9 +112,7 @@ fn words(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let clauses: Vec<Clause<'_>> = lists
                     .iter()
-                    .map(|(df, entry)| {
-                        Clause::one(PostingList::parse(entry, *df).unwrap(), WEIGHT_ONE)
-                    })
+                    .map(|(df, list)| Clause::one(list.list(*df).unwrap(), WEIGHT_ONE))
                     .collect();
                 top_k(&clauses, CHUNKS as u32, 10, None).unwrap()
             });

@@ -2,45 +2,95 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
-use coracle::postings::dictionary::BlockBuilder;
-use coracle::postings::dictionary::DictionaryBlock;
+use coracle::postings::BlockTable;
+use coracle::postings::EncodedList;
 use coracle::postings::dictionary::Directory;
 use coracle::postings::dictionary::DirectoryBuilder;
 use coracle::postings::dictionary::EncodedBlock;
-use coracle::postings::dictionary::TermInfo;
+use coracle::postings::dictionary::ListPlace;
+use coracle::postings::dictionary::SpellingBlock;
+use coracle::postings::dictionary::SpellingBuilder;
+use coracle::postings::dictionary::TermBlock;
+use coracle::postings::dictionary::TermBlockBuilder;
+use coracle::postings::dictionary::block_bytes;
+use proptest::prelude::prop_assert;
 use proptest::prelude::prop_assert_eq;
 use proptest::proptest;
 use std::collections::BTreeMap;
 
-fn info(df: u32) -> TermInfo {
-    TermInfo {
-        df,
-        max_impact: df as u8 | 1,
-        idf: (df % 4096) as f32 / 256.0,
-        entry_len: df * 2,
+/// Bytes of the rows of these tests.
+const ROW_LEN: usize = 5;
+
+/// A list of `df` postings in consecutive chunks; a long one has blocks without gaps.
+fn list(df: u32) -> EncodedList {
+    if BlockTable::byte_len(df) == 0 {
+        let head = [vec![7; df as usize], vec![0; df as usize]].concat();
+        return EncodedList {
+            head,
+            blocks: Vec::new(),
+        };
     }
+    let mut list = EncodedList {
+        head: Vec::new(),
+        blocks: Vec::new(),
+    };
+    let mut next = 0;
+    while next < df {
+        let len = (df - next).min(128);
+        next += len;
+        list.head.extend((next - 1).to_le_bytes());
+        list.head.extend([7, 0]);
+        list.blocks
+            .push(vec![0x55; (2 * len as usize - 1).div_ceil(8)]);
+    }
+    list
 }
 
-/// Blocks of at most `per_block` terms, with their directory.
-fn encode(terms: &BTreeMap<String, u32>, per_block: usize) -> (Vec<EncodedBlock>, Directory) {
-    let mut blocks = Vec::new();
-    let mut builder = BlockBuilder::new();
-    let terms: Vec<_> = terms.iter().collect();
-    for some in terms.chunks(per_block) {
-        for (term, df) in some {
-            builder.push(term, &info(**df));
-        }
-        blocks.extend(builder.finish());
-    }
+fn row(df: u32) -> Vec<u8> {
+    vec![df as u8; ROW_LEN]
+}
+
+fn idf(df: u32) -> f32 {
+    (df % 4096) as f32 / 256.0
+}
+
+fn directory(blocks: &[EncodedBlock]) -> Directory {
     let mut directory = DirectoryBuilder::new();
-    for block in &blocks {
+    for block in blocks {
         directory.push(block, block.bytes.len() as u32);
     }
-    (blocks, Directory::parse(&directory.finish()).unwrap())
+    Directory::parse(&directory.finish()).unwrap()
 }
 
-fn open(blocks: &[EncodedBlock], directory: &Directory, at: usize) -> DictionaryBlock {
-    DictionaryBlock::parse(&blocks[at].bytes, directory.get(at).unwrap().postings.start).unwrap()
+/// Term blocks of at most `limit` bytes, with their directory.
+fn encode_terms(terms: &BTreeMap<String, u32>, limit: usize) -> (Vec<EncodedBlock>, Directory) {
+    let mut blocks = Vec::new();
+    let mut builder = TermBlockBuilder::new(limit);
+    for (term, &df) in terms {
+        blocks.extend(match df {
+            0 => builder.push_row(term, &row(0)),
+            _ => builder.push_term(term, (df, idf(df)), &row(df), &list(df)),
+        });
+    }
+    blocks.extend(builder.finish());
+    let directory = directory(&blocks);
+    (blocks, directory)
+}
+
+/// Spelling blocks of at most `limit` bytes, with their directory.
+fn encode_spellings(terms: &BTreeMap<String, u32>, limit: usize) -> (Vec<EncodedBlock>, Directory) {
+    let mut builder = SpellingBuilder::new(limit);
+    let full = terms
+        .iter()
+        .filter_map(|(term, &df)| builder.push(term, df));
+    let mut blocks: Vec<EncodedBlock> = full.collect();
+    blocks.extend(builder.finish());
+    let directory = directory(&blocks);
+    (blocks, directory)
+}
+
+fn spellings(block: &EncodedBlock) -> SpellingBlock {
+    SpellingBlock::parse(&block.bytes).unwrap()
 }
 
 fn words(list: &str) -> BTreeMap<String, u32> {
@@ -55,13 +105,13 @@ const WORDS: &str = "art point pointer posting smart smash start string strong o
 
 #[test]
 fn prefix_gives_the_most_frequent_first() {
-    let (blocks, directory) = encode(&words(WORDS), 100);
-    let block = open(&blocks, &directory, 0);
+    let (blocks, _) = encode_spellings(&words(WORDS), 4096);
+    let block = spellings(&blocks[0]);
     let terms = |prefix: &str, limit| {
         block
             .prefix(prefix, limit)
             .iter()
-            .map(|entry| entry.term.to_owned())
+            .map(|spelling| spelling.key.to_owned())
             .collect::<Vec<_>>()
     };
     assert_eq!(terms("sma", 10), ["smarter", "small", "smash", "smart"]);
@@ -72,13 +122,13 @@ fn prefix_gives_the_most_frequent_first() {
 
 #[test]
 fn word_typed_past_its_stem_completes_to_the_stem() {
-    let (blocks, directory) = encode(&words(WORDS), 100);
-    let block = open(&blocks, &directory, 0);
+    let (blocks, _) = encode_spellings(&words(WORDS), 4096);
+    let block = spellings(&blocks[0]);
     let terms = |word: &str| {
         block
             .complete(word, 5)
             .iter()
-            .map(|entry| entry.term.to_owned())
+            .map(|spelling| spelling.key.to_owned())
             .collect::<Vec<_>>()
     };
     assert_eq!(terms("opti"), ["option", "optim"]);
@@ -89,7 +139,9 @@ fn word_typed_past_its_stem_completes_to_the_stem() {
 
 #[test]
 fn misspelt_words_find_what_was_meant() {
-    let (blocks, directory) = encode(&words(WORDS), 3);
+    // Three or four terms a block.
+    let (blocks, directory) = encode_spellings(&words(WORDS), 55);
+    assert!(blocks.len() >= 5);
     for (typed, meant, edits) in [
         ("smrt", "smart", 1),
         ("smaart", "smart", 1),
@@ -105,11 +157,11 @@ fn misspelt_words_find_what_was_meant() {
             .blocks_of_similar(typed, 6)
             .into_iter()
             .find_map(|at| {
-                let block = open(&blocks, &directory, at);
+                let block = spellings(&blocks[at]);
                 let similar = block.similar(typed, edits, 0);
                 similar
                     .iter()
-                    .find(|similar| similar.entry.term == meant)
+                    .find(|similar| similar.spelling.key == meant)
                     .map(|similar| similar.edits)
             });
         // A first letter that is wrong or lacks its mark leads to another block.
@@ -120,12 +172,12 @@ fn misspelt_words_find_what_was_meant() {
 
 #[test]
 fn similar_terms_come_by_edits_then_frequency() {
-    let (blocks, directory) = encode(&words("stars start starts smart stark sta"), 100);
-    let block = open(&blocks, &directory, 0);
+    let (blocks, _) = encode_spellings(&words("stars start starts smart stark sta"), 4096);
+    let block = spellings(&blocks[0]);
     let found: Vec<_> = block
         .similar("start", 1, 2)
         .iter()
-        .map(|s| (s.entry.term.to_owned(), s.edits))
+        .map(|s| (s.spelling.key.to_owned(), s.edits))
         .collect();
     let expected = [("start", 0), ("stark", 1), ("starts", 1), ("stars", 1)];
     assert_eq!(
@@ -135,44 +187,111 @@ fn similar_terms_come_by_edits_then_frequency() {
 }
 
 #[test]
-fn reserved_keys_are_found_exactly_but_never_suggested() {
+fn reserved_keys_are_terms_with_a_row_alone_and_no_spellings() {
     let mut terms = words(WORDS);
     terms.insert("#smart".to_owned(), 0);
-    let (blocks, directory) = encode(&terms, 100);
-    let block = open(&blocks, &directory, 0);
-    assert_eq!(
-        block.lookup("#smart").map(|entry| entry.info),
-        Some(info(0))
-    );
-    assert!(
-        block
-            .similar("smart", 1, 0)
-            .iter()
-            .all(|similar| similar.entry.term != "#smart")
-    );
+    let (blocks, _) = encode_terms(&terms, 4096);
+    let term = TermBlock::new(&blocks[0].bytes, ROW_LEN)
+        .unwrap()
+        .find("#smart")
+        .unwrap()
+        .unwrap();
+    assert_eq!((term.df, term.row, term.list), (0, &row(0)[..], &[][..]));
+    let (blocks, _) = encode_spellings(&terms, 4096);
+    assert!(SpellingBlock::parse(&blocks[0].bytes).is_err());
 }
 
 #[test]
-fn full_blocks_are_about_eight_kilobytes() {
-    let mut builder = BlockBuilder::new();
-    for number in 0.. {
-        builder.push(&format!("term{number:08}"), &info(number + 1));
-        if builder.is_full() {
-            break;
+fn blocks_of_long_lists_follow_one_another() {
+    let terms: BTreeMap<String, u32> = [
+        ("art", 300),
+        ("boat", 128),
+        ("code", 129),
+        ("oar", 5),
+        ("zebra", 1000),
+    ]
+    .map(|(term, df)| (term.to_owned(), df))
+    .into();
+    for limit in [64, 4096] {
+        let (blocks, directory) = encode_terms(&terms, limit);
+        let mut next = ListPlace::default();
+        for (term, &df) in &terms {
+            let block = &blocks[directory.block_of(term).unwrap()].bytes;
+            let found = TermBlock::new(block, ROW_LEN)
+                .unwrap()
+                .find(term)
+                .unwrap()
+                .unwrap();
+            assert_eq!(found.place, next, "{term}");
+            let list = list(df);
+            next.blocks += list.blocks.len() as u64;
+            next.bytes += list.blocks.concat().len() as u64;
         }
     }
-    let block = builder.finish().unwrap();
-    assert!(
-        (8192..8300).contains(&block.bytes.len()),
-        "{}",
-        block.bytes.len()
-    );
-    assert!(builder.finish().is_none());
+}
+
+#[test]
+fn blocks_end_at_their_limit() {
+    let terms: BTreeMap<String, u32> = (0..500)
+        .map(|at| (format!("term{at:08}"), at % 30 + 1))
+        .collect();
+    let (blocks, _) = encode_terms(&terms, 1024);
+    assert!(blocks.iter().all(|block| block.bytes.len() <= 1024));
+    let full = &blocks[..blocks.len() - 1];
+    assert!(full.iter().all(|block| block.bytes.len() > 900));
+    // Terms with rows need larger blocks to keep the directory small.
+    assert!(block_bytes(100_000, 100) > block_bytes(10_000, 100));
+    assert_eq!(block_bytes(0, 0), 1024);
+}
+
+/// The examples of SPEC.md, sections 6.2 to 6.4.
+#[test]
+fn blocks_are_those_of_the_specification() {
+    let list = EncodedList {
+        head: vec![12, 200, 1, 3, 0, 4],
+        blocks: Vec::new(),
+    };
+    let mut terms = TermBlockBuilder::new(4096);
+    terms.push_term("point", (3, 2.5), &[], &list);
+    let expected = b"\x01\0\0\0\x05point\x03\0\x28\x0c\xc8\x01\x03\0\x04";
+    assert_eq!(terms.finish().unwrap().bytes, expected);
+    let mut spellings = SpellingBuilder::new(4096);
+    spellings.push("point", 3);
+    spellings.push("pointer", 300);
+    let block = spellings.finish().unwrap();
+    assert_eq!(block.bytes, b"\x02\0\x05point\x03\x05\x02er\xac\x02");
+    let mut directory = DirectoryBuilder::new();
+    directory.push(&block, 2);
+    assert_eq!(directory.finish(), b"\x01\0\x01p\x02");
+}
+
+#[test]
+fn padding_is_zeros() {
+    let (blocks, _) = encode_terms(&words(WORDS), 4096);
+    let mut bytes = blocks[0].bytes.clone();
+    bytes.extend([0; 9]);
+    let find = |bytes: &[u8]| {
+        TermBlock::new(bytes, ROW_LEN)
+            .unwrap()
+            .find("zz")
+            .map(|_| ())
+    };
+    assert_eq!(find(&bytes), Ok(()));
+    bytes.push(1);
+    let mut block = TermBlock::new(&bytes, ROW_LEN).unwrap();
+    assert!((0..).find_map(|_| block.next().map(|_| ()).err()).is_some());
 }
 
 /// Reads everything, as a search would.
 fn survives(bytes: &[u8]) {
-    if let Ok(block) = DictionaryBlock::parse(bytes, u64::MAX - 4000) {
+    for row_len in [0, ROW_LEN] {
+        if let Ok(block) = TermBlock::new(bytes, row_len) {
+            let _ = block.clone().find("smart");
+            let mut block = block;
+            while let Ok(Some(_)) = block.next() {}
+        }
+    }
+    if let Ok(block) = SpellingBlock::parse(bytes) {
         block.iter().for_each(drop);
         let _ = (
             block.lookup("smart"),
@@ -188,15 +307,39 @@ fn survives(bytes: &[u8]) {
     }
 }
 
+/// Reads a term block to its end.
+fn read_terms(bytes: &[u8]) -> bool {
+    TermBlock::new(bytes, ROW_LEN).is_ok_and(|mut block| {
+        loop {
+            match block.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    })
+}
+
 #[test]
 fn damaged_blocks_are_errors_or_harmless_for_every_cut_and_flip() {
-    let (blocks, directory) = encode(&words(WORDS), 5);
+    let mut terms = words(WORDS);
+    terms.insert("smart".to_owned(), 300);
+    let (term_blocks, _) = encode_terms(&terms, 4096);
+    let (spelling_blocks, _) = encode_spellings(&terms, 4096);
+    let (small, _) = encode_spellings(&terms, 60);
     let mut builder = DirectoryBuilder::new();
-    blocks.iter().for_each(|block| builder.push(block, 100));
-    for bytes in [builder.finish(), open_bytes(&blocks, &directory)] {
+    small.iter().for_each(|block| builder.push(block, 100));
+    let all = [
+        term_blocks[0].bytes.clone(),
+        spelling_blocks[0].bytes.clone(),
+        builder.finish(),
+    ];
+    assert!(read_terms(&all[0]));
+    for bytes in all {
         for len in 0..bytes.len() {
             survives(&bytes[..len]);
-            assert!(DictionaryBlock::parse(&bytes[..len], 0).is_err());
+            assert!(!read_terms(&bytes[..len]));
+            assert!(SpellingBlock::parse(&bytes[..len]).is_err());
             assert!(Directory::parse(&bytes[..len]).is_err());
         }
         let mut damaged = bytes.clone();
@@ -210,45 +353,40 @@ fn damaged_blocks_are_errors_or_harmless_for_every_cut_and_flip() {
     }
 }
 
-fn open_bytes(blocks: &[EncodedBlock], directory: &Directory) -> Vec<u8> {
-    assert_eq!(directory.len(), blocks.len());
-    blocks[0].bytes.clone()
-}
-
 proptest! {
     #[test]
     fn every_term_is_found_where_the_directory_says(
-        terms in proptest::collection::btree_map("[a-cé]{1,6}", 1u32..1000, 1..60),
+        terms in proptest::collection::btree_map("[a-cé]{1,6}", 1u32..400, 1..60),
         absent in "[a-d]{1,6}",
-        per_block in 1usize..20,
+        limit in 30usize..2000,
     ) {
-        let (blocks, directory) = encode(&terms, per_block);
-        let find = |term: &str| {
-            let block = open(&blocks, &directory, directory.block_of(term)?);
-            let entry = block.lookup(term)?;
-            Some((entry.info, entry.postings))
-        };
-        let mut start = 0;
-        for (term, df) in &terms {
-            let end = start + u64::from(df * 2);
-            prop_assert_eq!(find(term), Some((info(*df), start..end)));
-            start = end;
+        let (blocks, directory) = encode_terms(&terms, limit);
+        for (term, &df) in &terms {
+            let block = &blocks[directory.block_of(term).unwrap()].bytes;
+            let found = TermBlock::new(block, ROW_LEN).unwrap().find(term).unwrap().unwrap();
+            prop_assert_eq!((found.df, found.idf), (df, idf(df)));
+            prop_assert_eq!((found.row, found.list), (&row(df)[..], &list(df).head[..]));
         }
-        prop_assert_eq!(find(&absent).is_some(), terms.contains_key(&absent));
+        if let Some(at) = directory.block_of(&absent) {
+            let found = TermBlock::new(&blocks[at].bytes, ROW_LEN).unwrap().find(&absent).unwrap();
+            prop_assert_eq!(found.is_some(), terms.contains_key(&absent));
+        } else {
+            prop_assert!(!terms.contains_key(&absent));
+        }
     }
 
     #[test]
     fn prefixes_are_complete_over_the_blocks_that_the_directory_names(
         terms in proptest::collection::btree_map("[ab]{1,6}", 1u32..1000, 1..60),
         prefix in "[ab]{1,3}",
-        per_block in 1usize..20,
+        limit in 30usize..200,
     ) {
-        let (blocks, directory) = encode(&terms, per_block);
+        let (blocks, directory) = encode_spellings(&terms, limit);
         let mut found: Vec<String> = directory
             .blocks_of_prefix(&prefix, usize::MAX)
             .flat_map(|at| {
-                let block = open(&blocks, &directory, at);
-                block.prefix(&prefix, usize::MAX).iter().map(|entry| entry.term.to_owned()).collect::<Vec<_>>()
+                let block = spellings(&blocks[at]);
+                block.prefix(&prefix, usize::MAX).iter().map(|found| found.key.to_owned()).collect::<Vec<_>>()
             })
             .collect();
         found.sort();

@@ -7,7 +7,6 @@ use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Clause;
-use coracle::postings::PostingList;
 use coracle::postings::PostingsBuilder;
 use coracle::postings::WEIGHT_ONE;
 use coracle::postings::top_k;
@@ -149,7 +148,7 @@ fn entries_and_scores_are_the_bytes_written_down() {
                 term.term,
                 term.df,
                 term.idf.to_bits(),
-                term.entry
+                term.list.head
             )
         })
         .collect();
@@ -161,12 +160,7 @@ fn entries_and_scores_are_the_bytes_written_down() {
         .terms
         .iter()
         .filter_map(|wanted| encoded.iter().find(|term| term.term == wanted.term))
-        .map(|term| {
-            Clause::one(
-                PostingList::parse(&term.entry, term.df).unwrap(),
-                WEIGHT_ONE,
-            )
-        })
+        .map(|term| Clause::one(term.list.list(term.df).unwrap(), WEIGHT_ONE))
         .collect();
     let found = top_k(&clauses, 3, 10, None).unwrap();
     let hits: Vec<(u32, u32)> = found

@@ -2,6 +2,7 @@
 
 #![cfg(not(target_arch = "wasm32"))]
 
+use coracle::bytes::FormatError;
 use coracle::postings::BLOCK_LEN;
 use coracle::postings::Block;
 use coracle::postings::BlockTable;
@@ -9,6 +10,7 @@ use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Clause;
+use coracle::postings::EncodedList;
 use coracle::postings::PostingList;
 use coracle::postings::Postings;
 use coracle::postings::PostingsBuilder;
@@ -41,10 +43,10 @@ fn index(bodies: &[String]) -> Postings {
 }
 
 /// The encoded lists by term.
-fn lists(postings: &Postings) -> BTreeMap<String, (u32, Vec<u8>)> {
+fn lists(postings: &Postings) -> BTreeMap<String, (u32, EncodedList)> {
     (0..postings.len())
         .map(|at| postings.encode(at))
-        .map(|term| (term.term.to_owned(), (term.df, term.entry)))
+        .map(|term| (term.term.to_owned(), (term.df, term.list)))
         .collect()
 }
 
@@ -133,8 +135,8 @@ fn impacts_rank_as_full_scan_bm25_within_quantization() {
         let clauses: Vec<Clause<'_>> = query
             .iter()
             .map(|term| {
-                let (df, entry) = &lists[*term];
-                Clause::one(PostingList::parse(entry, *df).unwrap(), WEIGHT_ONE)
+                let (df, list) = &lists[*term];
+                Clause::one(list.list(*df).unwrap(), WEIGHT_ONE)
             })
             .collect();
         let found = top_k(&clauses, postings.chunk_count(), 50, None).unwrap();
@@ -181,8 +183,8 @@ fn title_and_heading_count_more_than_body() {
     let postings = builder.finish();
     let lists = lists(&postings);
     let best = |term: &str| {
-        let (df, entry) = &lists[term];
-        let clause = Clause::one(PostingList::parse(entry, *df).unwrap(), WEIGHT_ONE);
+        let (df, list) = &lists[term];
+        let clause = Clause::one(list.list(*df).unwrap(), WEIGHT_ONE);
         top_k(&[clause], 3, 1, None).unwrap().hits[0].chunk
     };
     assert_eq!((best("coracl"), best("raft")), (1, 2));
@@ -209,11 +211,9 @@ fn alternatives_count_once_with_the_best_of_them() {
     let postings = index(&bodies);
     let lists = lists(&postings);
     let list = |term: &str, weight| {
-        let (df, entry) = &lists[term];
-        WeightedList {
-            list: PostingList::parse(entry, *df).unwrap(),
-            weight,
-        }
+        let (df, list) = &lists[term];
+        let list = list.list(*df).unwrap();
+        WeightedList { list, weight }
     };
     let clause = Clause {
         alternatives: vec![list("point", 16), list("pointer", 8)],
@@ -246,11 +246,8 @@ fn alternatives_count_once_with_the_best_of_them() {
 fn chunk_that_does_not_exist_is_an_error() {
     let postings = index(&bodies(300));
     let lists = lists(&postings);
-    let (df, entry) = &lists["wb"];
-    let clauses = [Clause::one(
-        PostingList::parse(entry, *df).unwrap(),
-        WEIGHT_ONE,
-    )];
+    let (df, list) = &lists["wb"];
+    let clauses = [Clause::one(list.list(*df).unwrap(), WEIGHT_ONE)];
     assert!(top_k(&clauses, 300, 10, None).is_ok());
     let error = top_k(&clauses, 150, 10, None).unwrap_err();
     assert!(error.to_string().contains("chunk"), "{error}");
@@ -260,20 +257,16 @@ fn chunk_that_does_not_exist_is_an_error() {
 fn blocks_can_be_read_one_by_one_from_their_byte_ranges() {
     let postings = index(&bodies(3000));
     let lists = lists(&postings);
-    let (df, entry) = &lists["wb"];
+    let (df, encoded) = &lists["wb"];
     assert!(*df as usize > 3 * BLOCK_LEN);
-    let list = PostingList::parse(entry, *df).unwrap();
-    let table = BlockTable::parse(&entry[..BlockTable::byte_len(*df)], *df).unwrap();
+    let list = encoded.list(*df).unwrap();
+    let table = BlockTable::parse(&encoded.head, *df).unwrap();
     let (mut one, mut other) = (Block::default(), Block::default());
     for at in 0..table.len() {
+        let bytes = &encoded.blocks[at];
         let range = table.byte_range(at);
-        table
-            .decode(
-                at,
-                &entry[range.start as usize..range.end as usize],
-                &mut one,
-            )
-            .unwrap();
+        assert_eq!(range.end - range.start, bytes.len() as u64);
+        table.decode(at, bytes, &mut one).unwrap();
         list.decode(at, &mut other).unwrap();
         assert_eq!(
             (one.chunks(), one.impacts()),
@@ -287,9 +280,37 @@ fn blocks_can_be_read_one_by_one_from_their_byte_ranges() {
     }
 }
 
+/// The example of SPEC.md, section 6.6.
+#[test]
+fn last_block_is_the_one_of_the_specification() {
+    let full = [&[0xe7, 3, 0, 0, 9, 0][..], &[0xf1, 3, 0, 0, 0x14, 4]].concat();
+    let table = BlockTable::parse(&full, 131).unwrap();
+    let bytes = [0x05, 0x4a, 0x08, 0x03];
+    let mut block = Block::default();
+    table.decode(1, &bytes, &mut block).unwrap();
+    assert_eq!(block.chunks(), [1003, 1004, 1009]);
+    assert_eq!(block.impacts(), [12, 20, 17]);
+}
+
+/// A list of these bytes: head, then blocks as long as the table says.
+fn list_of(bytes: &[u8], df: u32) -> Result<PostingList<'_>, FormatError> {
+    let cut = BlockTable::byte_len(df);
+    if cut == 0 || cut > bytes.len() {
+        return PostingList::new(bytes, df, Vec::new());
+    }
+    let (head, blocks) = bytes.split_at(cut);
+    let table = BlockTable::parse(head, df)?;
+    let bytes_of = |at| {
+        let range = table.byte_range(at);
+        let len = blocks.len() as u64;
+        &blocks[range.start.min(len) as usize..range.end.min(len) as usize]
+    };
+    PostingList::new(head, df, (0..table.len()).map(bytes_of).collect())
+}
+
 /// Parses and reads everything, as a search would.
 fn survives(bytes: &[u8], df: u32) {
-    let Ok(list) = PostingList::parse(bytes, df) else {
+    let Ok(list) = list_of(bytes, df) else {
         return;
     };
     let mut block = Block::default();
@@ -310,10 +331,11 @@ fn damaged_lists_are_errors_or_harmless_for_every_cut_and_flip() {
     let postings = index(&bodies(400));
     let lists = lists(&postings);
     for term in ["wb", "wcbb"] {
-        let (df, entry) = &lists[term];
+        let (df, list) = &lists[term];
+        let entry = [&list.head[..], &list.blocks.concat()].concat();
         for len in 0..entry.len() {
             assert!(
-                PostingList::parse(&entry[..len], *df)
+                list_of(&entry[..len], *df)
                     .and_then(|list| list.decode(list.block_count() - 1, &mut Block::default()))
                     .is_err()
             );
@@ -327,7 +349,7 @@ fn damaged_lists_are_errors_or_harmless_for_every_cut_and_flip() {
             }
         }
         for df in [0, 1, 127, 128, 129, 400, u32::MAX] {
-            survives(entry, df);
+            survives(&entry, df);
         }
     }
 }
@@ -348,8 +370,8 @@ proptest! {
         let words: BTreeSet<String> = long(&query).split(' ').map(str::to_owned).collect();
         let mut sums: BTreeMap<u32, u32> = BTreeMap::new();
         let mut clauses = Vec::new();
-        for (df, entry) in words.iter().filter_map(|word| lists.get(word)) {
-            let list = PostingList::parse(entry, *df).unwrap();
+        for (df, list) in words.iter().filter_map(|word| lists.get(word)) {
+            let list = list.list(*df).unwrap();
             for (chunk, impact) in decode(&list) {
                 if allowed[chunk as usize] {
                     *sums.entry(chunk).or_default() += u32::from(impact) * 3;
@@ -376,8 +398,8 @@ proptest! {
             bodies[at] = "oar".to_owned();
         }
         let postings = index(&bodies);
-        let (df, entry) = &lists(&postings)["oar"];
-        let list = PostingList::parse(entry, *df).unwrap();
+        let (df, list) = &lists(&postings)["oar"];
+        let list = list.list(*df).unwrap();
         let found = decode(&list);
         prop_assert!(found.iter().all(|(_, impact)| *impact == found[0].1));
         let chunks: Vec<usize> = found.into_iter().map(|(chunk, _)| chunk as usize).collect();

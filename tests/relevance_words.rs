@@ -11,7 +11,6 @@ use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Clause;
-use coracle::postings::PostingList;
 use coracle::postings::PostingsBuilder;
 use coracle::postings::WEIGHT_ONE;
 use coracle::postings::top_k;
@@ -106,7 +105,7 @@ fn measure(name: &str) -> Option<f64> {
     let postings = builder.finish();
     let encoded: HashMap<_, _> = (0..postings.len())
         .map(|at| postings.encode(at))
-        .map(|term| (term.term, (term.df, term.entry)))
+        .map(|term| (term.term, (term.df, term.list)))
         .collect();
     let mut sum = 0.0;
     let mut judged = 0;
@@ -123,9 +122,9 @@ fn measure(name: &str) -> Option<f64> {
             .terms
             .iter()
             .filter_map(|term| {
-                let (df, entry) = encoded.get(term.term.as_str())?;
+                let (df, list) = encoded.get(term.term.as_str())?;
                 Some(Clause::one(
-                    PostingList::parse(entry, *df).unwrap(),
+                    list.list(*df).unwrap(),
                     WEIGHT_ONE * term.count,
                 ))
             })

@@ -15,8 +15,23 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// Bytes that a block takes beyond its payload.
 pub const CHECK_LEN: usize = 4;
 
+/// Blocks that a directory or a table lists are padded with zeros to a multiple of this, so that
+/// their lengths are small numbers of few values, which deflate to half a byte each. Measured on
+/// 66,000 passages: 64 takes 1.5 % of the body for half the bytes of the table.
+pub const UNIT: u32 = 64;
+
 /// A compressed payload may not grow beyond this many bytes.
 pub const MAX_INFLATED: usize = 1 << 26;
+
+/// Where blocks of whole [`UNIT`]s lie: `units` of them, counted from `offset`; `None` outside of
+/// what an extent can say.
+pub fn extent_of_units(offset: u64, units: Range<u64>) -> Option<Extent> {
+    let unit = u64::from(UNIT);
+    let offset = offset.checked_add(units.start.checked_mul(unit)?)?;
+    let len = units.end.checked_sub(units.start)?.checked_mul(unit)?;
+    let len = u32::try_from(len).ok()?;
+    Some(Extent { offset, len })
+}
 
 /// Where a block lies in the body: its payload and check together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,8 +4,9 @@
 //! root.cora                      read first, published last, never cached for long
 //!   └─ names ─► body             immutable; cut into files named by the hash of their content
 //!               ├ layout         document of each chunk, places of passages and documents
-//!               ├ dictionary     sorted terms in compressed blocks      (postings::dictionary)
-//!               ├ entries        term row ‖ posting list, one block per term
+//!               ├ terms          blocks of terms with row and short list (postings::dictionary)
+//!               ├ spelling       the same terms with nothing else, compressed
+//!               ├ postings       blocks of long posting lists
 //!               ├ quantizer      parameters of the codes                (vector::Quantizer)
 //!               ├ codes, graph   1-bit codes of all chunks; HNSW links: runs of blocks
 //!               ├ cells          or 1-bit codes in cells, a run       (cells::Cells)
@@ -37,14 +38,18 @@ mod write;
 pub use block::CHECK_LEN;
 pub use block::Extent;
 pub use block::Run;
+pub use block::UNIT;
 pub use block::deflate;
+pub use block::extent_of_units;
 pub use block::inflate;
 pub use block::payload;
-pub use passages::BlockTable;
+pub use passages::DOCUMENT_BLOCK_BYTES;
 pub use passages::DocumentRecord;
 pub use passages::Layout;
+pub use passages::PASSAGE_BLOCK_BYTES;
 pub use passages::Passage;
 pub use passages::RecordBlocks;
+pub use passages::RecordTable;
 pub use root::Counts;
 pub use root::FORMAT_VERSION;
 pub use root::Files;

@@ -97,13 +97,16 @@ pub struct Root {
     pub analyzer: u32,
     /// First chunk of every document and places of passages and documents ([`super::Layout`]).
     pub layout: Extent,
-    /// First terms and lengths of the dictionary's blocks
-    /// ([`crate::postings::dictionary::Directory`]), compressed.
+    /// Which block holds which term ([`crate::postings::dictionary::Directory`]), compressed.
     pub term_directory: Vec<u8>,
-    /// Offset of the first dictionary block in the body.
-    pub dictionary_offset: u64,
-    /// Offset of the first dictionary entry (term row and posting list) in the body.
-    pub entries_offset: u64,
+    /// Offset of the first block of terms in the body.
+    pub terms_offset: u64,
+    /// Which block holds which spelling, compressed.
+    pub spelling_directory: Vec<u8>,
+    /// Offset of the first block of spellings.
+    pub spelling_offset: u64,
+    /// Offset of the first block of long posting lists.
+    pub postings_offset: u64,
     /// Offset of the first block of passages.
     pub passages_offset: u64,
     /// Offset of the first block of documents.
@@ -139,8 +142,10 @@ impl Root {
         out.varint(u64::from(self.analyzer));
         self.layout.write(&mut out);
         out.bytes(&self.term_directory);
-        out.varint(self.dictionary_offset);
-        out.varint(self.entries_offset);
+        out.varint(self.terms_offset);
+        out.bytes(&self.spelling_directory);
+        out.varint(self.spelling_offset);
+        out.varint(self.postings_offset);
         out.varint(self.passages_offset);
         out.varint(self.documents_offset);
         out.varint(self.columns.len() as u64);
@@ -226,8 +231,10 @@ impl Root {
         let analyzer = reader.varint_u32("analyzer")?;
         let layout = Extent::read(reader, body_len, "layout")?;
         let term_directory = reader.bytes("term directory")?.to_vec();
-        let dictionary_offset = reader.varint_max(body_len, "dictionary offset")?;
-        let entries_offset = reader.varint_max(body_len, "entries offset")?;
+        let terms_offset = reader.varint_max(body_len, "terms offset")?;
+        let spelling_directory = reader.bytes("spelling directory")?.to_vec();
+        let spelling_offset = reader.varint_max(body_len, "spelling offset")?;
+        let postings_offset = reader.varint_max(body_len, "postings offset")?;
         let passages_offset = reader.varint_max(body_len, "passages offset")?;
         let documents_offset = reader.varint_max(body_len, "documents offset")?;
         let column_count = reader.count(3, "columns")?;
@@ -257,8 +264,10 @@ impl Root {
             analyzer,
             layout,
             term_directory,
-            dictionary_offset,
-            entries_offset,
+            terms_offset,
+            spelling_directory,
+            spelling_offset,
+            postings_offset,
             passages_offset,
             documents_offset,
             columns,
@@ -277,8 +286,9 @@ impl Root {
     fn section_starts(&self) -> Vec<(u64, &'static str)> {
         let mut starts = alloc::vec![
             (self.layout.offset, "layout"),
-            (self.dictionary_offset, "dictionary"),
-            (self.entries_offset, "entries"),
+            (self.terms_offset, "terms"),
+            (self.spelling_offset, "spelling"),
+            (self.postings_offset, "postings"),
             (self.passages_offset, "passages"),
             (self.documents_offset, "documents"),
         ];
@@ -418,8 +428,10 @@ mod tests {
             analyzer: 0x1_0001,
             layout: extent,
             term_directory: Vec::new(),
-            dictionary_offset: 9,
-            entries_offset: 9,
+            terms_offset: 9,
+            spelling_directory: Vec::new(),
+            spelling_offset: 9,
+            postings_offset: 9,
             passages_offset: 9,
             documents_offset: 9,
             columns: Vec::new(),

@@ -1,7 +1,9 @@
 //! Writing a body front to back.
 
+use super::block::CHECK_LEN;
 use super::block::Extent;
 use super::block::Run;
+use super::block::UNIT;
 use super::block::check;
 
 /// Takes the body's bytes in order. Files, their names and their publication are the face's work.
@@ -71,6 +73,20 @@ impl<S: Sink> BodyWriter<S> {
         self.sink.write(&check)?;
         self.offset += u64::from(len);
         Ok(extent)
+    }
+
+    /// Appends a block that is padded with zeros to whole units; returns how many.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    ///
+    /// # Panics
+    /// As [`BodyWriter::block`].
+    pub fn padded_block(&mut self, payload: &[u8]) -> Result<u32, S::Error> {
+        let len = (payload.len() + CHECK_LEN).next_multiple_of(UNIT as usize);
+        let mut padded = payload.to_vec();
+        padded.resize(len - CHECK_LEN, 0);
+        Ok(self.block(&padded)?.len / UNIT)
     }
 
     /// Appends `payload` as a run of blocks of `block_payload` bytes.

@@ -21,7 +21,9 @@ use coracle::bytes::Writer;
 use coracle::cells::CellsError;
 use coracle::document::Chunk;
 use coracle::document::Document;
+use coracle::embed::row::NotFinite;
 use coracle::embed::row::encode_row;
+use coracle::embed::row::row_len;
 use coracle::executor::Executor;
 use coracle::filter::ColumnParams;
 use coracle::filter::ColumnsBuilder;
@@ -29,11 +31,14 @@ use coracle::filter::LeftOut;
 use coracle::graph::GraphError;
 use coracle::index::BodyWriter;
 use coracle::index::Counts;
+use coracle::index::DOCUMENT_BLOCK_BYTES;
 use coracle::index::DocumentRecord;
 use coracle::index::FORMAT_VERSION;
 use coracle::index::Layout;
+use coracle::index::PASSAGE_BLOCK_BYTES;
 use coracle::index::Passage;
 use coracle::index::RecordBlocks;
+use coracle::index::RecordTable;
 use coracle::index::Root;
 use coracle::index::deflate;
 use coracle::postings::Bm25Params;
@@ -41,9 +46,11 @@ use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Postings;
 use coracle::postings::PostingsBuilder;
-use coracle::postings::dictionary::BlockBuilder;
 use coracle::postings::dictionary::DirectoryBuilder;
-use coracle::postings::dictionary::TermInfo;
+use coracle::postings::dictionary::SPELLING_BLOCK_BYTES;
+use coracle::postings::dictionary::SpellingBuilder;
+use coracle::postings::dictionary::TermBlockBuilder;
+use coracle::postings::dictionary::block_bytes;
 use coracle::text::Analyzer;
 use coracle::vector::Metric;
 use coracle::vector::Projection;
@@ -204,22 +211,22 @@ pub fn write(
     let mut body = BodyWriter::new(build_id, staging);
 
     let stage = reporter.stage("texts", (chunks.len() + documents.len()) as u64);
-    let passages = body.offset();
+    let passages_offset = body.offset();
     let mut layout = Layout::new();
-    let mut blocks = RecordBlocks::passages();
+    let mut blocks = RecordBlocks::new();
     for (_, chunk) in &chunks {
         Passage::write(chunk, blocks.next());
         stage.advance(1);
     }
-    layout.passages = records(&mut body, passages, blocks)?;
+    layout.passages = records(&mut body, blocks, PASSAGE_BLOCK_BYTES)?;
     let documents_offset = body.offset();
-    let mut blocks = RecordBlocks::documents();
+    let mut blocks = RecordBlocks::new();
     for document in documents {
         DocumentRecord::write(document, blocks.next());
         layout.push(document);
         stage.advance(1);
     }
-    layout.documents = records(&mut body, documents_offset, blocks)?;
+    layout.documents = records(&mut body, blocks, DOCUMENT_BLOCK_BYTES)?;
     let mut builder = ColumnsBuilder::new(ColumnParams::default());
     for (id, document) in documents.iter().enumerate() {
         builder.add(id as u32, &document.meta)?;
@@ -260,10 +267,12 @@ pub fn write(
         counts,
         analyzer: analyzer.id().0,
         layout,
-        term_directory: deflate(&words.directory),
-        dictionary_offset: words.dictionary_offset,
-        entries_offset: words.entries_offset,
-        passages_offset: passages,
+        term_directory: deflate(&words.term_directory),
+        terms_offset: words.terms_offset,
+        spelling_directory: deflate(&words.spelling_directory),
+        spelling_offset: words.spelling_offset,
+        postings_offset: words.postings_offset,
+        passages_offset,
         documents_offset,
         columns,
         vectors,
@@ -312,19 +321,20 @@ fn build_id(
     hash.digest()
 }
 
-/// Compresses and writes blocks of records; returns where each lies.
+/// Compresses and writes records in blocks of about `target` bytes; returns where each block lies.
 fn records(
     body: &mut BodyWriter<Staging>,
-    offset: u64,
-    blocks: RecordBlocks,
-) -> Result<coracle::index::BlockTable, BuildError> {
-    let mut table = coracle::index::BlockTable::new(offset);
-    let blocks = blocks.finish();
+    records: RecordBlocks,
+    target: usize,
+) -> Result<RecordTable, BuildError> {
+    let offset = body.offset();
+    // There are fewer than 2^32 documents and chunks.
+    let count = records.len() as u32;
+    let (per_block, blocks) = records.finish(target);
+    let mut table = RecordTable::new(offset, count, per_block);
     for batch in blocks.chunks(BATCH) {
-        let packed = Threads.map(batch.len(), |at| deflate(&batch[at].1));
-        for ((records, _), packed) in batch.iter().zip(&packed) {
-            let extent = body.block(packed)?;
-            table.push(*records, extent.len);
+        for packed in Threads.map(batch.len(), |at| deflate(&batch[at])) {
+            table.push(body.padded_block(&packed)?);
         }
     }
     Ok(table)
@@ -332,12 +342,14 @@ fn records(
 
 struct Words {
     terms: u32,
-    entries_offset: u64,
-    dictionary_offset: u64,
-    directory: Vec<u8>,
+    term_directory: Vec<u8>,
+    terms_offset: u64,
+    spelling_directory: Vec<u8>,
+    spelling_offset: u64,
+    postings_offset: u64,
 }
 
-/// Writes entries (term row ‖ posting list), then the dictionary that finds them.
+/// Writes the blocks of long posting lists, then terms and their spellings.
 fn dictionary(
     body: &mut BodyWriter<Staging>,
     postings: &Postings,
@@ -345,83 +357,68 @@ fn dictionary(
     reporter: &Reporter,
 ) -> Result<Words, BuildError> {
     let term_rows = embeddings.and_then(|embeddings| embeddings.term_rows.as_ref());
-    let extra = term_rows.map_or(0, |rows| rows.extra.len());
-    let terms = postings.len() + extra;
-    let Ok(term_count) = u32::try_from(terms) else {
-        return Err(BuildError::TooMany {
-            what: "terms",
-            got: terms,
-        });
+    let extra: &[String] = term_rows.map_or(&[], |rows| &rows.extra);
+    let count = postings.len() + extra.len();
+    let Ok(terms) = u32::try_from(count) else {
+        let (what, got) = ("terms", count);
+        return Err(BuildError::TooMany { what, got });
     };
-    let stage = reporter.stage("dictionary", terms as u64);
-    let entries_offset = body.offset();
-    let mut blocks = Vec::new();
-    let mut block = BlockBuilder::new();
-    for start in (0..terms).step_by(BATCH) {
-        let batch = Threads.map(BATCH.min(terms - start), |at| {
-            // Keys of words and pieces that no chunk has come first: they begin with a smaller byte.
+    let row = |at: usize| {
+        let mut row = Vec::new();
+        if let Some(rows) = term_rows {
+            encode_row(rows.row(at), &mut row)?;
+        }
+        Ok::<_, NotFinite>(row)
+    };
+    let stage = reporter.stage("dictionary", count as u64);
+    let row_len = term_rows.map_or(0, |rows| row_len(rows.dim));
+    let mut builder = TermBlockBuilder::new(block_bytes(count, row_len));
+    let mut term_blocks = Vec::new();
+    let mut spelling = SpellingBuilder::new(SPELLING_BLOCK_BYTES);
+    let mut spelling_blocks = Vec::new();
+    // Keys of words and pieces that no chunk has come first: they begin with a smaller byte.
+    for (at, key) in extra.iter().enumerate() {
+        term_blocks.extend(builder.push_row(key, &row(at)?));
+    }
+    let postings_offset = body.offset();
+    for start in (0..postings.len()).step_by(BATCH) {
+        let batch = Threads.map(BATCH.min(postings.len() - start), |at| {
             let at = start + at;
-            let mut entry = Vec::new();
-            if let Some(rows) = term_rows {
-                encode_row(rows.row(at), &mut entry)?;
-            }
-            Ok(match at.checked_sub(extra) {
-                None => {
-                    let info = TermInfo {
-                        df: 0,
-                        max_impact: 0,
-                        idf: 0.0,
-                        entry_len: 0,
-                    };
-                    let key = term_rows.map_or("", |rows| rows.extra[at].as_str());
-                    (key, info, entry)
-                }
-                Some(at) => {
-                    let term = postings.encode(at);
-                    entry.extend_from_slice(&term.entry);
-                    let (df, max_impact, idf) = (term.df, term.max_impact, term.idf);
-                    (
-                        term.term,
-                        TermInfo {
-                            df,
-                            max_impact,
-                            idf,
-                            entry_len: 0,
-                        },
-                        entry,
-                    )
-                }
-            })
+            Ok::<_, NotFinite>((postings.encode(at), row(extra.len() + at)?))
         });
         for item in batch {
-            let (term, info, entry) = item.map_err(|bad: coracle::embed::row::NotFinite| bad)?;
-            let extent = body.block(&entry)?;
-            block.push(
-                term,
-                &TermInfo {
-                    entry_len: extent.len,
-                    ..info
-                },
-            );
-            if block.is_full() {
-                blocks.extend(block.finish());
+            let (term, row) = item?;
+            term_blocks.extend(builder.push_term(term.term, (term.df, term.idf), &row, &term.list));
+            for block in &term.list.blocks {
+                body.block(block)?;
             }
+            spelling_blocks.extend(spelling.push(term.term, term.df));
             stage.advance(1);
         }
     }
-    blocks.extend(block.finish());
-    let dictionary_offset = body.offset();
+    term_blocks.extend(builder.finish());
+    spelling_blocks.extend(spelling.finish());
+
+    let terms_offset = body.offset();
     let mut directory = DirectoryBuilder::new();
-    let packed = Threads.map(blocks.len(), |at| deflate(&blocks[at].bytes));
-    for (block, packed) in blocks.iter().zip(&packed) {
-        let extent = body.block(packed)?;
-        directory.push(block, extent.len);
+    for block in &term_blocks {
+        directory.push(block, body.padded_block(&block.bytes)?);
     }
-    let directory = directory.finish();
+    let term_directory = directory.finish();
+    let spelling_offset = body.offset();
+    let mut directory = DirectoryBuilder::new();
+    let packed = Threads.map(spelling_blocks.len(), |at| {
+        deflate(&spelling_blocks[at].bytes)
+    });
+    for (block, packed) in spelling_blocks.iter().zip(&packed) {
+        directory.push(block, body.padded_block(packed)?);
+    }
     Ok(Words {
-        terms: term_count,
-        entries_offset,
-        dictionary_offset,
-        directory,
+        terms,
+        term_directory,
+        terms_offset,
+        spelling_directory: directory.finish(),
+        spelling_offset,
+        postings_offset,
     })
 }

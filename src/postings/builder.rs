@@ -4,6 +4,7 @@ use super::Bm25Params;
 use super::ChunkTerms;
 use super::Field;
 use super::list;
+use super::list::EncodedList;
 use super::scoring::Saturation;
 use super::scoring::idf;
 use crate::document::ChunkId;
@@ -166,10 +167,8 @@ pub struct EncodedTerm<'a> {
     pub df: u32,
     /// Its inverse document frequency, as [`idf`](super::idf) rounds it.
     pub idf: f32,
-    /// The largest impact in its list.
-    pub max_impact: u8,
-    /// The encoded list, for [`PostingList::parse`](super::PostingList::parse).
-    pub entry: Vec<u8>,
+    /// Its posting list.
+    pub list: EncodedList,
 }
 
 impl Postings {
@@ -231,8 +230,7 @@ impl Postings {
             term: self.terms.get(ordinal),
             df: run.df,
             idf: idf(run.df, self.chunk_count()) as f32,
-            max_impact: impacts.iter().copied().max().unwrap_or(0),
-            entry: list::encode(&chunks, &impacts),
+            list: list::encode(&chunks, &impacts),
         }
     }
 

@@ -5,13 +5,13 @@
 //!                          gaps         df varints
 //!
 //! more                     block table  6 bytes a block: last chunk u32, largest impact u8, width u8
-//!                          blocks       gaps, 128 × width bits; impacts, 128 bytes
-//!                                       (the last block holds what is left)
+//!                          blocks       128 chunks, Elias-Fano; 128 × width bits: each impact's
+//!                                       distance from the largest (the last block holds what is left)
 //! ```
 //!
 //! A gap is the distance to the chunk before, less one; the first chunk of a list counts from -1.
-//! `df` comes from the dictionary. Each block decodes on its own, with its line of the table and the
-//! one before: a reader may fetch the table first and then only the blocks it needs.
+//! `df` comes from the dictionary, beside which short lists and tables are stored; the blocks lie
+//! elsewhere. Each block decodes on its own, with its line of the table and the one before.
 
 use super::bitpack;
 use crate::bytes::FormatError;
@@ -30,37 +30,154 @@ pub const TABLE_ENTRY_BYTES: usize = 6;
 
 const WHAT: &str = "posting list";
 
+/// A posting list as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedList {
+    /// The whole list if it is short, else the block table.
+    pub head: Vec<u8>,
+    /// The blocks of a long list.
+    pub blocks: Vec<Vec<u8>>,
+}
+
+impl EncodedList {
+    /// Reads the list back; `df` is its number of postings.
+    ///
+    /// # Errors
+    /// As [`PostingList::new`].
+    pub fn list(&self, df: u32) -> Result<PostingList<'_>, FormatError> {
+        let blocks = self.blocks.iter().map(Vec::as_slice).collect();
+        PostingList::new(&self.head, df, blocks)
+    }
+}
+
 /// Encodes a posting list.
 ///
 /// `chunks` ascend strictly; `impacts` has the same length and no zeros.
-pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> Vec<u8> {
+pub(super) fn encode(chunks: &[ChunkId], impacts: &[u8]) -> EncodedList {
     let mut out = Writer::new();
-    let mut next = 0;
-    let mut gaps = Vec::with_capacity(chunks.len());
-    for &chunk in chunks {
-        gaps.push(chunk - next);
-        next = chunk.wrapping_add(1);
-    }
     if chunks.len() <= BLOCK_LEN {
         out.raw(impacts);
-        for gap in gaps {
-            out.varint(u64::from(gap));
+        let mut next = 0;
+        for &chunk in chunks {
+            out.varint(u64::from(chunk - next));
+            next = chunk.wrapping_add(1);
         }
-        return out.into_bytes();
+        return EncodedList {
+            head: out.into_bytes(),
+            blocks: Vec::new(),
+        };
     }
     let mut blocks = Vec::new();
-    for (at, gaps) in gaps.chunks(BLOCK_LEN).enumerate() {
-        let range = at * BLOCK_LEN..at * BLOCK_LEN + gaps.len();
-        let impacts = &impacts[range.clone()];
-        let width = bitpack::width(gaps);
-        out.u32(chunks[range.end - 1]);
-        out.u8(impacts.iter().copied().max().unwrap_or(0));
+    let mut first = 0;
+    for (chunks, impacts) in chunks.chunks(BLOCK_LEN).zip(impacts.chunks(BLOCK_LEN)) {
+        let last = chunks.last().copied().unwrap_or(first);
+        let largest = impacts.iter().copied().max().unwrap_or(0);
+        let below: Vec<u32> = impacts
+            .iter()
+            .map(|&impact| u32::from(largest - impact))
+            .collect();
+        let width = bitpack::width(&below);
+        out.u32(last);
+        out.u8(largest);
         out.u8(width as u8);
-        bitpack::pack(gaps, width, &mut blocks);
-        blocks.extend_from_slice(impacts);
+        let mut block = Vec::new();
+        let shape = EliasFano::new(chunks.len(), last - first);
+        shape.encode(chunks.iter().map(|chunk| chunk - first), &mut block);
+        bitpack::pack(&below, width, &mut block);
+        blocks.push(block);
+        first = last.wrapping_add(1);
     }
-    out.raw(&blocks);
-    out.into_bytes()
+    EncodedList {
+        head: out.into_bytes(),
+        blocks,
+    }
+}
+
+/// How ascending numbers from 0 to a largest one are stored: the low bits of each as they are, the
+/// rest in unary, about two bits each.
+///
+/// Source: the quasi-succinct index (S. Vigna, WSDM 2013) after P. Elias and R. Fano, by blocks as in
+/// G. Ottaviano, R. Venturini: *Partitioned Elias-Fano Indexes*, SIGIR 2014.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct EliasFano {
+    count: usize,
+    /// Bits of a number that are stored as they are.
+    low_width: u32,
+    /// Bits of the unary part.
+    high_bits: usize,
+}
+
+impl EliasFano {
+    /// `count` numbers of which `largest` is the last; at least 1.
+    fn new(count: usize, largest: u32) -> Self {
+        let spread = (u64::from(largest) + 1) / count.max(1) as u64;
+        let low_width = spread.checked_ilog2().unwrap_or(0);
+        // Less than three bits a number.
+        let high_bits = count + (u64::from(largest) >> low_width) as usize;
+        Self {
+            count,
+            low_width,
+            high_bits,
+        }
+    }
+
+    fn low_len(self) -> usize {
+        bitpack::packed_len(self.count, self.low_width)
+    }
+
+    fn high_len(self) -> usize {
+        self.high_bits.div_ceil(8)
+    }
+
+    fn encode(self, numbers: impl Iterator<Item = u32>, out: &mut Vec<u8>) {
+        let mask = (1u64 << self.low_width) - 1;
+        let mut lows = Vec::with_capacity(self.count);
+        let mut highs = alloc::vec![0; self.high_len()];
+        for (at, number) in numbers.enumerate() {
+            let number = u64::from(number);
+            lows.push((number & mask) as u32);
+            let bit = (number >> self.low_width) as usize + at;
+            highs[bit / 8] |= 1u8 << (bit % 8);
+        }
+        bitpack::pack(&lows, self.low_width, out);
+        out.extend_from_slice(&highs);
+    }
+
+    /// Reads the numbers and adds `first` to each.
+    fn decode(
+        self,
+        reader: &mut Reader<'_>,
+        first: u64,
+        out: &mut [u32],
+    ) -> Result<(), FormatError> {
+        bitpack::unpack(reader.take(self.low_len(), "chunks")?, self.low_width, out);
+        let highs = reader.take(self.high_len(), "chunks")?;
+        let mut out = out.iter_mut().zip(0u64..);
+        let mut next = first;
+        for (word, start) in highs.chunks(8).zip((0u64..).step_by(64)) {
+            let mut bytes = [0; 8];
+            bytes[..word.len()].copy_from_slice(word);
+            let mut ones = u64::from_le_bytes(bytes);
+            while ones != 0 {
+                let bit = start + u64::from(ones.trailing_zeros());
+                ones &= ones - 1;
+                let bad = Problem::Inconsistent;
+                let Some((chunk, at)) = out.next() else {
+                    return Err(reader.error("chunks", bad));
+                };
+                let number = first + ((bit - at) << self.low_width | u64::from(*chunk));
+                if number < next {
+                    return Err(reader.error("chunks", bad));
+                }
+                *chunk = u32::try_from(number).map_err(|_| reader.error("chunks", bad))?;
+                next = number + 1;
+            }
+        }
+        match out.next() {
+            None => Ok(()),
+            Some(_) => Err(reader.error("chunks", Problem::Inconsistent)),
+        }
+    }
 }
 
 /// A decoded block.
@@ -120,16 +237,25 @@ impl Block {
 struct TableEntry {
     last_chunk: ChunkId,
     max_impact: u8,
+    /// Bits of an impact, which is stored as its distance from the largest.
     width: u8,
-    /// Where the block starts in the list's entry.
+    /// How its chunks are stored, counted from the last chunk of the block before.
+    chunks: EliasFano,
+    /// Bytes of the blocks before it.
     start: u64,
 }
 
+impl TableEntry {
+    fn byte_len(&self) -> usize {
+        let impacts = bitpack::packed_len(self.chunks.count, u32::from(self.width));
+        self.chunks.low_len() + self.chunks.high_len() + impacts
+    }
+}
+
 /// Where the blocks of a long list are, and what they can hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct BlockTable {
     entries: Vec<TableEntry>,
-    df: u32,
 }
 
 impl BlockTable {
@@ -142,16 +268,18 @@ impl BlockTable {
         }
     }
 
-    /// Reads the table of a list of `df` postings from the first `byte_len(df)` bytes of its entry.
+    /// Reads the table of a list of `df` postings, `byte_len(df)` bytes.
     ///
     /// # Errors
-    /// [`FormatError`] when bytes are missing, a width exceeds 32 bits, or chunks do not ascend.
+    /// [`FormatError`] when bytes are missing or left over, a width exceeds 8 bits, or chunks do not
+    /// ascend.
     pub fn parse(bytes: &[u8], df: u32) -> Result<Self, FormatError> {
         let table_len = Self::byte_len(df);
         let mut reader = Reader::new(bytes, WHAT);
         let mut lines = Reader::new(reader.take(table_len, "block table")?, WHAT);
+        reader.end()?;
         let mut entries = Vec::with_capacity(table_len / TABLE_ENTRY_BYTES);
-        let mut start = table_len as u64;
+        let mut start = 0;
         let mut next = 0u64;
         for at in 0..table_len / TABLE_ENTRY_BYTES {
             let last_chunk = lines.u32("last chunk of a block")?;
@@ -161,23 +289,27 @@ impl BlockTable {
             if u64::from(last_chunk) + 1 < next + len as u64 {
                 return Err(lines.error("last chunk of a block", Problem::Inconsistent));
             }
-            if width > 32 {
+            if width > 8 {
                 let problem = Problem::OutOfRange {
                     got: u64::from(width),
-                    max: 32,
+                    max: 8,
                 };
                 return Err(lines.error("width of a block", problem));
             }
-            entries.push(TableEntry {
+            // The line before ended below this one's last chunk.
+            let chunks = EliasFano::new(len, (u64::from(last_chunk) - next) as u32);
+            let entry = TableEntry {
                 last_chunk,
                 max_impact,
                 width,
+                chunks,
                 start,
-            });
-            start += (bitpack::packed_len(len, u32::from(width)) + len) as u64;
+            };
+            start += entry.byte_len() as u64;
+            entries.push(entry);
             next = u64::from(last_chunk) + 1;
         }
-        Ok(Self { entries, df })
+        Ok(Self { entries })
     }
 
     /// How many blocks there are.
@@ -206,12 +338,16 @@ impl BlockTable {
             .partition_point(|entry| entry.last_chunk < chunk)
     }
 
-    /// The bytes of a block in the list's entry; empty past the last block.
+    /// Bytes of all blocks together.
+    pub fn blocks_len(&self) -> u64 {
+        let last = self.len().saturating_sub(1);
+        self.byte_range(last).end
+    }
+
+    /// The bytes of a block, counted from the first block; empty past the last one.
     pub fn byte_range(&self, block: usize) -> Range<u64> {
         self.entries.get(block).map_or(0..0, |entry| {
-            let len = block_len(self.df, block);
-            let bytes = bitpack::packed_len(len, u32::from(entry.width)) + len;
-            entry.start..entry.start + bytes as u64
+            entry.start..entry.start + entry.byte_len() as u64
         })
     }
 
@@ -235,23 +371,39 @@ impl BlockTable {
             Some(before) => u64::from(before.last_chunk) + 1,
             None => 0,
         };
-        out.len = block_len(self.df, block);
+        out.len = entry.chunks.count;
+        entry
+            .chunks
+            .decode(&mut reader, next, &mut out.chunks[..out.len])?;
         let width = u32::from(entry.width);
-        let gaps = reader.take(bitpack::packed_len(out.len, width), "gaps")?;
-        bitpack::unpack(gaps, width, &mut out.chunks[..out.len]);
-        out.add_gaps(next)
-            .map_err(|problem| reader.error("gaps", problem))?;
-        let impacts = reader.take(out.len, "impacts")?;
-        out.impacts[..out.len].copy_from_slice(impacts);
+        let impacts = reader.take(bitpack::packed_len(out.len, width), "impacts")?;
+        let mut below = [0; BLOCK_LEN];
+        bitpack::unpack(impacts, width, &mut below[..out.len]);
+        let mut least = u32::MAX;
+        for (impact, below) in out.impacts[..out.len].iter_mut().zip(&below) {
+            least = least.min(*below);
+            *impact = (u32::from(entry.max_impact).saturating_sub(*below)) as u8;
+            if *impact == 0 {
+                return Err(reader.error("impacts", Problem::Inconsistent));
+            }
+        }
         reader.end()?;
-        let agrees = out.chunks().last() == Some(&entry.last_chunk)
-            && impacts.iter().max() == Some(&entry.max_impact);
+        let agrees = out.chunks().last() == Some(&entry.last_chunk) && least == 0;
         if agrees {
             Ok(())
         } else {
             Err(reader.error("block", Problem::Inconsistent))
         }
     }
+}
+
+/// Passes over a short list of `df` postings: where its bytes end is in the bytes themselves.
+pub(super) fn skip_short(reader: &mut Reader<'_>, df: u32) -> Result<(), FormatError> {
+    reader.take(df as usize, "impacts")?;
+    for _ in 0..df {
+        reader.varint_u32("gap")?;
+    }
+    Ok(())
 }
 
 /// Postings in a block of a list of `df`.
@@ -264,27 +416,34 @@ fn block_len(df: u32, block: usize) -> usize {
 /// The whole posting list of one term, read in place.
 #[derive(Debug, Clone)]
 pub struct PostingList<'a> {
-    bytes: &'a [u8],
+    /// A short list; of a long one the table's bytes.
+    head: &'a [u8],
     table: BlockTable,
+    blocks: Vec<&'a [u8]>,
     df: u32,
 }
 
 impl<'a> PostingList<'a> {
-    /// Reads the entry of a term with `df` postings.
+    /// Reads the list of a term with `df` postings: `head` is the whole list if it is short, else the
+    /// table of its `blocks`.
     ///
     /// # Errors
-    /// [`FormatError`] when the entry is not exactly as long as its table says, or the table is
-    /// damaged. Damage inside of a block shows when the block is read.
-    pub fn parse(bytes: &'a [u8], df: u32) -> Result<Self, FormatError> {
-        let table = BlockTable::parse(bytes, df)?;
-        if let Some(last) = table.len().checked_sub(1) {
-            let end = table.byte_range(last).end;
-            let mut reader = Reader::new(bytes, WHAT);
-            let len = usize::try_from(end).unwrap_or(usize::MAX);
-            reader.take(len, "blocks")?;
-            reader.end()?;
+    /// [`FormatError`] when the table is damaged or does not belong to these blocks. Damage inside of
+    /// a block shows when the block is read.
+    pub fn new(head: &'a [u8], df: u32, blocks: Vec<&'a [u8]>) -> Result<Self, FormatError> {
+        let table = match BlockTable::byte_len(df) {
+            0 => BlockTable::default(),
+            _ => BlockTable::parse(head, df)?,
+        };
+        if table.len() != blocks.len() {
+            return Err(Reader::new(head, WHAT).error("blocks", Problem::Inconsistent));
         }
-        Ok(Self { bytes, table, df })
+        Ok(Self {
+            head,
+            table,
+            blocks,
+            df,
+        })
     }
 
     /// How many chunks hold the term.
@@ -310,16 +469,12 @@ impl<'a> PostingList<'a> {
         if self.table.is_empty() {
             return self.decode_short(block, out);
         }
-        let range = self.table.byte_range(block);
-        let range = usize::try_from(range.start)
-            .ok()
-            .zip(usize::try_from(range.end).ok());
-        let bytes = range.and_then(|(start, end)| self.bytes.get(start..end));
-        self.table.decode(block, bytes.unwrap_or_default(), out)
+        let bytes = self.blocks.get(block).copied().unwrap_or_default();
+        self.table.decode(block, bytes, out)
     }
 
     fn decode_short(&self, block: usize, out: &mut Block) -> Result<(), FormatError> {
-        let mut reader = Reader::new(self.bytes, WHAT);
+        let mut reader = Reader::new(self.head, WHAT);
         if block > 0 {
             return Err(reader.error(
                 "block number",

@@ -4,9 +4,9 @@
 //! build   chunk ──ChunkTerms::new──▶ terms × field frequencies      (pure, any thread)
 //!               ──PostingsBuilder::push──▶ compressed runs          (in chunk order)
 //!               ──finish──▶ Postings ──encode(i)──▶ EncodedTerm     (pure, any thread)
-//! files   EncodedTerm ──▶ dictionary block {term, TermInfo} + entry bytes, both in term order
-//! query   term ──Directory──▶ block number ──DictionaryBlock::lookup──▶ TermInfo, entry range
-//!         entry bytes ──PostingList::parse──▶ blocks ──top_k──▶ hits, total
+//! files   EncodedTerm ──▶ term block {term, df, idf, row, list} + blocks of long lists, in term order
+//! query   term ──Directory──▶ block number ──TermBlock::find──▶ Term {list, place of its blocks}
+//!         list, blocks ──PostingList::new──▶ top_k ──▶ hits, total
 //! ```
 //!
 //! | file | holds |
@@ -44,6 +44,7 @@ pub use chunk_terms::Field;
 pub use list::BLOCK_LEN;
 pub use list::Block;
 pub use list::BlockTable;
+pub use list::EncodedList;
 pub use list::PostingList;
 pub use list::TABLE_ENTRY_BYTES;
 pub use scoring::Bm25Params;

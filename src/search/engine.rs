@@ -10,6 +10,7 @@ use super::SearchError;
 use super::SearchOptions;
 use super::SearchResult;
 use super::dense::Resident;
+use super::dictionary::Dictionary;
 use super::fuse::Best;
 use super::lexical::Lookup;
 use super::ranking::Candidate;
@@ -34,7 +35,6 @@ use crate::index::Root;
 use crate::index::inflate;
 use crate::postings::TopK;
 use crate::postings::contributions;
-use crate::postings::dictionary::Directory;
 use crate::postings::top_k;
 use crate::store::ReadStats;
 use crate::store::Source;
@@ -65,7 +65,7 @@ const EXCERPT_CHARS: usize = 240;
 pub struct Engine<S> {
     store: Store<S>,
     analyzer: Analyzer,
-    directory: Directory,
+    dictionary: Dictionary,
     layout: RefCell<Option<Rc<Layout>>>,
     resident: RefCell<Option<Rc<Resident>>>,
     columns: RefCell<Columns>,
@@ -99,16 +99,14 @@ impl<S: Source> Engine<S> {
         let root = store.root();
         let analyzer = Analyzer::from_id(AnalyzerId(root.analyzer))
             .map_err(|_| SearchError::Analyzer { got: root.analyzer })?;
-        let directory = inflate(&root.term_directory, "term directory")
-            .and_then(|bytes| Directory::parse(&bytes))
-            .map_err(|error| StoreError::Root(error.into()))?;
+        let dictionary = Dictionary::open(root).map_err(|error| StoreError::Root(error.into()))?;
         let fields = root.columns.iter().map(|(name, _)| name.clone());
         let columns = RefCell::new(Columns::new(root.counts.documents, fields));
         let (layout, resident) = (RefCell::default(), RefCell::default());
         Ok(Self {
             store,
             analyzer,
-            directory,
+            dictionary,
             layout,
             resident,
             columns,
@@ -125,9 +123,9 @@ impl<S: Source> Engine<S> {
         &self.store
     }
 
-    /// The first terms of the dictionary's blocks.
-    pub fn directory(&self) -> &Directory {
-        &self.directory
+    /// The dictionary's directories.
+    pub fn dictionary(&self) -> &Dictionary {
+        &self.dictionary
     }
 
     /// Searches.
@@ -146,27 +144,25 @@ impl<S: Source> Engine<S> {
         let before = self.store.stats();
         let mut search = self.prepare(query, options)?;
 
-        // Dictionary, and what stays in memory from the first search on.
+        // Terms, and what stays in memory from the first search on.
         let wave = self.store.wave(&self.first_wants(&search)).await?;
         self.find_words(&mut search, &wave)?;
 
-        // Words that the dictionary lacks.
-        if let Some(wants) = search.lookup.want_similar(self.root(), &self.directory) {
+        // Words that the index lacks or that are not finished.
+        if let Some(wants) = search.lookup.want_spellings(&self.dictionary) {
             let wave = self.store.wave(&wants).await?;
-            let corrected = search.lookup.correct(self.root(), &self.directory, &wave);
+            let corrected = search.lookup.correct(&self.dictionary, &wave);
             corrected.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
-        if search.offline
-            && let Some(wants) = search.lookup.want_pieces(self.root(), &self.directory)
-        {
+        if let Some(wants) = search.lookup.want_rest(&self.dictionary) {
             let wave = self.store.wave(&wants).await?;
-            let decomposed = search.lookup.decompose(self.root(), &self.directory, &wave);
+            let decomposed = search.lookup.decompose(&self.dictionary, &wave);
             decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
 
-        // Posting lists and term rows, which give two rankings.
-        let entries = self.store.wave(&search.lookup.want_entries()).await?;
-        let mut ranking = self.rank_candidates(&search, &entries)?;
+        // Long posting lists, then two rankings.
+        let postings = self.store.wave(&self.want_postings(&search)?).await?;
+        let mut ranking = self.rank_candidates(&search, &postings)?;
 
         // One ranking, by estimates first, then by int8 codes.
         if let Some(wants) = ranking.want_rows(self.root(), search.depth) {
@@ -223,7 +219,8 @@ impl<S: Source> Engine<S> {
         {
             return Err(SearchError::NoVectors);
         }
-        let lookup = Lookup::new(&self.analyzer.query_terms(query), options.prefix);
+        let terms = self.analyzer.query_terms(query);
+        let lookup = Lookup::new(&terms, options.prefix, offline);
         let fields = self.fields(options)?;
         Ok(Search {
             options,
@@ -237,7 +234,7 @@ impl<S: Source> Engine<S> {
     }
 
     fn first_wants(&self, search: &Search<'_>) -> Wants {
-        let mut wants = search.lookup.want_blocks(self.root(), &self.directory);
+        let mut wants = search.lookup.want_words(&self.dictionary);
         self.want_parts(search.has_vectors, &search.fields, &mut wants);
         if let Some(extent) = self.projection(search) {
             wants.block(extent);
@@ -285,15 +282,23 @@ impl<S: Source> Engine<S> {
     fn find_words(&self, search: &mut Search<'_>, wave: &Wave) -> Result<(), SearchError> {
         self.load_parts(search.has_vectors, &search.fields, wave)?;
         search.embedding = self.project(search, wave)?;
-        let found = search.lookup.find(self.root(), &self.directory, wave);
+        let found = search.lookup.find(&self.dictionary, wave);
         found.map_err(|(at, bad)| self.damaged(at, bad).into())
+    }
+
+    /// Wants the postings that the words are ranked by.
+    fn want_postings(&self, search: &Search<'_>) -> Result<Wants, StoreError> {
+        if search.options.mode == Mode::Vector {
+            return Ok(Wants::new());
+        }
+        let wants = search.lookup.want_postings(&self.dictionary);
+        wants.map_err(|(at, bad)| self.damaged(at, bad))
     }
 
     /// The query's embedding, given or summed from term rows, and the codes to compare it with.
     fn dense_query(
         &self,
         search: &Search<'_>,
-        entries: &Wave,
     ) -> Result<Option<(Rc<Resident>, Query)>, SearchError> {
         let resident = self.resident.borrow().clone();
         let Some(resident) = resident.filter(|_| search.has_vectors) else {
@@ -304,7 +309,7 @@ impl<S: Source> Engine<S> {
             Some(embedding) => Query::new(quantizer, embedding)?,
             None if !search.offline => return Ok(None),
             None => {
-                let embedding = search.lookup.embedding(entries, quantizer.dim());
+                let embedding = search.lookup.embedding(quantizer.dim());
                 match embedding.map_err(|(at, bad)| self.damaged(at, bad))? {
                     Some(embedding) => Query::new(quantizer, &embedding)?,
                     None => return Ok(None),
@@ -315,7 +320,11 @@ impl<S: Source> Engine<S> {
     }
 
     /// Finds candidates by words and by meaning and ranks them together.
-    fn rank_candidates(&self, search: &Search<'_>, entries: &Wave) -> Result<Ranking, SearchError> {
+    fn rank_candidates(
+        &self,
+        search: &Search<'_>,
+        postings: &Wave,
+    ) -> Result<Ranking, SearchError> {
         let Search {
             options, lookup, ..
         } = search;
@@ -328,9 +337,13 @@ impl<S: Source> Engine<S> {
             }
             None => None,
         };
-        let dense = self.dense_query(search, entries)?;
-        let clauses = lookup.clauses(entries, row_dim_of(root));
-        let clauses = clauses.map_err(|(at, bad)| self.damaged(at, bad))?;
+        let dense = self.dense_query(search)?;
+        let clauses = match options.mode {
+            Mode::Vector => Vec::new(),
+            Mode::Keyword | Mode::Hybrid => lookup
+                .clauses(&self.dictionary, postings)
+                .map_err(|(at, bad)| self.damaged(at, bad))?,
+        };
 
         let rescored = root
             .vectors
@@ -341,7 +354,7 @@ impl<S: Source> Engine<S> {
         if options.mode != Mode::Vector {
             let allowed = allowed.as_ref().map(Bitmap::words);
             by_words = top_k(&clauses, root.counts.chunks, depth_each, allowed)
-                .map_err(|bad| self.damaged_entries(bad))?;
+                .map_err(|bad| self.damaged_postings(bad))?;
         }
         let by_meaning = match &dense {
             Some((resident, query)) => resident.nearest(query, allowed.as_ref(), depth_each),
@@ -368,7 +381,7 @@ impl<S: Source> Engine<S> {
             for candidate in &mut candidates {
                 if candidate.contributions.is_empty() {
                     candidate.contributions = contributions(&clauses, candidate.chunk)
-                        .map_err(|bad| self.damaged_entries(bad))?;
+                        .map_err(|bad| self.damaged_postings(bad))?;
                     candidate.parts.keyword = candidate.contributions.iter().sum();
                 }
             }
@@ -528,10 +541,10 @@ impl<S: Source> Engine<S> {
         self.store.damaged(extent, error)
     }
 
-    fn damaged_entries(&self, error: FormatError) -> StoreError {
+    fn damaged_postings(&self, error: FormatError) -> StoreError {
         self.damaged(
             Extent {
-                offset: self.root().entries_offset,
+                offset: self.root().postings_offset,
                 len: 0,
             },
             error,
@@ -661,7 +674,7 @@ fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)]) -> Wants {
     wants
 }
 
-/// Bytes that term rows take at the head of every entry.
+/// Components of the rows of terms, if they have rows.
 pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
     root.vectors
         .as_ref()

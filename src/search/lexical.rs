@@ -1,28 +1,36 @@
-//! Query words → dictionary entries.
+//! Query words → terms of the dictionary.
 //!
 //! Each distinct term of the query becomes a [`Word`]. What the dictionary has for it, exactly or as
 //! completions of an unfinished last word, becomes its alternatives. A word that has none is, in this
 //! order, a word of general language that the corpus happens not to use, a misspelling that is
 //! corrected, or the sum of its pieces ([`crate::embed::piece`]).
+//!
+//! ```text
+//! wave 1   term blocks of the words; spelling blocks of an unfinished one
+//! wave 2   term blocks of completions; for words not found: spelling blocks, general words
+//! wave 3   term blocks of corrections, and of pieces of words still unknown
+//! then     blocks of long posting lists
+//! ```
+//! Most queries need nothing of waves 2 and 3.
 
 use super::Correction;
-use crate::bytes::FormatError;
+use super::dictionary::Damaged;
+use super::dictionary::Dictionary;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
 use crate::embed::QueryVector;
 use crate::embed::piece;
 use crate::embed::piece::piece_keys;
 use crate::embed::piece::word_key;
-use crate::embed::row::row_len;
 use crate::index::Extent;
-use crate::index::Root;
-use crate::index::inflate;
+use crate::postings::BlockTable;
 use crate::postings::Clause;
 use crate::postings::PostingList;
 use crate::postings::WEIGHT_ONE;
 use crate::postings::WeightedList;
-use crate::postings::dictionary::DictionaryBlock;
-use crate::postings::dictionary::Directory;
-use crate::postings::dictionary::Entry;
-use crate::postings::dictionary::TermInfo;
+use crate::postings::dictionary::ListPlace;
+use crate::postings::dictionary::Spelling;
+use crate::postings::dictionary::Term;
 use crate::postings::dictionary::edits_allowed;
 use crate::sort::sort_by;
 use crate::store::Wants;
@@ -36,10 +44,10 @@ use core::cmp::Ordering;
 /// Completions of an unfinished word, the most frequent ones.
 const COMPLETIONS: usize = 8;
 
-/// Dictionary blocks that are read for completions.
+/// Spelling blocks that are read for completions.
 const COMPLETION_BLOCKS: usize = 2;
 
-/// Dictionary blocks that are read for corrections of one word.
+/// Spelling blocks that are read for corrections of one word.
 const SIMILAR_BLOCKS: usize = 4;
 
 /// Corrections of equal distance that stand for a word together.
@@ -51,15 +59,12 @@ const COMPLETION_WEIGHT: u32 = WEIGHT_ONE / 2;
 /// Weight of a correction, by edits; the exact word would count [`WEIGHT_ONE`].
 const CORRECTION_WEIGHTS: [u32; 3] = [WEIGHT_ONE, WEIGHT_ONE * 3 / 4, WEIGHT_ONE / 2];
 
-/// What is known about where something went wrong.
-type Damaged = (Extent, FormatError);
-
 /// The words of a query and what the dictionary has for them.
 #[derive(Debug)]
 pub struct Lookup {
     words: Vec<Word>,
-    /// Dictionary blocks at hand, by their number.
-    blocks: Vec<(usize, DictionaryBlock)>,
+    /// Whether words may be taken apart: where the query's embedding is summed from rows.
+    pieces: bool,
 }
 
 #[derive(Debug)]
@@ -72,22 +77,47 @@ struct Word {
     prefixes: Vec<String>,
     alternatives: Vec<Alternative>,
     /// Rows that stand for a word without alternatives, and their weights.
-    substitutes: Vec<(Extent, f32)>,
+    substitutes: Vec<(Entry, f32)>,
     corrected: bool,
 }
 
-/// A dictionary entry that stands for a word.
+/// A term that stands for a word.
 #[derive(Debug)]
 struct Alternative {
     term: String,
-    info: TermInfo,
-    extent: Extent,
+    df: u32,
     weight: u32,
+    /// What its term block says; nothing as long as only the spelling is known.
+    entry: Option<Entry>,
+}
+
+/// What a term block says about a term.
+#[derive(Debug)]
+struct Entry {
+    /// The term block.
+    block: Extent,
+    idf: f32,
+    row: Vec<u8>,
+    list: Vec<u8>,
+    place: ListPlace,
+}
+
+impl Entry {
+    fn new((block, term): (Extent, Term<'_>)) -> Self {
+        Self {
+            block,
+            idf: term.idf,
+            row: term.row.to_vec(),
+            list: term.list.to_vec(),
+            place: term.place,
+        }
+    }
 }
 
 impl Lookup {
-    /// Prepares the look-up of a query's terms; with `prefix`, its last word may be unfinished.
-    pub fn new(terms: &QueryTerms, prefix: bool) -> Self {
+    /// Prepares the look-up of a query's terms; with `prefix`, its last word may be unfinished, with
+    /// `pieces`, unknown ones are taken apart.
+    pub fn new(terms: &QueryTerms, prefix: bool, pieces: bool) -> Self {
         let words = terms.terms.iter().enumerate().map(|(at, term)| Word {
             term: term.term.clone(),
             folded: term.folded.clone(),
@@ -101,25 +131,17 @@ impl Lookup {
             substitutes: Vec::new(),
             corrected: false,
         });
-        Self {
-            words: words.collect(),
-            blocks: Vec::new(),
-        }
+        let words = words.collect();
+        Self { words, pieces }
     }
 
-    /// Wants the blocks that hold the words and their completions.
-    pub fn want_blocks(&self, root: &Root, directory: &Directory) -> Wants {
+    /// Wants the blocks that hold the words, and the spellings that complete the last one.
+    pub fn want_words(&self, dictionary: &Dictionary) -> Wants {
         let mut wants = Wants::new();
         for word in &self.words {
-            let exact = directory.block_of(&word.term).into_iter();
-            let completions = word
-                .prefixes
-                .iter()
-                .flat_map(|prefix| directory.blocks_of_prefix(prefix, COMPLETION_BLOCKS));
-            for block in exact.chain(completions) {
-                block_extent(root, directory, block)
-                    .into_iter()
-                    .for_each(|at| wants.block(at));
+            dictionary.want_term(&word.term, &mut wants);
+            for prefix in &word.prefixes {
+                dictionary.want_spellings(completing(dictionary, prefix), &mut wants);
             }
         }
         wants
@@ -129,12 +151,15 @@ impl Lookup {
     ///
     /// # Errors
     /// The block that is damaged.
-    pub fn find(&mut self, root: &Root, directory: &Directory, wave: &Wave) -> Result<(), Damaged> {
-        self.parse_blocks(root, directory, wave)?;
+    pub fn find(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
         for word in &mut self.words {
-            if let Some(entry) = lookup(directory, &self.blocks, &word.term) {
-                word.alternatives
-                    .push(alternative(root, &entry, WEIGHT_ONE));
+            if let Some(found) = dictionary.find_term(&word.term, wave)? {
+                word.alternatives.push(Alternative {
+                    term: word.term.clone(),
+                    df: found.1.df,
+                    weight: WEIGHT_ONE,
+                    entry: Some(Entry::new(found)),
+                });
             }
             let completion_weight = if word.alternatives.is_empty() {
                 WEIGHT_ONE
@@ -143,13 +168,9 @@ impl Lookup {
             };
             let mut completions: Vec<Alternative> = Vec::new();
             for prefix in &word.prefixes {
-                for at in directory.blocks_of_prefix(prefix, COMPLETION_BLOCKS) {
-                    let Some(block) = block_at(&self.blocks, at) else {
-                        continue;
-                    };
-                    for entry in block.complete(prefix, COMPLETIONS) {
-                        completions.push(alternative(root, &entry, completion_weight));
-                    }
+                for block in dictionary.spellings(completing(dictionary, prefix), wave)? {
+                    let found = block.complete(prefix, COMPLETIONS).into_iter();
+                    completions.extend(found.map(|found| alternative(found, completion_weight)));
                 }
             }
             sort_by(&mut completions, by_frequency);
@@ -161,18 +182,14 @@ impl Lookup {
         Ok(())
     }
 
-    /// Wants the blocks where words that were not found may be spelt differently, or be known as words
-    /// of general language; nothing where there are no such words.
-    pub fn want_similar(&self, root: &Root, directory: &Directory) -> Option<Wants> {
-        let mut wants = None;
+    /// Wants the terms of completions, and the blocks where words that were not found may be spelt
+    /// differently or be known as words of general language; nothing where there are no such words.
+    pub fn want_spellings(&self, dictionary: &Dictionary) -> Option<Wants> {
+        let mut wants = self.want_found(dictionary);
         for word in self.words.iter().filter(|word| word.is_unknown()) {
             let wants = wants.get_or_insert_with(Wants::new);
-            let general = directory.block_of(&word_key(&word.term));
-            for block in word.similar_blocks(directory).into_iter().chain(general) {
-                block_extent(root, directory, block)
-                    .into_iter()
-                    .for_each(|at| wants.block(at));
-            }
+            dictionary.want_spellings(word.similar_blocks(dictionary), wants);
+            dictionary.want_term(&word_key(&word.term), wants);
         }
         wants
     }
@@ -181,26 +198,17 @@ impl Lookup {
     ///
     /// # Errors
     /// The block that is damaged.
-    pub fn correct(
-        &mut self,
-        root: &Root,
-        directory: &Directory,
-        wave: &Wave,
-    ) -> Result<(), Damaged> {
-        self.parse_blocks(root, directory, wave)?;
-        let blocks = &self.blocks;
+    pub fn correct(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
+        self.take_found(dictionary, wave)?;
         for word in self.words.iter_mut().filter(|word| word.is_unknown()) {
-            if let Some(entry) = lookup(directory, blocks, &word_key(&word.term)) {
-                word.substitutes.push((entry_extent(root, &entry), 1.0));
+            if let Some(found) = dictionary.find_term(&word_key(&word.term), wave)? {
+                word.substitutes.push((Entry::new(found), 1.0));
                 continue;
             }
             let edits_allowed = edits_allowed(&word.folded);
             let mut found: Vec<Alternative> = Vec::new();
             let mut fewest = u32::MAX;
-            for at in word.similar_blocks(directory) {
-                let Some(block) = block_at(blocks, at) else {
-                    continue;
-                };
+            for block in dictionary.spellings(word.similar_blocks(dictionary), wave)? {
                 // Stems and words as typed: an ending may hide either from the other.
                 for form in [&word.term, &word.folded] {
                     for similar in block.similar(form, edits_allowed, 1) {
@@ -214,7 +222,7 @@ impl Lookup {
                             .get(similar.edits as usize)
                             .copied()
                             .unwrap_or(WEIGHT_ONE / 2);
-                        found.push(alternative(root, &similar.entry, weight));
+                        found.push(alternative(similar.spelling, weight));
                     }
                 }
             }
@@ -232,20 +240,14 @@ impl Lookup {
         Ok(())
     }
 
-    /// Wants the blocks of the pieces that words still unknown may consist of; nothing where there
-    /// are no such words.
-    pub fn want_pieces(&self, root: &Root, directory: &Directory) -> Option<Wants> {
-        let mut wants = None;
-        for word in self.words.iter().filter(|word| word.is_unknown()) {
+    /// Wants the terms of corrections, and of the pieces that words still unknown may consist of;
+    /// nothing where there are no such words.
+    pub fn want_rest(&self, dictionary: &Dictionary) -> Option<Wants> {
+        let mut wants = self.want_found(dictionary);
+        for word in self.words.iter().filter(|word| self.takes_apart(word)) {
             let wants = wants.get_or_insert_with(Wants::new);
-            for block in piece_keys(&word.folded)
-                .iter()
-                .filter_map(|key| directory.block_of(key))
-            {
-                block_extent(root, directory, block)
-                    .into_iter()
-                    .for_each(|at| wants.block(at));
-            }
+            let keys = piece_keys(&word.folded);
+            keys.iter().for_each(|key| dictionary.want_term(key, wants));
         }
         wants
     }
@@ -254,49 +256,62 @@ impl Lookup {
     ///
     /// # Errors
     /// The block that is damaged.
-    pub fn decompose(
-        &mut self,
-        root: &Root,
-        directory: &Directory,
-        wave: &Wave,
-    ) -> Result<(), Damaged> {
-        self.parse_blocks(root, directory, wave)?;
-        let blocks = &self.blocks;
+    pub fn decompose(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
+        self.take_found(dictionary, wave)?;
+        if !self.pieces {
+            return Ok(());
+        }
         for word in self.words.iter_mut().filter(|word| word.is_unknown()) {
-            let mut exists = |key: &str| lookup(directory, blocks, key).is_some();
-            let Some(pieces) = piece::decompose(&word.folded, &mut exists) else {
+            let mut damaged = None;
+            let mut exists = |key: &str| match dictionary.find_term(key, wave) {
+                Ok(found) => found.is_some(),
+                Err(error) => {
+                    damaged = Some(error);
+                    false
+                }
+            };
+            let pieces = piece::decompose(&word.folded, &mut exists);
+            if let Some(error) = damaged {
+                return Err(error);
+            }
+            let Some(pieces) = pieces else {
                 continue;
             };
             for key in &pieces.keys {
-                if let Some(entry) = lookup(directory, blocks, key) {
-                    word.substitutes
-                        .push((entry_extent(root, &entry), pieces.weight));
-                }
+                let found = dictionary.find_term(key, wave)?;
+                let found = found.map(|found| (Entry::new(found), pieces.weight));
+                word.substitutes.extend(found);
             }
         }
         Ok(())
     }
 
-    fn parse_blocks(
-        &mut self,
-        root: &Root,
-        directory: &Directory,
-        wave: &Wave,
-    ) -> Result<(), Damaged> {
-        for at in 0..directory.len() {
-            let (Some(extent), Some(entry)) =
-                (block_extent(root, directory, at), directory.get(at))
-            else {
-                continue;
-            };
-            if let Some(block) = wave.get(extent)
-                && block_at(&self.blocks, at).is_none()
-            {
-                let parsed = inflate(block, "dictionary")
-                    .and_then(|raw| DictionaryBlock::parse(&raw, entry.postings.start))
-                    .map_err(|error| (extent, error))?;
-                self.blocks.push((at, parsed));
+    fn takes_apart(&self, word: &Word) -> bool {
+        self.pieces && word.is_unknown()
+    }
+
+    /// Wants the terms of which only the spelling is known; nothing where there are none.
+    fn want_found(&self, dictionary: &Dictionary) -> Option<Wants> {
+        let mut wants = None;
+        let alternatives = self.words.iter().flat_map(|word| &word.alternatives);
+        for found in alternatives.filter(|found| found.entry.is_none()) {
+            dictionary.want_term(&found.term, wants.get_or_insert_with(Wants::new));
+        }
+        wants
+    }
+
+    fn take_found(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
+        let alternatives = self
+            .words
+            .iter_mut()
+            .flat_map(|word| &mut word.alternatives);
+        for found in alternatives.filter(|found| found.entry.is_none()) {
+            let (block, term) = dictionary.require_term(&found.term, wave)?;
+            if term.df != found.df {
+                let reader = Reader::new(&[], "dictionary");
+                return Err((block, reader.error("spelling", Problem::Inconsistent)));
             }
+            found.entry = Some(Entry::new((block, term)));
         }
         Ok(())
     }
@@ -308,46 +323,44 @@ impl Lookup {
             .filter(|word| !word.alternatives.is_empty())
     }
 
-    /// Wants the entries: posting lists and term rows.
-    pub fn want_entries(&self) -> Wants {
+    /// Wants the blocks of long posting lists.
+    ///
+    /// # Errors
+    /// The term block whose table is damaged.
+    pub fn want_postings(&self, dictionary: &Dictionary) -> Result<Wants, Damaged> {
         let mut wants = Wants::new();
-        for word in &self.words {
-            word.alternatives
-                .iter()
-                .for_each(|entry| wants.block(entry.extent));
-            word.substitutes
-                .iter()
-                .for_each(|&(extent, _)| wants.block(extent));
+        for found in self.known().flat_map(|word| &word.alternatives) {
+            let blocks = posting_blocks(dictionary, found)?;
+            blocks.into_iter().for_each(|extent| wants.block(extent));
         }
-        wants
+        Ok(wants)
     }
 
     /// The posting lists, one clause for every known word.
     ///
     /// # Errors
-    /// The entry that is damaged.
+    /// The block that is damaged.
     pub fn clauses<'w>(
-        &self,
-        entries: &'w Wave,
-        row_dim: Option<usize>,
+        &'w self,
+        dictionary: &Dictionary,
+        postings: &'w Wave,
     ) -> Result<Vec<Clause<'w>>, Damaged> {
-        let skip = row_dim.map_or(0, row_len);
         let mut clauses = Vec::new();
         for word in self.known() {
             let mut clause = Clause::default();
-            for Alternative {
-                info,
-                extent,
-                weight,
-                ..
-            } in &word.alternatives
-            {
-                let list = entry(entries, *extent)?.get(skip..).unwrap_or(&[]);
-                let list = PostingList::parse(list, info.df).map_err(|error| (*extent, error))?;
-                clause.alternatives.push(WeightedList {
-                    list,
-                    weight: weight * word.count,
-                });
+            for found in &word.alternatives {
+                let Some(entry) = &found.entry else {
+                    continue;
+                };
+                let mut blocks = Vec::new();
+                for extent in posting_blocks(dictionary, found)? {
+                    let block = postings.require(extent).map_err(|error| (extent, error))?;
+                    blocks.push(&**block);
+                }
+                let list = PostingList::new(&entry.list, found.df, blocks);
+                let list = list.map_err(|error| (entry.block, error))?;
+                let weight = found.weight * word.count;
+                clause.alternatives.push(WeightedList { list, weight });
             }
             clauses.push(clause);
         }
@@ -360,12 +373,12 @@ impl Lookup {
     /// the first correction; an unfinished one, with the mean of its completions.
     ///
     /// # Errors
-    /// The entry that is damaged.
-    pub fn embedding(&self, entries: &Wave, dim: usize) -> Result<Option<Vec<f32>>, Damaged> {
+    /// The block that is damaged.
+    pub fn embedding(&self, dim: usize) -> Result<Option<Vec<f32>>, Damaged> {
         let mut vector = QueryVector::new(dim);
-        let mut add = |extent: Extent, weight: f32| {
-            let row = entry(entries, extent)?.get(..row_len(dim)).unwrap_or(&[]);
-            vector.add(row, weight).map_err(|error| (extent, error))
+        let mut add = |entry: &Entry, weight: f32| {
+            let added = vector.add(&entry.row, weight);
+            added.map_err(|error| (entry.block, error))
         };
         for word in &self.words {
             // The fit weighs a repeated term by the root of its count, so the query does too.
@@ -379,11 +392,14 @@ impl Lookup {
             } else {
                 word.alternatives.len()
             };
-            for Alternative { extent, .. } in &word.alternatives[..used] {
-                add(*extent, weight / used as f32)?;
+            for entry in word.alternatives[..used]
+                .iter()
+                .filter_map(|found| found.entry.as_ref())
+            {
+                add(entry, weight / used as f32)?;
             }
-            for &(extent, share) in &word.substitutes {
-                add(extent, weight * share)?;
+            for (entry, share) in &word.substitutes {
+                add(entry, weight * share)?;
             }
         }
         Ok(vector.finish())
@@ -393,9 +409,12 @@ impl Lookup {
     pub fn weighted_terms(&self) -> Vec<(String, f32)> {
         self.known()
             .flat_map(|word| word.alternatives.iter())
-            .map(|entry| {
-                let weight = entry.info.idf * entry.weight as f32 / WEIGHT_ONE as f32;
-                (entry.term.clone(), weight)
+            .map(|found| {
+                let idf = found.entry.as_ref().map_or(0.0, |entry| entry.idf);
+                (
+                    found.term.clone(),
+                    idf * found.weight as f32 / WEIGHT_ONE as f32,
+                )
             })
             .collect()
     }
@@ -438,9 +457,35 @@ impl Word {
             && edits_allowed(&self.folded) > 0
     }
 
-    fn similar_blocks(&self, directory: &Directory) -> Vec<usize> {
-        directory.blocks_of_similar(&self.folded, SIMILAR_BLOCKS)
+    fn similar_blocks(&self, dictionary: &Dictionary) -> impl Iterator<Item = usize> + use<> {
+        let directory = dictionary.spelling();
+        let blocks = directory.blocks_of_similar(&self.folded, SIMILAR_BLOCKS);
+        blocks.into_iter()
     }
+}
+
+/// The spelling blocks that may complete `prefix`.
+fn completing(dictionary: &Dictionary, prefix: &str) -> core::ops::Range<usize> {
+    dictionary
+        .spelling()
+        .blocks_of_prefix(prefix, COMPLETION_BLOCKS)
+}
+
+/// Where the blocks of a long list lie; none for a short one.
+fn posting_blocks(dictionary: &Dictionary, found: &Alternative) -> Result<Vec<Extent>, Damaged> {
+    let Some(entry) = found.entry.as_ref() else {
+        return Ok(Vec::new());
+    };
+    if BlockTable::byte_len(found.df) == 0 {
+        return Ok(Vec::new());
+    }
+    let bad = |error| (entry.block, error);
+    let table = BlockTable::parse(&entry.list, found.df).map_err(bad)?;
+    let blocks = (0..table.len()).map(|at| dictionary.posting_block(entry.place, &table, at));
+    blocks.collect::<Option<_>>().ok_or_else(|| {
+        let reader = Reader::new(&[], "posting list");
+        bad(reader.error("place", Problem::Inconsistent))
+    })
 }
 
 /// Characters that two words have in common at their beginning.
@@ -448,55 +493,16 @@ fn shared_prefix(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
 }
 
-fn alternative(root: &Root, entry: &Entry<'_>, weight: u32) -> Alternative {
-    let extent = entry_extent(root, entry);
+fn alternative(spelling: Spelling<'_>, weight: u32) -> Alternative {
     Alternative {
-        term: String::from(entry.term),
-        info: entry.info,
-        extent,
+        term: String::from(spelling.key),
+        df: spelling.df,
         weight,
+        entry: None,
     }
-}
-
-fn entry_extent(root: &Root, entry: &Entry<'_>) -> Extent {
-    let offset = root.entries_offset.saturating_add(entry.postings.start);
-    Extent {
-        offset,
-        len: entry.info.entry_len,
-    }
-}
-
-/// The dictionary entry of `key`, if its block is at hand and has it.
-fn lookup<'b>(
-    directory: &Directory,
-    blocks: &'b [(usize, DictionaryBlock)],
-    key: &str,
-) -> Option<Entry<'b>> {
-    block_at(blocks, directory.block_of(key)?)?.lookup(key)
-}
-
-fn block_at(blocks: &[(usize, DictionaryBlock)], at: usize) -> Option<&DictionaryBlock> {
-    blocks
-        .iter()
-        .find(|(number, _)| *number == at)
-        .map(|(_, block)| block)
 }
 
 /// Most frequent first, ties by term.
 fn by_frequency(a: &Alternative, b: &Alternative) -> Ordering {
-    b.info.df.cmp(&a.info.df).then_with(|| a.term.cmp(&b.term))
-}
-
-/// Where dictionary block `block` lies; `None` where the directory contradicts the root.
-pub fn block_extent(root: &Root, directory: &Directory, block: usize) -> Option<Extent> {
-    let stored = &directory.get(block)?.stored;
-    let offset = root.dictionary_offset.checked_add(stored.start)?;
-    let len = u32::try_from(stored.end - stored.start).ok()?;
-    Some(Extent { offset, len })
-}
-
-fn entry(wave: &Wave, extent: Extent) -> Result<&[u8], Damaged> {
-    wave.require(extent)
-        .map(|block| &**block)
-        .map_err(|error| (extent, error))
+    b.df.cmp(&a.df).then_with(|| a.term.cmp(&b.term))
 }

@@ -21,12 +21,14 @@
 //! same hits with the same score bits.
 
 mod dense;
+mod dictionary;
 mod engine;
 mod fuse;
 mod lexical;
 mod ranking;
 mod verify;
 
+pub use dictionary::Dictionary;
 pub use engine::Engine;
 pub use fuse::DEFAULT_ALPHA;
 pub use fuse::DEFAULT_RRF_K;

@@ -3,25 +3,28 @@
 use super::Engine;
 use super::SearchError;
 use super::dense::Resident;
+use super::dictionary::parse_spellings;
 use super::engine::row_dim_of;
-use super::lexical::block_extent;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::embed::row::Row;
-use crate::embed::row::row_len;
 use crate::filter::Column;
-use crate::index::BlockTable;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Passage;
+use crate::index::RecordTable;
 use crate::index::inflate;
 use crate::postings::Block;
+use crate::postings::BlockTable;
 use crate::postings::PostingList;
-use crate::postings::dictionary::DictionaryBlock;
+use crate::postings::dictionary::ListPlace;
+use crate::postings::dictionary::Spelling;
+use crate::postings::dictionary::TermBlock;
 use crate::store::Source;
 use crate::store::Wants;
 use alloc::vec::Vec;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Blocks that are read together.
 const BATCH: usize = 1024;
@@ -63,7 +66,7 @@ impl<S: Source> Engine<S> {
 
     async fn verify_records(
         &self,
-        table: &BlockTable,
+        table: &RecordTable,
         done: &mut Verified,
         find: impl Fn(&[u8], usize) -> Result<(), FormatError>,
     ) -> Result<(), SearchError> {
@@ -104,58 +107,131 @@ impl<S: Source> Engine<S> {
     }
 
     async fn verify_words(&self, done: &mut Verified) -> Result<(), SearchError> {
-        let root = self.root();
-        let row_dim = row_dim_of(root);
-        let mut terms = 0u64;
-        for at in 0..self.directory().len() {
-            let (Some(extent), Some(place)) = (
-                block_extent(root, self.directory(), at),
-                self.directory().get(at),
-            ) else {
-                continue;
-            };
-            let mut wants = Wants::new();
-            wants.block(extent);
-            let wave = self.store().wave(&wants).await?;
-            let block = wave
-                .require(extent)
-                .and_then(|block| inflate(block, "dictionary"))
-                .and_then(|raw| DictionaryBlock::parse(&raw, place.postings.start))
-                .map_err(|bad| self.damaged(extent, bad))?;
-            done.blocks += 1;
-            terms += block.len() as u64;
-            let entries: Vec<(Extent, u32)> = block
-                .iter()
-                .map(|entry| {
-                    let offset = root.entries_offset.saturating_add(entry.postings.start);
-                    (
-                        Extent {
-                            offset,
-                            len: entry.info.entry_len,
-                        },
-                        entry.info.df,
-                    )
-                })
-                .collect();
-            for batch in entries.chunks(BATCH) {
-                let mut wants = Wants::new();
-                batch.iter().for_each(|&(extent, _)| wants.block(extent));
-                let wave = self.store().wave(&wants).await?;
-                for &(extent, df) in batch {
-                    let postings = wave
-                        .require(extent)
-                        .and_then(|entry| entry_postings(entry, row_dim, df, root.counts.chunks))
-                        .map_err(|bad| self.damaged(extent, bad))?;
-                    done.blocks += 1;
-                    done.postings += postings;
+        let mut terms = Terms::default();
+        let blocks: Vec<Extent> = (0..self.dictionary().terms().len())
+            .filter_map(|at| self.dictionary().term_block(at))
+            .collect();
+        for batch in blocks.chunks(BATCH) {
+            let wave = self.store().wave(&Wants::from_blocks(batch)).await?;
+            for &extent in batch {
+                let lists = wave
+                    .require(extent)
+                    .and_then(|block| self.verify_terms(block, extent, &mut terms, done))
+                    .map_err(|bad| self.damaged(extent, bad))?;
+                for list in lists {
+                    self.verify_list(list, done).await?;
                 }
             }
         }
-        let got = (terms, done.postings);
-        if got != (u64::from(root.counts.terms), root.counts.postings) {
-            let bad = Reader::new(&[], "root").error("terms and postings", Problem::Inconsistent);
-            return Err(self.damaged(root.layout, bad).into());
+        let mut spellings = Xxh3::new();
+        let blocks: Vec<Extent> = (0..self.dictionary().spelling().len())
+            .filter_map(|at| self.dictionary().spelling_block(at))
+            .collect();
+        for batch in blocks.chunks(BATCH) {
+            let wave = self.store().wave(&Wants::from_blocks(batch)).await?;
+            for &extent in batch {
+                let block = wave
+                    .require(extent)
+                    .and_then(|block| parse_spellings(block));
+                let block = block.map_err(|bad| self.damaged(extent, bad))?;
+                let mut keys = block.iter();
+                if !keys.all(|found| self.dictionary().block_of_spelling(found.key) == Some(extent))
+                {
+                    let bad =
+                        Reader::new(&[], "spelling").error("separator", Problem::Inconsistent);
+                    return Err(self.damaged(extent, bad).into());
+                }
+                block
+                    .iter()
+                    .for_each(|spelling| spell(&mut spellings, spelling));
+                done.blocks += 1;
+            }
         }
+        let counts = self.root().counts;
+        let bad = |field| {
+            let bad = Reader::new(&[], "dictionary").error(field, Problem::Inconsistent);
+            let (offset, len) = (self.root().spelling_offset, 0);
+            Err(self.damaged(Extent { offset, len }, bad).into())
+        };
+        if terms.spellings.digest() != spellings.digest() {
+            return bad("spelling");
+        }
+        if (terms.count, done.postings) != (u64::from(counts.terms), counts.postings) {
+            return bad("terms and postings");
+        }
+        Ok(())
+    }
+
+    /// Reads the terms of a block and their short lists; returns the long ones.
+    fn verify_terms(
+        &self,
+        block: &[u8],
+        extent: Extent,
+        terms: &mut Terms,
+        done: &mut Verified,
+    ) -> Result<Vec<LongList>, FormatError> {
+        let root = self.root();
+        let reader = Reader::new(block, "term block");
+        let row_dim = row_dim_of(root);
+        let mut reading = TermBlock::new(block, self.dictionary().row_len())?;
+        let mut long = Vec::new();
+        done.blocks += 1;
+        while let Some((key, term)) = reading.next()? {
+            terms.count += 1;
+            if self.dictionary().block_of_term(key) != Some(extent) {
+                return Err(reader.error("separator", Problem::Inconsistent));
+            }
+            if let Some(dim) = row_dim {
+                Row::parse(term.row, dim)?;
+            }
+            if term.place != terms.place {
+                return Err(reader.error("place of a list", Problem::Inconsistent));
+            }
+            if term.df == 0 {
+                continue;
+            }
+            spell(&mut terms.spellings, Spelling { key, df: term.df });
+            if BlockTable::byte_len(term.df) == 0 {
+                let list = PostingList::new(term.list, term.df, Vec::new())?;
+                done.postings += postings_of(&list, root.counts.chunks)?;
+                continue;
+            }
+            let table = BlockTable::parse(term.list, term.df)?;
+            let extents = (0..table.len())
+                .map(|at| self.dictionary().posting_block(term.place, &table, at))
+                .collect::<Option<Vec<_>>>();
+            let extents =
+                extents.ok_or_else(|| reader.error("place of a list", Problem::Inconsistent))?;
+            // What has a place in the body has one in 64 bits.
+            terms.place.blocks += table.len() as u64;
+            terms.place.bytes += table.blocks_len();
+            long.push(LongList {
+                table: term.list.to_vec(),
+                df: term.df,
+                extents,
+            });
+        }
+        Ok(long)
+    }
+
+    async fn verify_list(&self, list: LongList, done: &mut Verified) -> Result<(), SearchError> {
+        let wave = self
+            .store()
+            .wave(&Wants::from_blocks(&list.extents))
+            .await?;
+        let read = || {
+            let blocks = list
+                .extents
+                .iter()
+                .map(|&extent| Ok(&**wave.require(extent)?));
+            let blocks = blocks.collect::<Result<Vec<&[u8]>, FormatError>>()?;
+            let postings = PostingList::new(&list.table, list.df, blocks)?;
+            postings_of(&postings, self.root().counts.chunks)
+        };
+        let first = list.extents.first().copied();
+        let at = first.unwrap_or(self.root().layout);
+        done.postings += read().map_err(|bad| self.damaged(at, bad))?;
+        done.blocks += list.extents.len() as u64;
         Ok(())
     }
 
@@ -190,28 +266,38 @@ impl<S: Source> Engine<S> {
     }
 }
 
-/// Decodes a whole entry; returns its postings.
-fn entry_postings(
-    entry: &[u8],
-    row_dim: Option<usize>,
+/// What the terms read so far add up to.
+#[derive(Default)]
+struct Terms {
+    count: u64,
+    /// Fingerprint of the terms and their frequencies.
+    spellings: Xxh3,
+    /// Where the next long list has to begin.
+    place: ListPlace,
+}
+
+/// A list whose blocks are still to be read.
+struct LongList {
+    table: Vec<u8>,
     df: u32,
-    chunks: u32,
-) -> Result<u64, FormatError> {
-    let mut reader = Reader::new(entry, "entry");
-    if let Some(dim) = row_dim {
-        Row::parse(reader.take(row_len(dim), "term row")?, dim)?;
-    }
-    if df == 0 {
-        reader.end()?;
-        return Ok(0);
-    }
-    let list = PostingList::parse(reader.take(reader.left(), "posting list")?, df)?;
+    extents: Vec<Extent>,
+}
+
+fn spell(hash: &mut Xxh3, spelling: Spelling<'_>) {
+    hash.update(&(spelling.key.len() as u64).to_le_bytes());
+    hash.update(spelling.key.as_bytes());
+    hash.update(&spelling.df.to_le_bytes());
+}
+
+/// Decodes a whole list; returns the number of its postings.
+fn postings_of(list: &PostingList<'_>, chunks: u32) -> Result<u64, FormatError> {
     let mut block = Block::default();
     let mut postings = 0;
     for at in 0..list.block_count() {
         list.decode(at, &mut block)?;
         postings += block.chunks().len() as u64;
         if block.chunks().last().is_some_and(|&last| last >= chunks) {
+            let reader = Reader::new(&[], "posting list");
             return Err(reader.error("chunk id", Problem::Inconsistent));
         }
     }

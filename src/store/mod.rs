@@ -159,6 +159,13 @@ impl Wants {
         Self::default()
     }
 
+    /// Wants these blocks.
+    pub fn from_blocks(extents: &[Extent]) -> Self {
+        let mut wants = Self::new();
+        extents.iter().for_each(|&extent| wants.block(extent));
+        wants
+    }
+
     /// Wants a block that other searches may want again.
     pub fn block(&mut self, extent: Extent) {
         self.blocks.push(extent);

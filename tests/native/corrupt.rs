@@ -14,7 +14,6 @@ use coracle::index::Layout;
 use coracle::index::ROOT_FILE;
 use coracle::index::Root;
 use coracle::index::inflate;
-use coracle::postings::dictionary::DictionaryBlock;
 use coracle::search::Engine;
 use coracle::search::SearchError;
 use coracle::search::SearchResult;
@@ -252,19 +251,10 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     for table in [&layout.passages, &layout.documents] {
         blocks.extend(table.blocks().map(|(extent, _)| extent));
     }
-    for at in 0..engine.directory().len() {
-        let place = engine.directory().get(at).expect("block");
-        let extent = Extent {
-            offset: root.dictionary_offset + place.stored.start,
-            len: (place.stored.end - place.stored.start) as u32,
-        };
-        blocks.push(extent);
-        let terms = DictionaryBlock::parse(&raw(extent), place.postings.start).expect("terms");
-        blocks.extend(terms.iter().map(|entry| Extent {
-            offset: root.entries_offset + entry.postings.start,
-            len: entry.info.entry_len,
-        }));
-    }
+    let dictionary = engine.dictionary();
+    let terms = (0..dictionary.terms().len()).map(|at| dictionary.term_block(at));
+    let spellings = (0..dictionary.spelling().len()).map(|at| dictionary.spelling_block(at));
+    blocks.extend(terms.chain(spellings).map(|extent| extent.expect("block")));
     let vectors = root.vectors.as_ref().expect("vectors");
     blocks.push(vectors.quantizer);
     blocks.extend(vectors.projection.map(|projection| projection.extent));

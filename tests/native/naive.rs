@@ -14,7 +14,6 @@ use coracle::filter::Filter;
 use coracle::postings::Block;
 use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
-use coracle::postings::PostingList;
 use coracle::postings::Postings;
 use coracle::search::Engine;
 use coracle::search::Fusion;
@@ -89,7 +88,7 @@ impl World {
             let Some(wanted) = wanted.iter().find(|wanted| wanted.term == term.term) else {
                 continue;
             };
-            let list = PostingList::parse(&term.entry, term.df).expect("list");
+            let list = term.list.list(term.df).expect("list");
             let mut block = Block::default();
             for at in 0..list.block_count() {
                 list.decode(at, &mut block).expect("block");

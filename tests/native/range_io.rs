@@ -171,7 +171,7 @@ fn cold_search_takes_the_documented_waves_and_a_warm_one_none() {
         ..SearchOptions::default()
     };
     let hybrid = SearchOptions::default();
-    // Dictionary, entries, records; rows before records; similar words after the dictionary.
+    // Terms, long lists, records; rows before records; spellings and their terms after the terms.
     for (query, options, waves) in [
         ("harbour pilot", &keyword, 3),
         ("harbour pilot", &hybrid, 4),

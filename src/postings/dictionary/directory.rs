@@ -1,8 +1,8 @@
-//! The directory: which block holds a term, and where that block and its posting lists are.
+//! A directory: which block holds a key, and where that block is.
 
 use super::block::EncodedBlock;
-use super::block::check_key_len;
-use super::block::shared_prefix;
+use super::keys::KeyReader;
+use super::keys::write_key;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
@@ -11,17 +11,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// The least bytes of a block: shared, suffix length, stored length, postings length.
-const MIN_ENTRY_BYTES: usize = 4;
+/// The least bytes of a block: shared, suffix length, stored length.
+const MIN_ENTRY_BYTES: usize = 3;
 
 const WHAT: &str = "dictionary directory";
 
-/// Writes the directory, block by block.
+/// Writes a directory, block by block.
 #[derive(Debug, Default)]
 pub struct DirectoryBuilder {
     blocks: Writer,
     block_count: u64,
-    last_term: String,
+    last: String,
 }
 
 impl DirectoryBuilder {
@@ -30,16 +30,12 @@ impl DirectoryBuilder {
         Self::default()
     }
 
-    /// Adds the next block, which takes `stored_len` bytes in its file.
-    pub fn push(&mut self, block: &EncodedBlock, stored_len: u32) {
-        let shared = shared_prefix(&self.last_term, &block.first_term);
-        self.blocks.varint(shared as u64);
-        self.blocks
-            .str(block.first_term.get(shared..).unwrap_or_default());
-        self.blocks.varint(u64::from(stored_len));
-        self.blocks.varint(block.postings_len);
+    /// Adds the next block, which takes `stored_units` units of storage.
+    pub fn push(&mut self, block: &EncodedBlock, stored_units: u32) {
+        write_key(&self.last, &block.separator, &mut self.blocks);
+        self.blocks.varint(u64::from(stored_units));
         self.block_count += 1;
-        self.last_term = block.first_term.clone();
+        self.last.clone_from(&block.separator);
     }
 
     /// The directory, for [`Directory::parse`].
@@ -54,15 +50,13 @@ impl DirectoryBuilder {
 /// One block as the directory has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryEntry {
-    /// The first term of the block.
-    pub first_term: String,
-    /// The block's bytes, counted from the start of the first block.
+    /// The keys of the block are not below it, those of the block before are.
+    pub separator: String,
+    /// The block's units of storage, counted from the start of the first block.
     pub stored: Range<u64>,
-    /// Where the posting lists of its terms are, counted from the start of the first list.
-    pub postings: Range<u64>,
 }
 
-/// The directory, read and checked.
+/// A directory, read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
     blocks: Vec<DirectoryEntry>,
@@ -72,40 +66,23 @@ impl Directory {
     /// Reads a directory.
     ///
     /// # Errors
-    /// [`FormatError`] when bytes are missing or left over, terms are not UTF-8, too long or do not
-    /// ascend, or
-    /// lengths add up to more than 64 bits.
+    /// [`FormatError`] when bytes are missing or left over, separators are not UTF-8, too long or do
+    /// not ascend, or lengths add up to more than 64 bits.
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes, WHAT);
         let count = reader.count(MIN_ENTRY_BYTES, "block count")?;
-        let mut blocks: Vec<DirectoryEntry> = Vec::with_capacity(count);
-        let (mut stored, mut postings) = (0u64, 0u64);
+        let mut blocks = Vec::with_capacity(count);
+        let mut keys = KeyReader::default();
+        let mut start = 0u64;
         for _ in 0..count {
-            let last = blocks.last().map_or("", |block| block.first_term.as_str());
-            let shared = reader.varint_max(last.len() as u64, "shared prefix")? as usize;
-            let shared = last
-                .get(..shared)
-                .ok_or_else(|| reader.error("shared prefix", Problem::BadUtf8))?;
-            let mut first_term = String::from(shared);
-            first_term.push_str(reader.str("suffix")?);
-            check_key_len(&reader, first_term.len())?;
-            if !blocks.is_empty() && first_term.as_str() <= last {
-                return Err(reader.error("suffix", Problem::Inconsistent));
-            }
-            let stored_len = u64::from(reader.varint_u32("stored length")?);
-            let postings_len = reader.varint("postings length")?;
-            let ends = stored
-                .checked_add(stored_len)
-                .zip(postings.checked_add(postings_len));
-            let Some((stored_end, postings_end)) = ends else {
-                return Err(reader.error("postings length", Problem::Inconsistent));
-            };
-            blocks.push(DirectoryEntry {
-                first_term,
-                stored: stored..stored_end,
-                postings: postings..postings_end,
-            });
-            (stored, postings) = (stored_end, postings_end);
+            let separator = String::from(keys.read(&mut reader)?);
+            let len = u64::from(reader.varint_u32("stored length")?);
+            let end = start
+                .checked_add(len)
+                .ok_or_else(|| reader.error("stored length", Problem::Inconsistent))?;
+            let stored = start..end;
+            blocks.push(DirectoryEntry { separator, stored });
+            start = end;
         }
         reader.end()?;
         Ok(Self { blocks })
@@ -126,18 +103,18 @@ impl Directory {
         self.blocks.get(block)
     }
 
-    /// The block that holds `term` if any does; `None` when the term comes before all others.
-    pub fn block_of(&self, term: &str) -> Option<usize> {
+    /// The block that holds `key` if any does; `None` when it comes before all others.
+    pub fn block_of(&self, key: &str) -> Option<usize> {
         self.blocks
-            .partition_point(|block| block.first_term.as_str() <= term)
+            .partition_point(|block| block.separator.as_str() <= key)
             .checked_sub(1)
     }
 
-    /// The blocks that can hold terms beginning with `prefix`: the first ones, at most `limit`.
+    /// The blocks that can hold keys beginning with `prefix`: the first ones, at most `limit`.
     pub fn blocks_of_prefix(&self, prefix: &str, limit: usize) -> Range<usize> {
         let start = self.block_of(prefix).unwrap_or(0);
         let begins = |block: &DirectoryEntry| {
-            block.first_term.as_str() < prefix || block.first_term.starts_with(prefix)
+            block.separator.as_str() < prefix || block.separator.starts_with(prefix)
         };
         let end = self.blocks.partition_point(begins);
         start..end.min(start.saturating_add(limit))

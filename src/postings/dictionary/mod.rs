@@ -1,39 +1,49 @@
-//! The dictionary: every term in byte order, with what a query needs to know before it reads the
-//! term's posting list.
+//! The dictionary: every key in byte order, twice.
 //!
 //! ```text
-//! directory   first term, base, stored length of every block     a few kB, read once
-//! block       about 8 kB of front-coded terms                     deflated by the index, read on demand
-//!               count     varint
-//!               per term  shared varint · suffix (length varint, bytes)
-//!                         df varint · largest impact u8 · idf u16 (1/4096) · entry length varint
+//! terms       blocks of 1 to 8 kB, as they are     read for every word of a query
+//!             per term  key · df · idf · row · posting list, or the table of a long one
+//! spelling    blocks of 4 kB, deflated             read to complete and correct words
+//!             per key   key · df
+//! directory   of either: separator and stored length of every block, in the root
 //! ```
 //!
-//! Entries of terms follow each other in the postings file in the order of the terms, so the place
-//! of an entry is the base of its block plus the lengths before it.
+//! A word that is spelt as the index has it costs one block of terms, which brings its meaning and
+//! mostly its postings along. Other spellings are found among many keys at once, so these stand
+//! together without anything else; what is found is then looked up as a term.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `block.rs` | writing and reading of a block, exact look-up, prefixes |
-//! | `directory.rs` | which block holds what |
+//! | `keys.rs` | front coding, separators |
+//! | `block.rs` | writing blocks of keys |
+//! | `terms.rs` | term blocks |
+//! | `spelling.rs` | spelling blocks: prefixes, similar words |
 //! | `similar.rs` | misspellings |
+//! | `directory.rs` | which block holds what |
 //!
 //! Keys are terms of the [analyzer](crate::text), or whatever else begins with a byte below
 //! [`FIRST_TERM_BYTE`](crate::text::FIRST_TERM_BYTE); look-ups never mix the two.
 
 mod block;
 mod directory;
+mod keys;
 mod similar;
+mod spelling;
+mod terms;
 
-pub use block::BLOCK_BYTES;
-pub use block::BlockBuilder;
-pub use block::DictionaryBlock;
 pub use block::EncodedBlock;
-pub use block::Entry;
-pub use block::MAX_KEY_BYTES;
-pub use block::TermInfo;
 pub use directory::Directory;
 pub use directory::DirectoryBuilder;
 pub use directory::DirectoryEntry;
+pub use keys::MAX_KEY_BYTES;
 pub use similar::Similar;
 pub use similar::edits_allowed;
+pub use spelling::SPELLING_BLOCK_BYTES;
+pub use spelling::Spelling;
+pub use spelling::SpellingBlock;
+pub use spelling::SpellingBuilder;
+pub use terms::ListPlace;
+pub use terms::Term;
+pub use terms::TermBlock;
+pub use terms::TermBlockBuilder;
+pub use terms::block_bytes;

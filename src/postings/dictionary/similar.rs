@@ -3,7 +3,7 @@
 //! Source: the optimal string alignment distance (F. J. Damerau, 1964; no substring is edited twice),
 //! computed row by row and given up as soon as a row exceeds the bound.
 
-use super::Entry;
+use super::Spelling;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Similar<'a> {
     /// The term.
-    pub entry: Entry<'a>,
+    pub spelling: Spelling<'a>,
     /// How many edits away it is.
     pub edits: u32,
 }

@@ -5,8 +5,8 @@ use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Clause;
+use coracle::postings::EncodedList;
 use coracle::postings::EncodedTerm;
-use coracle::postings::PostingList;
 use coracle::postings::Postings;
 use coracle::postings::PostingsBuilder;
 use coracle::postings::WEIGHT_ONE;
@@ -163,9 +163,9 @@ impl Collection {
     /// Sums of impacts of every document, by query.
     pub fn keyword_scores(&self) -> Vec<Vec<f32>> {
         let terms = self.terms();
-        let lists: HashMap<&str, (u32, &[u8])> = terms
+        let lists: HashMap<&str, (u32, &EncodedList)> = terms
             .iter()
-            .map(|term| (term.term, (term.df, term.entry.as_slice())))
+            .map(|term| (term.term, (term.df, &term.list)))
             .collect();
         let count = self.documents.len();
         let scores = |query: &String| {
@@ -173,8 +173,8 @@ impl Collection {
             let clauses: Vec<Clause<'_>> = found
                 .iter()
                 .filter_map(|term| {
-                    let (df, entry) = lists.get(term.term.as_str())?;
-                    let list = PostingList::parse(entry, *df).expect("valid list");
+                    let (df, list) = lists.get(term.term.as_str())?;
+                    let list = list.list(*df).expect("valid list");
                     Some(Clause::one(list, WEIGHT_ONE * term.count))
                 })
                 .collect();

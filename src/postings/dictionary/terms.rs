@@ -1,0 +1,236 @@
+//! Term blocks: everything about a term in one place.
+
+use super::block::BlockBuilder;
+use super::block::EncodedBlock;
+use super::keys::KeyReader;
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
+use crate::bytes::Writer;
+use crate::postings::BlockTable;
+use crate::postings::EncodedList;
+use crate::postings::list::skip_short;
+use crate::postings::scoring::IDF_STEPS;
+use crate::text::FIRST_TERM_BYTE;
+use core::cmp::Ordering;
+
+/// Bytes of a term block, at least and at most; the tables of a frequent term may take more.
+const BLOCK_BYTES: core::ops::RangeInclusive<usize> = 1024..=8192;
+
+/// Bytes of a term besides its row, on average, and of a block in the directory: measured on
+/// documentation. They only decide how large blocks become.
+const TERM_BYTES: usize = 18;
+const DIRECTORY_BYTES: f32 = 3.5;
+
+/// Term blocks that a query reads, on average.
+const BLOCKS_READ: f32 = 4.5;
+
+/// The least bytes of a term: shared, suffix length, df.
+const MIN_TERM_BYTES: usize = 3;
+
+const WHAT: &str = "term block";
+
+/// The bytes at which blocks of `terms` terms with rows of `row_len` bytes should end, so that the
+/// directory and the blocks that a query reads are smallest together.
+pub fn block_bytes(terms: usize, row_len: usize) -> usize {
+    let all = terms.saturating_mul(TERM_BYTES + row_len) as f32;
+    let best = libm::sqrtf(all * (DIRECTORY_BYTES / BLOCKS_READ)) as usize;
+    best.next_power_of_two()
+        .clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
+}
+
+/// Where the blocks of long lists begin among those of all lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListPlace {
+    /// Blocks before them.
+    pub blocks: u64,
+    /// Payload bytes of the blocks before them.
+    pub bytes: u64,
+}
+
+impl ListPlace {
+    /// The place after the blocks of a table; `None` past 64 bits.
+    fn after(self, table: &BlockTable) -> Option<Self> {
+        Some(Self {
+            blocks: self.blocks.checked_add(table.len() as u64)?,
+            bytes: self.bytes.checked_add(table.blocks_len())?,
+        })
+    }
+}
+
+/// Writes term blocks, term by term in byte order.
+#[derive(Debug)]
+pub struct TermBlockBuilder {
+    blocks: BlockBuilder,
+    next: ListPlace,
+}
+
+impl TermBlockBuilder {
+    /// Makes blocks of about `limit` bytes, see [`block_bytes`].
+    pub fn new(limit: usize) -> Self {
+        Self {
+            blocks: BlockBuilder::new(limit),
+            next: ListPlace::default(),
+        }
+    }
+
+    /// Adds a key that has a row and no postings.
+    pub fn push_row(&mut self, key: &str, row: &[u8]) -> Option<EncodedBlock> {
+        let mut record = Writer::new();
+        record.varint(0);
+        record.raw(row);
+        self.push(key, record)
+    }
+
+    /// Adds a term; the blocks of its list are stored elsewhere, behind those of the terms before.
+    /// Returns the block before if that is full.
+    pub fn push_term(
+        &mut self,
+        term: &str,
+        (df, idf): (u32, f32),
+        row: &[u8],
+        list: &EncodedList,
+    ) -> Option<EncodedBlock> {
+        let mut record = Writer::new();
+        record.varint(u64::from(df));
+        record.u16((f64::from(idf) * IDF_STEPS) as u16);
+        record.raw(row);
+        record.raw(&list.head);
+        let full = self.push(term, record);
+        self.next.blocks += list.blocks.len() as u64;
+        self.next.bytes += list
+            .blocks
+            .iter()
+            .map(|block| block.len() as u64)
+            .sum::<u64>();
+        full
+    }
+
+    fn push(&mut self, key: &str, record: Writer) -> Option<EncodedBlock> {
+        let mut head = Writer::new();
+        head.varint(self.next.blocks);
+        head.varint(self.next.bytes);
+        self.blocks
+            .push(key, &record.into_bytes(), &head.into_bytes())
+    }
+
+    /// The last block; `None` if it would be empty.
+    pub fn finish(&mut self) -> Option<EncodedBlock> {
+        self.blocks.finish()
+    }
+}
+
+/// What a term block says about a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Term<'a> {
+    /// How many chunks hold it; 0 for keys that are no terms ([`crate::embed::piece`]).
+    pub df: u32,
+    /// Its inverse document frequency, 0 to 15.99 in steps of 1/4096.
+    pub idf: f32,
+    /// Its row, if terms have rows.
+    pub row: &'a [u8],
+    /// Its posting list, or the table of a long one: [`PostingList::new`](crate::postings::PostingList::new).
+    pub list: &'a [u8],
+    /// Where the blocks of a long list are.
+    pub place: ListPlace,
+}
+
+/// The terms of a block, in order.
+#[derive(Debug, Clone)]
+pub struct TermBlock<'a> {
+    bytes: &'a [u8],
+    reader: Reader<'a>,
+    keys: KeyReader,
+    left: usize,
+    row_len: usize,
+    next: ListPlace,
+}
+
+impl<'a> TermBlock<'a> {
+    /// Begins to read a block of terms with rows of `row_len` bytes.
+    ///
+    /// # Errors
+    /// [`FormatError`] when the head is damaged.
+    pub fn new(bytes: &'a [u8], row_len: usize) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(bytes, WHAT);
+        let left = reader.count(MIN_TERM_BYTES + row_len, "term count")?;
+        let next = ListPlace {
+            blocks: reader.varint("posting blocks before")?,
+            bytes: reader.varint("posting bytes before")?,
+        };
+        Ok(Self {
+            bytes,
+            reader,
+            keys: KeyReader::default(),
+            left,
+            row_len,
+            next,
+        })
+    }
+
+    /// The next key and what is known about it; `None` at the end, which is only zeros.
+    ///
+    /// # Errors
+    /// [`FormatError`] when bytes are missing or left over, keys are too long, not UTF-8 or do not
+    /// ascend, a term has no postings or another key has, or a table is damaged.
+    pub fn next(&mut self) -> Result<Option<(&str, Term<'a>)>, FormatError> {
+        let reader = &mut self.reader;
+        let Some(left) = self.left.checked_sub(1) else {
+            let padding = reader.take(reader.left(), "padding")?;
+            return match padding.iter().all(|&byte| byte == 0) {
+                true => Ok(None),
+                false => Err(reader.error("padding", Problem::Inconsistent)),
+            };
+        };
+        self.left = left;
+        let key = self.keys.read(reader)?;
+        let df = reader.varint_u32("document frequency")?;
+        // Keys below all terms have rows and no postings.
+        if (df == 0) != (key.as_bytes().first() < Some(&FIRST_TERM_BYTE)) {
+            return Err(reader.error("document frequency", Problem::Inconsistent));
+        }
+        let idf = match df {
+            0 => 0,
+            _ => reader.u16("idf")?,
+        };
+        let row = reader.take(self.row_len, "term row")?;
+        let place = self.next;
+        let start = reader.offset();
+        match BlockTable::byte_len(df) {
+            0 => skip_short(reader, df)?,
+            len => {
+                let table = BlockTable::parse(reader.take(len, "block table")?, df)?;
+                self.next = place
+                    .after(&table)
+                    .ok_or_else(|| reader.error("block table", Problem::Inconsistent))?;
+            }
+        }
+        let list = self.bytes.get(start..reader.offset()).unwrap_or_default();
+        let idf = (f64::from(idf) / IDF_STEPS) as f32;
+        Ok(Some((
+            self.keys.key(),
+            Term {
+                df,
+                idf,
+                row,
+                list,
+                place,
+            },
+        )))
+    }
+
+    /// What the block says about `key`.
+    ///
+    /// # Errors
+    /// As [`TermBlock::next`], for the terms up to `key`.
+    pub fn find(mut self, key: &str) -> Result<Option<Term<'a>>, FormatError> {
+        while let Some((at, term)) = self.next()? {
+            match at.cmp(key) {
+                Ordering::Less => {}
+                Ordering::Equal => return Ok(Some(term)),
+                Ordering::Greater => break,
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,174 @@
+//! The dictionary of an opened index: where its blocks lie, and what they say.
+
+use super::engine::row_dim_of;
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
+use crate::embed::row::row_len;
+use crate::index::CHECK_LEN;
+use crate::index::Extent;
+use crate::index::Root;
+use crate::index::extent_of_units;
+use crate::index::inflate;
+use crate::postings::BlockTable;
+use crate::postings::dictionary::Directory;
+use crate::postings::dictionary::ListPlace;
+use crate::postings::dictionary::SpellingBlock;
+use crate::postings::dictionary::Term;
+use crate::postings::dictionary::TermBlock;
+use crate::store::Wants;
+use crate::store::Wave;
+use alloc::vec::Vec;
+
+/// A block, and what is wrong with it.
+pub type Damaged = (Extent, FormatError);
+
+/// Both directories and the places of what they list.
+#[derive(Debug)]
+pub struct Dictionary {
+    terms: Directory,
+    spelling: Directory,
+    terms_offset: u64,
+    spelling_offset: u64,
+    postings_offset: u64,
+    row_len: usize,
+}
+
+impl Dictionary {
+    /// The dictionary of the index with this root.
+    ///
+    /// # Errors
+    /// [`FormatError`] when a directory is damaged.
+    pub fn open(root: &Root) -> Result<Self, FormatError> {
+        let directory = |packed: &[u8], what| Directory::parse(&inflate(packed, what)?);
+        Ok(Self {
+            terms: directory(&root.term_directory, "term directory")?,
+            spelling: directory(&root.spelling_directory, "spelling directory")?,
+            terms_offset: root.terms_offset,
+            spelling_offset: root.spelling_offset,
+            postings_offset: root.postings_offset,
+            row_len: row_dim_of(root).map_or(0, row_len),
+        })
+    }
+
+    /// The directory of the term blocks.
+    pub fn terms(&self) -> &Directory {
+        &self.terms
+    }
+
+    /// The directory of the spelling blocks.
+    pub fn spelling(&self) -> &Directory {
+        &self.spelling
+    }
+
+    /// Bytes of a term's row; 0 if terms have none.
+    pub fn row_len(&self) -> usize {
+        self.row_len
+    }
+
+    /// Where a term block lies; `None` past the last one or where offsets exceed 64 bits.
+    pub fn term_block(&self, at: usize) -> Option<Extent> {
+        extent_of_units(self.terms_offset, self.terms.get(at)?.stored.clone())
+    }
+
+    /// Where a spelling block lies; `None` as for [`Dictionary::term_block`].
+    pub fn spelling_block(&self, at: usize) -> Option<Extent> {
+        extent_of_units(self.spelling_offset, self.spelling.get(at)?.stored.clone())
+    }
+
+    /// Where block `at` of a long posting list lies; `None` where offsets exceed 64 bits.
+    pub fn posting_block(&self, place: ListPlace, table: &BlockTable, at: usize) -> Option<Extent> {
+        let check = CHECK_LEN as u64;
+        let range = table.byte_range(at);
+        let blocks_before = place.blocks.checked_add(at as u64)?;
+        let bytes_before = place.bytes.checked_add(range.start)?;
+        let before = blocks_before
+            .checked_mul(check)?
+            .checked_add(bytes_before)?;
+        let len = u32::try_from(range.end - range.start + check).ok()?;
+        let offset = self.postings_offset.checked_add(before)?;
+        Some(Extent { offset, len })
+    }
+
+    /// Where the term block lies that holds `key` if any does.
+    pub fn block_of_term(&self, key: &str) -> Option<Extent> {
+        self.term_block(self.terms.block_of(key)?)
+    }
+
+    /// Where the spelling block lies that holds `key` if any does.
+    pub fn block_of_spelling(&self, key: &str) -> Option<Extent> {
+        self.spelling_block(self.spelling.block_of(key)?)
+    }
+
+    /// Wants the block that holds `key` if any does.
+    pub fn want_term(&self, key: &str, wants: &mut Wants) {
+        let extent = self.block_of_term(key);
+        extent.into_iter().for_each(|extent| wants.block(extent));
+    }
+
+    /// What the block that [`Dictionary::want_term`] wanted says about `key`, and that block.
+    ///
+    /// # Errors
+    /// The block that is damaged.
+    pub fn find_term<'w>(
+        &self,
+        key: &str,
+        wave: &'w Wave,
+    ) -> Result<Option<(Extent, Term<'w>)>, Damaged> {
+        let extent = self.block_of_term(key);
+        let Some((extent, block)) = extent.and_then(|at| Some((at, wave.get(at)?))) else {
+            return Ok(None);
+        };
+        let term = TermBlock::new(block, self.row_len).and_then(|block| block.find(key));
+        let term = term.map_err(|error| (extent, error))?;
+        Ok(term.map(|term| (extent, term)))
+    }
+
+    /// The same for a key that is in the dictionary, since its spelling is.
+    ///
+    /// # Errors
+    /// The block that is damaged or lacks it.
+    pub fn require_term<'w>(
+        &self,
+        key: &str,
+        wave: &'w Wave,
+    ) -> Result<(Extent, Term<'w>), Damaged> {
+        self.find_term(key, wave)?.ok_or_else(|| {
+            let (offset, len) = (self.terms_offset, 0);
+            let extent = self.block_of_term(key).unwrap_or(Extent { offset, len });
+            let reader = Reader::new(&[], "dictionary");
+            (extent, reader.error("spelling", Problem::Inconsistent))
+        })
+    }
+
+    /// Wants spelling blocks.
+    pub fn want_spellings(&self, blocks: impl Iterator<Item = usize>, wants: &mut Wants) {
+        let extents = blocks.filter_map(|at| self.spelling_block(at));
+        extents.for_each(|extent| wants.block(extent));
+    }
+
+    /// Spelling blocks out of the wave that brought them.
+    ///
+    /// # Errors
+    /// The block that is damaged.
+    pub fn spellings(
+        &self,
+        blocks: impl Iterator<Item = usize>,
+        wave: &Wave,
+    ) -> Result<Vec<SpellingBlock>, Damaged> {
+        let extents = blocks.filter_map(|at| self.spelling_block(at));
+        extents
+            .map(|extent| {
+                let block = wave
+                    .require(extent)
+                    .and_then(|block| parse_spellings(block));
+                block.map_err(|error| (extent, error))
+            })
+            .collect()
+    }
+}
+
+/// Inflates and reads a spelling block.
+pub(super) fn parse_spellings(block: &[u8]) -> Result<SpellingBlock, FormatError> {
+    SpellingBlock::parse(&inflate(block, "spelling")?)
+}
