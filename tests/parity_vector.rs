@@ -201,6 +201,7 @@ fn cells_fingerprint(metric: Metric, dim: usize, copies: usize) -> [u64; 3] {
     let params = CellParams {
         rows_per_cell: 6,
         copies,
+        top: 4096,
         seed: 5,
     };
     let cells = coracle::cells::build(&int8, &quantizer, &params, &Serial, &mut |_, _| {}).unwrap();

@@ -332,7 +332,7 @@ fn cells(collection: &Collection, copies: usize) -> Cells {
         start.elapsed(),
         writer.len()
     );
-    Cells::parse(writer.into_bytes(), ROWS, quantizer).expect("cells")
+    Cells::parse(&writer.into_bytes(), ROWS, quantizer).expect("cells")
 }
 
 #[test]

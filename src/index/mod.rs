@@ -9,7 +9,7 @@
 //!               ├ postings       blocks of long posting lists
 //!               ├ quantizer      parameters of the codes                (vector::Quantizer)
 //!               ├ codes, graph   1-bit codes of all chunks; HNSW links: runs of blocks
-//!               ├ cells          or 1-bit codes in cells, a run       (cells::Cells)
+//!               ├ router, cells  or 1-bit codes in cells, a block each     (cells::Router)
 //!               ├ rows           int8 codes, one block per chunk
 //!               ├ passages       compressed texts of neighbouring chunks
 //!               ├ documents      compressed ids, urls, titles, metadata
@@ -60,6 +60,7 @@ pub use root::Root;
 pub use root::RootError;
 pub use vectors::Access;
 pub use vectors::CANDIDATES;
+pub use vectors::CellBlocks;
 pub use vectors::EF_SEARCH;
 pub use vectors::PROBES;
 pub use vectors::ProjectionSection;

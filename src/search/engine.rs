@@ -10,6 +10,7 @@ use super::SearchError;
 use super::SearchOptions;
 use super::SearchResult;
 use super::dense::Resident;
+use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::fuse::Best;
 use super::lexical::Lookup;
@@ -27,6 +28,7 @@ use crate::document::ChunkId;
 use crate::document::DocumentId;
 use crate::filter::Bitmap;
 use crate::filter::Columns;
+use crate::index::Access;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Layout;
@@ -46,6 +48,7 @@ use crate::text::Analyzer;
 use crate::text::AnalyzerId;
 use crate::vector::Projection;
 use crate::vector::Query;
+use crate::vector::topk::Candidate as Near;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -53,6 +56,9 @@ use core::cell::RefCell;
 
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
+
+/// Hits beyond the page whose passages are read before the last ranking: it seldom reaches deeper.
+const SPARE_HITS: usize = 2;
 
 /// Characters of an excerpt, about.
 const EXCERPT_CHARS: usize = 240;
@@ -85,6 +91,26 @@ struct Search<'a> {
     lookup: Lookup,
     /// The embedding given, in the dimensions of the index.
     embedding: Option<Vec<f32>>,
+}
+
+/// What a search looks for.
+#[derive(Debug)]
+struct Aim {
+    /// Chunks that the filter admits.
+    allowed: Option<Bitmap>,
+    dense: Option<(Rc<Resident>, Query)>,
+    /// Chunks that each ranking proposes.
+    depth: usize,
+    /// Chunks that are rescored.
+    rows: u32,
+}
+
+impl Aim {
+    /// Whether no more chunks are admitted than are rescored.
+    fn is_few(&self) -> bool {
+        let allowed = self.allowed.as_ref();
+        allowed.is_some_and(|allowed| allowed.count() <= self.rows)
+    }
 }
 
 /// Between two waves everything is a plain function of bytes at hand: code of an `async` function
@@ -147,6 +173,10 @@ impl<S: Source> Engine<S> {
         // Terms, and what stays in memory from the first search on.
         let wave = self.store.wave(&self.first_wants(&search)).await?;
         self.find_words(&mut search, &wave)?;
+        let resident = self.resident.borrow().clone();
+        if let Some(resident) = resident.filter(|_| options.exact) {
+            self.load_cells(&resident).await?;
+        }
 
         // Words that the index lacks or that are not finished.
         if let Some(wants) = search.lookup.want_spellings(&self.dictionary) {
@@ -160,12 +190,16 @@ impl<S: Source> Engine<S> {
             decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
 
-        // Long posting lists, then two rankings.
-        let postings = self.store.wave(&self.want_postings(&search)?).await?;
-        let mut ranking = self.rank_candidates(&search, &postings)?;
+        // Long posting lists and near cells, which give two rankings.
+        let aim = self.aim(&search)?;
+        let (postings, by_meaning) = self.read_candidates(&search, &aim).await?;
+        let mut ranking = self.rank_candidates(&search, aim, &postings, &by_meaning)?;
 
-        // One ranking, by estimates first, then by int8 codes.
-        if let Some(wants) = ranking.want_rows(self.root(), search.depth) {
+        // One ranking, by estimates first, then by int8 codes. What will most likely be shown is read
+        // beside these.
+        if let Some(mut wants) = ranking.want_rows(self.root(), search.depth) {
+            let likely = page(options, &ranking.candidates, options.limit + SPARE_HITS);
+            want_records(&*self.layout()?, &places(likely), &mut wants);
             let rows = self.store.wave(&wants).await?;
             ranking.rescore(self.root(), &rows, options.fusion);
         }
@@ -173,11 +207,10 @@ impl<S: Source> Engine<S> {
 
         // Passages and documents of the hits.
         let layout = self.layout()?;
-        let places = ranked
-            .iter()
-            .map(|candidate| (candidate.chunk, candidate.document));
-        let places: Vec<(ChunkId, DocumentId)> = places.collect();
-        let wave = self.store.wave(&want_records(&layout, &places)).await?;
+        let places = places(&ranked);
+        let mut wants = Wants::new();
+        want_records(&layout, &places, &mut wants);
+        let wave = self.store.wave(&wants).await?;
         let records = self.records(&layout, &places, &wave)?;
         result.hits = self.hits(&search, ranked, records, &best);
         result.stats = self.store.stats().since(before);
@@ -196,7 +229,9 @@ impl<S: Source> Engine<S> {
             .document_of(chunk)
             .ok_or(SearchError::NoChunk { chunk, chunks })?;
         let places = [(chunk, document)];
-        let wave = self.store.wave(&want_records(&layout, &places)).await?;
+        let mut wants = Wants::new();
+        want_records(&layout, &places, &mut wants);
+        let wave = self.store.wave(&wants).await?;
         self.records(&layout, &places, &wave)?
             .pop()
             .ok_or(SearchError::NoChunk { chunk, chunks })
@@ -319,53 +354,124 @@ impl<S: Source> Engine<S> {
         Ok(Some((resident, query)))
     }
 
-    /// Finds candidates by words and by meaning and ranks them together.
+    /// What candidates are admitted, and what those by meaning are found with.
+    fn aim(&self, search: &Search<'_>) -> Result<Aim, SearchError> {
+        let root = self.root();
+        let allowed = match &search.options.filter {
+            Some(filter) => {
+                let documents = filter.evaluate(&self.columns.borrow())?;
+                Some(documents.spread(&self.layout()?.first_chunks, root.counts.chunks))
+            }
+            None => None,
+        };
+        let rows = root.vectors.as_ref();
+        let rows = rows.map_or(0, |vectors| vectors.candidates);
+        Ok(Aim {
+            allowed,
+            dense: self.dense_query(search)?,
+            depth: CANDIDATES.max(4 * search.depth).max(rows as usize),
+            rows,
+        })
+    }
+
+    /// Reads long posting lists and, beside them, the cells that it takes to find the chunks nearest
+    /// to the query by their 1-bit codes. Returns the lists' blocks and these chunks, best first.
+    async fn read_candidates(
+        &self,
+        search: &Search<'_>,
+        aim: &Aim,
+    ) -> Result<(Wave, Vec<Near>), SearchError> {
+        let damaged = |bad| self.damaged_cells(bad);
+        let mut wants = self.want_postings(search)?;
+        let mut postings = None;
+        let mut in_cells = self.search_cells(search, aim)?;
+        loop {
+            let more = match &mut in_cells {
+                Some(in_cells) => in_cells.wants(search.depth).map_err(damaged)?,
+                None => None,
+            };
+            let last = more.is_none();
+            if last && let Some(postings) = postings {
+                let near = match &in_cells {
+                    Some(in_cells) => in_cells.nearest(aim.depth),
+                    None => self.nearest(search, aim),
+                };
+                return Ok((postings, near));
+            }
+            wants.append(more.unwrap_or_default());
+            let wave = self.store.wave(&core::mem::take(&mut wants)).await?;
+            if !last && let Some(in_cells) = &mut in_cells {
+                in_cells.take(&wave).map_err(damaged)?;
+            }
+            postings.get_or_insert(wave);
+        }
+    }
+
+    /// A search in cells, where there are some, they are to be read as they are needed, and more are
+    /// admitted than would be rescored anyway.
+    fn search_cells<'a>(
+        &self,
+        search: &Search<'_>,
+        aim: &'a Aim,
+    ) -> Result<Option<SearchCells<'a>>, SearchError> {
+        let (allowed, bytes) = (aim.allowed.as_ref(), search.options.cell_bytes);
+        Ok(match &aim.dense {
+            Some((resident, query)) if !search.options.exact && !aim.is_few() => resident
+                .search_cells(query, allowed, bytes)
+                .map_err(|bad| self.damaged_cells(bad))?,
+            _ => None,
+        })
+    }
+
+    /// The chunks nearest to the query where all that it takes is in memory.
+    fn nearest(&self, search: &Search<'_>, aim: &Aim) -> Vec<Near> {
+        match (&aim.dense, &aim.allowed) {
+            (None, _) => Vec::new(),
+            // All of them are rescored, whatever they are estimated at.
+            (Some((resident, _)), Some(allowed))
+                if aim.is_few() && !search.options.exact && resident.are_cells() =>
+            {
+                allowed.iter().map(|id| Near { id, score: 0.0 }).collect()
+            }
+            (Some((resident, query)), allowed) => {
+                resident.nearest(query, allowed.as_ref(), aim.depth)
+            }
+        }
+    }
+
+    /// Ranks what is found by words and what was found by meaning together.
     fn rank_candidates(
         &self,
         search: &Search<'_>,
+        aim: Aim,
         postings: &Wave,
+        by_meaning: &[Near],
     ) -> Result<Ranking, SearchError> {
         let Search {
             options, lookup, ..
         } = search;
+        let Aim {
+            allowed,
+            dense,
+            depth,
+            ..
+        } = aim;
         let root = self.root();
-        let layout = self.layout()?;
-        let allowed = match &options.filter {
-            Some(filter) => {
-                let documents = filter.evaluate(&self.columns.borrow())?;
-                Some(documents.spread(&layout.first_chunks, root.counts.chunks))
-            }
-            None => None,
-        };
-        let dense = self.dense_query(search)?;
-        let clauses = match options.mode {
-            Mode::Vector => Vec::new(),
-            Mode::Keyword | Mode::Hybrid => lookup
-                .clauses(&self.dictionary, postings)
-                .map_err(|(at, bad)| self.damaged(at, bad))?,
-        };
-
-        let rescored = root
-            .vectors
-            .as_ref()
-            .map_or(0, |vectors| vectors.candidates);
-        let depth_each = CANDIDATES.max(4 * search.depth).max(rescored as usize);
+        let mut clauses = Vec::new();
         let mut by_words = TopK::default();
         if options.mode != Mode::Vector {
+            clauses = lookup
+                .clauses(&self.dictionary, postings)
+                .map_err(|(at, bad)| self.damaged(at, bad))?;
             let allowed = allowed.as_ref().map(Bitmap::words);
-            by_words = top_k(&clauses, root.counts.chunks, depth_each, allowed)
+            by_words = top_k(&clauses, root.counts.chunks, depth, allowed)
                 .map_err(|bad| self.damaged_postings(bad))?;
         }
-        let by_meaning = match &dense {
-            Some((resident, query)) => resident.nearest(query, allowed.as_ref(), depth_each),
-            None => Vec::new(),
-        };
         let mode = match options.mode {
             Mode::Hybrid if dense.is_none() => Mode::Keyword,
             mode => mode,
         };
-
-        let mut candidates = unite(&layout, by_words.hits, &by_meaning);
+        let mut candidates = unite(&*self.layout()?, by_words.hits, by_meaning);
         if let Some((resident, query)) = &dense {
             let unknown = candidates
                 .iter()
@@ -375,6 +481,12 @@ impl<S: Source> Engine<S> {
                 if let Ok(at) = place_of(&candidates, estimate.id) {
                     candidates[at].parts.cosine = Some(estimate.score);
                 }
+            }
+            // Cells that were not read hold nothing nearer than what was found, or they would have
+            // been read: without an estimate a chunk counts as the last of those.
+            let last = by_meaning.last().map(|last| last.score);
+            for candidate in &mut candidates {
+                candidate.parts.cosine = candidate.parts.cosine.or(last);
             }
         }
         if mode == Mode::Hybrid {
@@ -396,6 +508,29 @@ impl<S: Source> Engine<S> {
         })
     }
 
+    /// Brings all cells into memory, where the index has cells that are not; returns their number.
+    pub(super) async fn load_cells(&self, resident: &Resident) -> Result<u64, SearchError> {
+        let mut blocks = 0;
+        let Some(mut loading) = resident.load_cells() else {
+            return Ok(blocks);
+        };
+        let damaged = |bad| self.damaged_cells(bad);
+        while let Some(wants) = loading.wants().map_err(damaged)? {
+            let wave = self.store.wave(&wants).await?;
+            blocks += loading.take(&wave).map_err(damaged)? as u64;
+        }
+        Ok(blocks)
+    }
+
+    fn damaged_cells(&self, error: FormatError) -> StoreError {
+        let access = self.root().vectors.as_ref().map(|vectors| vectors.access);
+        let extent = match access {
+            Some(Access::Cells { router, .. }) => router,
+            _ => self.root().layout,
+        };
+        self.damaged(extent, error)
+    }
+
     /// The page of candidates asked for, and all of the result but its hits.
     fn group(
         &self,
@@ -403,15 +538,12 @@ impl<S: Source> Engine<S> {
         ranking: Ranking,
     ) -> Result<(SearchResult, Vec<Candidate>, Best), SearchError> {
         let Search {
-            options,
-            depth,
-            lookup,
-            ..
+            options, lookup, ..
         } = search;
         let Ranking {
             mode,
             mut matches,
-            mut candidates,
+            candidates,
             ..
         } = ranking;
         for candidate in &candidates {
@@ -422,15 +554,9 @@ impl<S: Source> Engine<S> {
         let mut total = matches.count();
         if options.group == Group::Document {
             total = documents.count();
-            let mut seen = Bitmap::new(documents.len());
-            candidates.retain(|candidate| {
-                let is_first = !seen.get(candidate.document);
-                seen.set(candidate.document);
-                is_first
-            });
         }
-        candidates.truncate(*depth);
-        candidates.drain(..options.offset.min(candidates.len()));
+        let page = page(options, &candidates, options.limit);
+        let candidates = page.into_iter().cloned().collect();
         let facets = self.facets(options, &documents)?;
         let (hits, stats) = (Vec::new(), ReadStats::default());
         let corrections = lookup.corrections();
@@ -659,8 +785,7 @@ impl<S: Source> Engine<S> {
     }
 }
 
-fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)]) -> Wants {
-    let mut wants = Wants::new();
+fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)], wants: &mut Wants) {
     for &(chunk, document) in places {
         let tables = [
             layout.passages.locate(chunk),
@@ -671,7 +796,27 @@ fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)]) -> Wants {
             .flatten()
             .for_each(|(extent, _)| wants.block(extent));
     }
-    wants
+}
+
+fn places<'a>(page: impl IntoIterator<Item = &'a Candidate>) -> Vec<(ChunkId, DocumentId)> {
+    let page = page.into_iter();
+    page.map(|candidate| (candidate.chunk, candidate.document))
+        .collect()
+}
+
+/// The `limit` hits of a page out of ranked candidates.
+fn page<'a>(
+    options: &SearchOptions,
+    candidates: &'a [Candidate],
+    limit: usize,
+) -> Vec<&'a Candidate> {
+    let mut seen: Vec<DocumentId> = Vec::new();
+    let hits = candidates.iter().filter(|candidate| {
+        let is_first = options.group == Group::Chunk || !seen.contains(&candidate.document);
+        seen.push(candidate.document);
+        is_first
+    });
+    hits.skip(options.offset).take(limit).collect()
 }
 
 /// Components of the rows of terms, if they have rows.

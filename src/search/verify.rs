@@ -10,6 +10,7 @@ use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::embed::row::Row;
 use crate::filter::Column;
+use crate::index::Access;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Passage;
@@ -246,11 +247,15 @@ impl<S: Source> Engine<S> {
             wants.block(projection.extent);
         }
         let wave = self.store().wave(&wants).await?;
-        Resident::load(root, sections, &wave)
+        let resident = Resident::load(root, sections, &wave)
             .map_err(|bad| self.damaged(sections.quantizer, bad))?;
+        done.blocks += self.load_cells(&resident).await?;
         if let Some(projection) = &sections.projection {
             self.read_projection(projection.extent, &wave)
                 .map_err(|bad| self.damaged(projection.extent, bad))?;
+            done.blocks += 1;
+        }
+        if matches!(sections.access, Access::Cells { .. }) {
             done.blocks += 1;
         }
         let runs = sections.access.runs();
