@@ -167,12 +167,7 @@ pub fn payload<'a>(
     extent: Extent,
     what: &'static str,
 ) -> Result<&'a [u8], FormatError> {
-    let error = |problem| FormatError {
-        what,
-        field: "block",
-        offset: 0,
-        problem,
-    };
+    let error = |problem| FormatError::new(what, "block", 0, problem);
     if bytes.len() != extent.len as usize || bytes.len() < CHECK_LEN {
         return Err(error(Problem::Truncated {
             need: u64::from(extent.len),

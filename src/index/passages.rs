@@ -18,7 +18,6 @@ use crate::document::ChunkId;
 use crate::document::Document;
 use crate::document::DocumentId;
 use crate::document::Value;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -100,7 +99,7 @@ pub struct DocumentRecord {
     /// Title.
     pub title: String,
     /// Metadata by field name.
-    pub meta: BTreeMap<String, Value>,
+    pub meta: Vec<(String, Value)>,
 }
 
 impl DocumentRecord {
@@ -120,10 +119,10 @@ impl DocumentRecord {
         let id = string(reader, "id")?;
         let url = string(reader, "url")?;
         let title = string(reader, "title")?;
-        let mut meta = BTreeMap::new();
+        let mut meta = Vec::new();
         for _ in 0..reader.count(2, "metadata")? {
             let name = string(reader, "field name")?;
-            meta.insert(name, read_value(reader, MAX_VALUE_DEPTH)?);
+            meta.push((name, read_value(reader, MAX_VALUE_DEPTH)?));
         }
         Ok(Self {
             id,

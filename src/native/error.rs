@@ -290,12 +290,7 @@ mod tests {
     #[test]
     fn every_failure_names_the_place_and_has_its_code() {
         let path = Path::new("public/search");
-        let damage = FormatError {
-            what: "root",
-            field: "version",
-            offset: 4,
-            problem: Problem::Checksum,
-        };
+        let damage = FormatError::new("root", "version", 4, Problem::Checksum);
         let full = io::Error::from(io::ErrorKind::StorageFull);
         let table = [
             (

@@ -219,15 +219,12 @@ impl<'a, 'l> Cursor<'a, 'l> {
         list.decode(self.next_block, &mut self.block)?;
         self.next_block += 1;
         match self.block.chunks().last() {
-            Some(&last) if last >= self.chunk_count => Err(FormatError {
-                what: "posting list",
-                field: "chunk",
-                offset: 0,
-                problem: Problem::OutOfRange {
-                    got: u64::from(last),
-                    max: u64::from(self.chunk_count.saturating_sub(1)),
-                },
-            }),
+            Some(&last) if last >= self.chunk_count => {
+                let got = u64::from(last);
+                let max = u64::from(self.chunk_count.saturating_sub(1));
+                let problem = Problem::OutOfRange { got, max };
+                Err(FormatError::new("posting list", "chunk", 0, problem))
+            }
             _ => Ok(()),
         }
     }

@@ -653,12 +653,7 @@ impl<S: Source> Engine<S> {
         self.layout.borrow().clone().ok_or_else(|| {
             let what = "layout";
             let problem = Problem::Inconsistent;
-            let bad = FormatError {
-                what,
-                field: "block",
-                offset: 0,
-                problem,
-            };
+            let bad = FormatError::new(what, "block", 0, problem);
             self.damaged(self.root().layout, bad).into()
         })
     }

@@ -43,7 +43,6 @@ use crate::filter::FilterError;
 use crate::store::ReadStats;
 use crate::store::StoreError;
 use crate::vector::VectorError;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -144,7 +143,7 @@ pub struct Hit {
     /// Fragment of the nearest heading, without `#`; empty at the top.
     pub anchor: String,
     /// Metadata of the document.
-    pub meta: BTreeMap<String, Value>,
+    pub meta: Vec<(String, Value)>,
     /// The part of the chunk that answers best.
     pub excerpt: Excerpt,
     /// How the score came about, where it was asked for.

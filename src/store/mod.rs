@@ -211,13 +211,8 @@ impl Wave {
     /// # Errors
     /// [`Problem::Inconsistent`].
     pub fn require(&self, extent: Extent) -> Result<&Block, FormatError> {
-        let missing = FormatError {
-            what: "index",
-            field: "block",
-            offset: 0,
-            problem: Problem::Inconsistent,
-        };
-        self.blocks.get(&extent).ok_or(missing)
+        let missing = || FormatError::new("index", "block", 0, Problem::Inconsistent);
+        self.blocks.get(&extent).ok_or_else(missing)
     }
 
     /// The payloads of a run that was wanted, one after the other.
@@ -345,12 +340,7 @@ impl<S: Source> Store<S> {
                     max,
                 };
                 let what = self.root.section(extent.offset);
-                let error = FormatError {
-                    what,
-                    field: "extent",
-                    offset: 0,
-                    problem,
-                };
+                let error = FormatError::new(what, "extent", 0, problem);
                 return Err(self.damaged(extent, error));
             }
         }
@@ -390,7 +380,7 @@ impl<S: Source> Store<S> {
                 let payload =
                     payload(block, self.root.build_id, extent, "block").map_err(|error| {
                         let what = self.root.section(extent.offset);
-                        self.damaged(extent, FormatError { what, ..error })
+                        self.damaged(extent, error.of(what))
                     })?;
                 wave.blocks.insert(extent, Block(Arc::from(payload)));
             }

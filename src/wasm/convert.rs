@@ -1,7 +1,20 @@
 //! Option and result types of the boundary. No Rust type leaks: JavaScript sees plain objects.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
 use coracle::document::Value;
 use coracle::filter::Filter;
+use coracle::filter::FilterError;
+use coracle::filter::MAX_BYTES;
+use coracle::index::DocumentRecord;
+use coracle::index::Passage;
+use coracle::index::Root;
+use coracle::json::Json;
+use coracle::json::JsonError;
+use coracle::json::JsonProblem;
+use coracle::json::MAX_DEPTH;
 use coracle::search::DEFAULT_ALPHA;
 use coracle::search::DEFAULT_RRF_K;
 use coracle::search::Excerpt;
@@ -12,15 +25,14 @@ use coracle::search::Hit;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
 use coracle::search::SearchResult;
-use coracle::store::ReadStats;
 use js_sys::Array;
 use js_sys::Float32Array;
 use js_sys::JSON;
+use js_sys::Object;
 use js_sys::Reflect;
-use serde::Serialize;
-use serde::Serializer;
-use std::collections::BTreeMap;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::error;
 use crate::error::usage;
@@ -68,7 +80,7 @@ impl Members<'_> {
     }
 
     fn count(&self, name: &str, default: usize) -> Result<usize, JsValue> {
-        let whole = |number: &f64| (0.0..=1e6).contains(number) && number.fract() == 0.0;
+        let whole = |number: &f64| (0.0..=1e6).contains(number) && *number as u32 as f64 == *number;
         let count = self.read(name, "a whole number", |value| value.as_f64().filter(whole))?;
         Ok(count.map_or(default, |count| count as usize))
     }
@@ -131,237 +143,249 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
             .then(|| Float32Array::new(&Array::from(value)).to_vec())
     })?;
     if let Some(filter) = given.get("filter")? {
-        let text = String::from(JSON::stringify(&filter)?);
-        let filter = Filter::parse(&text).map_err(|bad| error("filter", &bad.to_string()))?;
-        options.filter = Some(filter);
+        let filter = json(&filter).and_then(|filter| Filter::from_json(&filter));
+        options.filter = Some(filter.map_err(|bad| error("filter", &bad.to_string()))?);
     }
     Ok(options)
 }
 
+#[wasm_bindgen]
+extern "C" {
+    /// An object under construction: serialization by serde would bring 10 kB of code.
+    pub type Record;
+
+    #[wasm_bindgen(constructor, js_class = "Object")]
+    fn new() -> Record;
+
+    #[wasm_bindgen(method, indexing_setter)]
+    pub fn set(this: &Record, name: &str, value: &JsValue);
+
+    #[wasm_bindgen(method, indexing_setter)]
+    pub fn text(this: &Record, name: &str, value: &str);
+
+    #[wasm_bindgen(method, indexing_setter)]
+    pub fn number(this: &Record, name: &str, value: f64);
+
+    #[wasm_bindgen(method, indexing_setter)]
+    pub fn flag(this: &Record, name: &str, value: bool);
+}
+
+/// A filter as the JSON that it is: the host has a parser, the module needs none.
+fn json(value: &JsValue) -> Result<Json, FilterError> {
+    let fail = |problem| FilterError::Json(JsonError { offset: 0, problem });
+    let text = JSON::stringify(value).map_err(|_| fail(JsonProblem::Expected("plain values")))?;
+    if text.length() as usize > MAX_BYTES {
+        return Err(fail(JsonProblem::TooLong { max: MAX_BYTES }));
+    }
+    let plain = JSON::parse(&String::from(text)).unwrap_or_default();
+    tree(&plain, 0).ok_or(fail(JsonProblem::TooDeep { max: MAX_DEPTH }))
+}
+
+/// Plain values as a tree, unless they are nested too deeply.
+fn tree(value: &JsValue, depth: usize) -> Option<Json> {
+    Some(if let Some(text) = value.as_string() {
+        Json::String(text)
+    } else if let Some(number) = value.as_f64() {
+        Json::Number(number)
+    } else if let Some(truth) = value.as_bool() {
+        Json::Bool(truth)
+    } else if value.is_null() || depth == MAX_DEPTH {
+        return value.is_null().then_some(Json::Null);
+    } else if let Some(elements) = value.dyn_ref::<Array>() {
+        let elements = elements.iter().map(|one| tree(&one, depth + 1));
+        Json::Array(elements.collect::<Option<_>>()?)
+    } else {
+        let mut members = Vec::new();
+        for member in Object::entries(value.unchecked_ref()).iter() {
+            let member: Array = member.unchecked_into();
+            members.push((member.get(0).as_string()?, tree(&member.get(1), depth + 1)?));
+        }
+        Json::Object(members)
+    })
+}
+
+fn list<T>(items: &[T], convert: impl Fn(&T) -> JsValue) -> JsValue {
+    let list = Array::new();
+    for item in items {
+        list.push(&convert(item));
+    }
+    list.into()
+}
+
+fn texts(texts: &[String]) -> JsValue {
+    list(texts, |text| text.as_str().into())
+}
+
 /// A metadata value as JavaScript's own.
-struct JsMeta<'a>(&'a Value);
-
-impl Serialize for JsMeta<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Text(text) => serializer.serialize_str(text),
-            Value::Number(number) => serializer.serialize_f64(*number),
-            Value::Bool(truth) => serializer.serialize_bool(*truth),
-            Value::List(values) => serializer.collect_seq(values.iter().map(JsMeta)),
-        }
+fn value(of: &Value) -> JsValue {
+    match of {
+        Value::Text(text) => text.as_str().into(),
+        Value::Number(number) => (*number).into(),
+        Value::Bool(truth) => (*truth).into(),
+        Value::List(values) => list(values, value),
     }
 }
 
-/// Serializes metadata as a plain object.
-pub fn meta<S: Serializer>(
-    meta: &BTreeMap<String, Value>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(meta.iter().map(|(name, value)| (name, JsMeta(value))))
-}
-
-#[derive(Serialize)]
-struct JsExcerpt<'a> {
-    text: &'a str,
-    /// UTF-16 offsets.
-    marks: Vec<(u32, u32)>,
-}
-
-impl<'a> From<&'a Excerpt> for JsExcerpt<'a> {
-    fn from(Excerpt { text, marks }: &'a Excerpt) -> Self {
-        let utf16 = |end: usize| {
-            text.get(..end)
-                .map_or(0, |before| before.encode_utf16().count()) as u32
-        };
-        let marks = marks
-            .iter()
-            .map(|mark| (utf16(mark.start), utf16(mark.end)))
-            .collect();
-        Self { text, marks }
+/// Metadata as a plain object.
+fn meta(of: &[(String, Value)]) -> JsValue {
+    let out = Record::new();
+    for (name, one) in of {
+        out.set(name, &value(one));
     }
+    out.into()
 }
 
-#[derive(Serialize)]
-struct JsExplain<'a> {
-    keyword: Option<JsPart>,
-    vector: Option<JsPart>,
-    terms: Vec<JsTerm<'a>>,
-    rescored: bool,
-    weight: f32,
+fn excerpt(Excerpt { text, marks }: &Excerpt) -> JsValue {
+    let utf16 = |end: usize| {
+        let before = text.get(..end).unwrap_or_default();
+        before.encode_utf16().count() as f64
+    };
+    let mark = |start: usize, end: usize| Array::of2(&utf16(start).into(), &utf16(end).into());
+    let out = Record::new();
+    out.text("text", text);
+    let marks = list(marks, |range| mark(range.start, range.end).into());
+    out.set("marks", &marks);
+    out.into()
 }
 
-#[derive(Serialize)]
-struct JsPart {
-    score: f64,
-    normalised: f32,
-    rank: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct JsTerm<'a> {
-    term: &'a str,
-    score: u32,
-}
-
-impl<'a> From<&'a Explain> for JsExplain<'a> {
-    fn from(explain: &'a Explain) -> Self {
-        let keyword = explain.keyword.map(|(score, normalised)| JsPart {
-            score: score.into(),
-            normalised,
-            rank: explain.keyword_rank,
-        });
-        let vector = explain.vector.map(|(score, normalised)| JsPart {
-            score: score.into(),
-            normalised,
-            rank: explain.vector_rank,
-        });
-        let terms = explain.terms.iter().map(|(term, score)| JsTerm {
-            term,
-            score: *score,
-        });
-        let (rescored, weight) = (explain.rescored, explain.weight);
-        Self {
-            keyword,
-            vector,
-            terms: terms.collect(),
-            rescored,
-            weight,
-        }
+/// A place in one of the two rankings.
+fn part(score: f64, normalised: f32, rank: Option<u32>) -> JsValue {
+    let out = Record::new();
+    out.number("score", score);
+    out.number("normalised", normalised.into());
+    if let Some(rank) = rank {
+        out.number("rank", rank.into());
     }
+    out.into()
 }
 
-#[derive(Serialize)]
-struct JsHit<'a> {
-    id: &'a str,
-    chunk: u32,
-    score: f32,
-    title: &'a str,
-    url: &'a str,
-    headings: &'a [String],
-    anchor: &'a str,
-    #[serde(serialize_with = "meta")]
-    meta: &'a BTreeMap<String, Value>,
-    excerpt: JsExcerpt<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<JsExplain<'a>>,
-}
-
-impl<'a> From<&'a Hit> for JsHit<'a> {
-    fn from(hit: &'a Hit) -> Self {
-        Self {
-            id: &hit.id,
-            chunk: hit.chunk,
-            score: hit.score,
-            title: &hit.title,
-            url: &hit.url,
-            headings: &hit.headings,
-            anchor: &hit.anchor,
-            meta: &hit.meta,
-            excerpt: JsExcerpt::from(&hit.excerpt),
-            explain: hit.explain.as_ref().map(JsExplain::from),
-        }
+fn explanation(of: &Explain) -> JsValue {
+    let out = Record::new();
+    if let Some((score, normalised)) = of.keyword {
+        out.set("keyword", &part(score.into(), normalised, of.keyword_rank));
     }
-}
-
-/// Values of fields and their counts, as an object by field.
-struct JsFacets<'a>(&'a [(String, Vec<(Value, u32)>)]);
-
-impl Serialize for JsFacets<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(field, counts)| {
-            let counts: Vec<JsFacet<'_>> = counts
-                .iter()
-                .map(|(value, count)| JsFacet {
-                    value: JsMeta(value),
-                    count: *count,
-                })
-                .collect();
-            (field, counts)
-        }))
+    if let Some((score, normalised)) = of.vector {
+        out.set("vector", &part(score.into(), normalised, of.vector_rank));
     }
+    let terms = list(&of.terms, |(term, score)| {
+        let out = Record::new();
+        out.text("term", term);
+        out.number("score", (*score).into());
+        out.into()
+    });
+    out.set("terms", &terms);
+    out.flag("rescored", of.rescored);
+    out.number("weight", of.weight.into());
+    out.into()
 }
 
-#[derive(Serialize)]
-struct JsFacet<'a> {
-    value: JsMeta<'a>,
-    count: u32,
-}
-
-#[derive(Serialize)]
-struct JsCorrection<'a> {
-    from: &'a str,
-    to: &'a str,
-}
-
-/// What reading cost.
-#[derive(Serialize)]
-struct JsStats {
-    waves: u32,
-    requests: u32,
-    bytes: f64,
-    cached: u32,
-}
-
-impl From<ReadStats> for JsStats {
-    fn from(stats: ReadStats) -> Self {
-        let ReadStats {
-            waves,
-            requests,
-            bytes,
-            cached,
-        } = stats;
-        Self {
-            waves,
-            requests,
-            bytes: bytes as f64,
-            cached,
-        }
+fn hit(of: &Hit) -> JsValue {
+    let out = Record::new();
+    out.text("id", &of.id);
+    out.number("chunk", of.chunk.into());
+    out.number("score", of.score.into());
+    out.text("title", &of.title);
+    out.text("url", &of.url);
+    out.set("headings", &texts(&of.headings));
+    out.text("anchor", &of.anchor);
+    out.set("meta", &meta(&of.meta));
+    out.set("excerpt", &excerpt(&of.excerpt));
+    if let Some(explain) = &of.explain {
+        out.set("explain", &explanation(explain));
     }
-}
-
-#[derive(Serialize)]
-struct JsResult<'a> {
-    query: &'a str,
-    mode: &'static str,
-    hits: Vec<JsHit<'a>>,
-    total: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    facets: Option<JsFacets<'a>>,
-    corrections: Vec<JsCorrection<'a>>,
-    stats: JsStats,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    degraded: Option<&'static str>,
+    out.into()
 }
 
 /// A search's result as a plain object.
-pub fn result(query: &str, wanted: Mode, found: &SearchResult) -> Result<JsValue, JsValue> {
-    let corrections = found
-        .corrections
-        .iter()
-        .map(|correction| JsCorrection {
-            from: &correction.from,
-            to: &correction.to,
-        })
-        .collect();
+pub fn result(query: &str, wanted: Mode, found: &SearchResult) -> JsValue {
+    let out = Record::new();
+    out.text("query", query);
     let mode = match found.mode {
         Mode::Hybrid => "hybrid",
         Mode::Keyword => "keyword",
         Mode::Vector => "vector",
     };
-    to_object(&JsResult {
-        query,
-        mode,
-        hits: found.hits.iter().map(JsHit::from).collect(),
-        total: found.total,
-        facets: (!found.facets.is_empty()).then_some(JsFacets(&found.facets)),
-        corrections,
-        stats: found.stats.into(),
-        degraded: (wanted != found.mode).then_some("keyword-only"),
-    })
+    out.text("mode", mode);
+    out.set("hits", &list(&found.hits, hit));
+    out.number("total", found.total.into());
+    if !found.facets.is_empty() {
+        let facets = Record::new();
+        for (field, counts) in &found.facets {
+            let counts = list(counts, |(one, count)| {
+                let out = Record::new();
+                out.set("value", &value(one));
+                out.number("count", (*count).into());
+                out.into()
+            });
+            facets.set(field, &counts);
+        }
+        out.set("facets", &facets);
+    }
+    let corrections = list(&found.corrections, |correction| {
+        let out = Record::new();
+        out.text("from", &correction.from);
+        out.text("to", &correction.to);
+        out.into()
+    });
+    out.set("corrections", &corrections);
+    let stats = Record::new();
+    stats.number("waves", found.stats.waves.into());
+    stats.number("requests", found.stats.requests.into());
+    stats.number("bytes", found.stats.bytes as f64);
+    stats.number("cached", found.stats.cached.into());
+    out.set("stats", &stats);
+    if wanted != found.mode {
+        out.text("degraded", "keyword-only");
+    }
+    out.into()
 }
 
-/// Serializes maps as objects, not as `Map`.
-pub fn to_object<T: Serialize>(value: &T) -> Result<JsValue, JsValue> {
-    let serializer = serde_wasm_bindgen::Serializer::new().serialize_maps_as_objects(true);
-    value.serialize(&serializer).map_err(JsValue::from)
+/// A chunk's text and the document it belongs to as a plain object.
+pub fn passage((passage, document): &(Passage, DocumentRecord)) -> JsValue {
+    let out = Record::new();
+    out.text("id", &document.id);
+    out.text("url", &document.url);
+    out.text("title", &document.title);
+    out.set("headings", &texts(&passage.headings));
+    out.text("anchor", &passage.anchor);
+    out.text("text", &passage.text);
+    out.number("tokens", passage.tokens.into());
+    let (start, end) = (passage.span.start as f64, passage.span.end as f64);
+    out.set("span", &Array::of2(&start.into(), &end.into()));
+    out.set("meta", &meta(&document.meta));
+    out.into()
+}
+
+/// What an index says about itself as a plain object.
+pub fn info(root: &Root) -> JsValue {
+    let out = Record::new();
+    out.text("buildId", &hex(root.build_id));
+    out.number("documents", root.counts.documents.into());
+    out.number("chunks", root.counts.chunks.into());
+    out.number("terms", root.counts.terms.into());
+    out.set(
+        "fields",
+        &list(&root.columns, |(name, _)| name.as_str().into()),
+    );
+    out.number("bytes", root.body_len as f64);
+    if let Some(vectors) = &root.vectors {
+        out.text("embedder", &vectors.embedder);
+        out.number("dim", vectors.input_dim().into());
+    }
+    let offline = root
+        .vectors
+        .as_ref()
+        .is_some_and(|vectors| vectors.term_rows);
+    out.flag("offlineQueries", offline);
+    let figures = Record::new();
+    for (name, figure) in &root.figures {
+        figures.number(name, *figure);
+    }
+    out.set("figures", &figures);
+    out.into()
+}
+
+fn hex(number: u64) -> String {
+    let digit = |at: u32| char::from_digit((number >> (4 * at)) as u32 & 15, 16);
+    (0..16).rev().filter_map(digit).collect()
 }

@@ -1,17 +1,18 @@
 //! Every Rust error becomes a JavaScript `Error` with a stable `code`.
 
+use alloc::string::ToString;
 use coracle::search::SearchError;
 use js_sys::Error;
-use js_sys::Reflect;
+use wasm_bindgen::JsCast;
 use wasm_bindgen::JsValue;
+
+use crate::convert::Record;
 
 /// An `Error` with a message and a `code`.
 pub fn error(code: &str, message: &str) -> JsValue {
-    let error = Error::new(message);
-    error.set_name("CoracleError");
-    // Setting a property of a fresh object cannot fail.
-    let _ = Reflect::set(&error, &"code".into(), &code.into());
-    error.into()
+    let error = JsValue::from(Error::new(message));
+    error.unchecked_ref::<Record>().text("code", code);
+    error
 }
 
 /// An error of the caller: a wrong option.
@@ -20,6 +21,6 @@ pub fn usage(message: &str) -> JsValue {
 }
 
 /// An error of a search.
-pub fn search(failed: &SearchError) -> JsValue {
+pub fn search(failed: SearchError) -> JsValue {
     error(failed.code(), &failed.to_string())
 }

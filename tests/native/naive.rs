@@ -168,7 +168,8 @@ fn keyword_ranking_is_that_of_a_full_scan() {
             let of_terms: u32 = explain.terms.iter().map(|&(_, score)| score).sum();
             assert_eq!(of_terms, sum);
             let document = &world.documents[owners[hit.chunk as usize]];
-            assert_eq!((&hit.id, &hit.meta), (&document.id, &document.meta));
+            let meta: Vec<_> = document.meta.clone().into_iter().collect();
+            assert_eq!((&hit.id, &hit.meta), (&document.id, &meta));
         }
         let grouped = world.grouped(&ranked);
         let result = world.search(query, &keyword());

@@ -2,9 +2,11 @@
  * The WebAssembly face as the rest of the package sees it, and an `Index` on top of it in the same
  * thread.
  */
-import { CoracleIndex } from '../pkg/coracle.js';
+import { CoracleIndex, type Task } from '../pkg/coracle.js';
 import { CoracleError, toError } from './error.js';
 import type { From, Hit, Index, IndexInfo, OpenOptions, SearchOptions, SearchResult, Source } from './index.js';
+import { toReads } from './source.js';
+import { run } from './task.js';
 
 /** A hit before it can read its own text. */
 export type PlainHit = Omit<Hit, 'text'>;
@@ -21,50 +23,54 @@ export interface Engine {
   close(): void;
 }
 
-/** Opens an index in this thread. The module must have been initialised. */
-export async function openEngine(from: string | Source | Uint8Array, signal?: AbortSignal): Promise<Engine> {
+/**
+ * Opens an index in this thread. The module must have been initialised.
+ *
+ * @param root bytes that were read ahead as the root file; if they are no root, it is read again
+ */
+export async function openEngine(
+  from: string | Source | Uint8Array,
+  signal?: AbortSignal,
+  root?: Uint8Array,
+): Promise<Engine> {
   signal?.throwIfAborted();
-  let handle: CoracleIndex;
+  const source = toReads(from);
+  let handle: CoracleIndex | undefined;
   try {
-    handle = await CoracleIndex.open(from);
+    // Opening reads the root and nothing else.
+    if (root) handle = await run<CoracleIndex>(CoracleIndex.open(), { read: async () => root }, signal).catch(() => undefined);
+    handle ??= await run<CoracleIndex>(CoracleIndex.open(), source, signal);
   } catch (thrown) {
+    signal?.throwIfAborted();
     throw toError(thrown);
   }
-  if (signal?.aborted) {
-    handle.free();
-    throw signal.reason;
-  }
+  const index = handle;
   let isClosed = false;
   // One controller for each search under way, not one for all: on workers a signal belongs to the
   // request that made it.
   const running = new Set<AbortController>();
-  // Rust lends the handle to every search under way; it may be freed only when all have returned.
-  async function lent<T>(work: (stop: AbortSignal) => Promise<T>): Promise<T> {
+  async function work<T>(task: () => Task, signal?: AbortSignal): Promise<T> {
     if (isClosed) throw closed();
     const stop = new AbortController();
     running.add(stop);
     try {
-      return await work(stop.signal);
+      return await run<T>(task(), source, signal ? AbortSignal.any([signal, stop.signal]) : stop.signal);
     } catch (thrown) {
       throw isClosed ? closed() : toError(thrown);
     } finally {
       running.delete(stop);
-      if (running.size === 0 && isClosed) handle.free();
     }
   }
   return {
-    info: handle.info() as IndexInfo,
-    search: (query, options, signal) =>
-      lent(async (stop) => {
-        const either = signal ? AbortSignal.any([signal, stop]) : stop;
-        return (await handle.search(query, options, either)) as PlainResult;
-      }),
-    text: (chunk) => lent(async () => ((await handle.passage(chunk)) as { text: string }).text),
+    info: index.info() as IndexInfo,
+    search: (query, options, signal) => work<PlainResult>(() => index.search(query, options), signal),
+    text: async (chunk) => (await work<{ text: string }>(() => index.passage(chunk))).text,
     close() {
       if (isClosed) return;
       isClosed = true;
       for (const stop of running) end(stop);
-      if (running.size === 0) handle.free();
+      // Tasks under way share the index: its memory is freed with the last of them.
+      index.free();
     },
   };
 }

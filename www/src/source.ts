@@ -1,0 +1,64 @@
+/** Where an index's bytes come from: an address, a bundle in memory, or the caller's own code. */
+import { CoracleError } from './error.js';
+import type { Source } from './index.js';
+
+/** A source whose reads end early when nobody waits for them any more. */
+export interface Reads {
+  read(file: string, start: number | undefined, end: number | undefined, stop: AbortSignal): Promise<Uint8Array>;
+}
+
+/** The one file that changes: a cached root may name files that are gone. */
+const ROOT = 'root.cora';
+
+/** A file that a host sends whole although a range was asked for is taken up to this size. */
+const MAX_WHOLE_BYTES = 8 << 20;
+
+/** A file that is read whole, a root or a part of a split index, is not larger than this. */
+const MAX_FILE_BYTES = 16 << 20;
+
+export function toReads(from: string | Source | Uint8Array): Reads {
+  if (typeof from === 'string') return folder(from);
+  return from instanceof Uint8Array ? bundle(from) : from;
+}
+
+/** Files under an address, which ends in a slash. */
+function folder(base: string): Reads {
+  /** Files of hosts that ignore ranges: fetched once, cut here. */
+  const whole = new Map<string, Uint8Array>();
+  return {
+    async read(file, start, end, signal) {
+      const kept = whole.get(file);
+      if (kept) return kept.subarray(start, end);
+      const ranged = start !== undefined && end !== undefined;
+      const response = await fetch(base + file, {
+        signal,
+        ...(file === ROOT && { cache: 'no-cache' }),
+        ...(ranged && { headers: { range: `bytes=${start}-${end - 1}` } }),
+      });
+      const { status } = response;
+      const announced = response.headers.get('content-length');
+      const length = announced === null ? undefined : Number(announced);
+      // Without an announced length the body may be of any size.
+      const fits = ranged ? status === 206 || length! <= MAX_WHOLE_BYTES : !(length! > MAX_FILE_BYTES);
+      if ((status !== 200 && !(ranged && status === 206)) || !fits) {
+        throw Object.assign(new Error(`status ${status}`), { status, length });
+      }
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (!ranged || status !== 200) return bytes;
+      // Reads of one wave run side by side: another may have kept it meanwhile.
+      if (!whole.has(file)) whole.set(file, bytes);
+      return bytes.subarray(start, end);
+    },
+  };
+}
+
+/** `CORABNDL ‖ root length (u64) ‖ root ‖ body` */
+function bundle(bytes: Uint8Array): Reads {
+  const isBundle = bytes.length >= 16 && String.fromCharCode(...bytes.subarray(0, 8)) === 'CORABNDL';
+  if (!isBundle) throw new CoracleError('root', 'the bytes are not a Coracle bundle');
+  const body = 16 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(8, true));
+  if (body > bytes.length) throw new CoracleError('root', 'the bundle ends before its body; it is cut short');
+  return {
+    read: async (file, start, end) => (file === ROOT ? bytes.subarray(16, body) : bytes.subarray(body)).subarray(start, end),
+  };
+}

@@ -1,0 +1,54 @@
+/** Runs the module's tasks: it computes, the reads in between are done here. */
+import type { Task } from '../pkg/coracle.js';
+import type { Reads } from './source.js';
+
+type Read = [file: string, start?: number, end?: number];
+
+/**
+ * Steps a task to its result.
+ *
+ * @throws what the task failed with, or the signal's reason as soon as it fires
+ */
+export async function run<T>(task: Task, source: Reads, signal?: AbortSignal): Promise<T> {
+  try {
+    let answers: unknown[] = [];
+    for (;;) {
+      signal?.throwIfAborted();
+      const next: unknown = task.step(answers);
+      if (!Array.isArray(next)) return next as T;
+      answers = await wave(next, source, signal);
+    }
+  } finally {
+    task.free();
+  }
+}
+
+/**
+ * The answers to reads that run side by side, in their order. The first failure ends them all: it is
+ * an answer too, and those that are still out are `undefined`.
+ */
+async function wave(reads: Read[], source: Reads, signal?: AbortSignal): Promise<unknown[]> {
+  const stop = new AbortController();
+  const answers: unknown[] = reads.map(() => undefined);
+  let onabort: (() => void) | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      onabort = () => reject(signal!.reason);
+      signal?.addEventListener('abort', onabort);
+      let out = reads.length;
+      reads.forEach(async ([file, start, end], at) => {
+        try {
+          answers[at] = await source.read(file, start, end, stop.signal);
+          if (--out === 0) resolve();
+        } catch (thrown) {
+          answers[at] = thrown ?? new Error('the source gave no reason');
+          resolve();
+        }
+      });
+    });
+    return answers;
+  } finally {
+    signal?.removeEventListener('abort', onabort!);
+    stop.abort();
+  }
+}
