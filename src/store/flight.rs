@@ -27,6 +27,18 @@ impl Flights {
         }
     }
 
+    /// Forgets all that is being read.
+    pub fn release(&self) {
+        self.extents.borrow_mut().clear();
+        self.wake();
+    }
+
+    fn wake(&self) {
+        for waker in self.waiting.take() {
+            waker.wake();
+        }
+    }
+
     /// Waits until none of `extents` is read any more, by whatever end the reading came to.
     pub async fn landed(&self, extents: &[Extent]) {
         poll_fn(|context| {
@@ -61,8 +73,6 @@ impl Drop for Claim<'_> {
         let mut flying = self.flights.extents.borrow_mut();
         flying.retain(|extent| !self.extents.contains(extent));
         drop(flying);
-        for waker in self.flights.waiting.take() {
-            waker.wake();
-        }
+        self.flights.wake();
     }
 }

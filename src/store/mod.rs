@@ -276,6 +276,12 @@ impl<S: Source> Store<S> {
         *self.stats.borrow()
     }
 
+    /// Lets searches read what they wait for another one to read: one that was neither driven to its
+    /// end nor dropped would keep them waiting for ever.
+    pub fn release(&self) {
+        self.flights.release();
+    }
+
     /// Reads everything that `wants` names and that is not cached, side by side. What another search
     /// is reading already is waited for.
     ///

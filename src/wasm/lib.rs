@@ -92,6 +92,12 @@ impl CoracleIndex {
         })
     }
 
+    /// Lets searches read what they wait for another one to read, which may have come to an end that
+    /// nobody was told of.
+    pub fn release(&self) {
+        self.engine.store().release();
+    }
+
     /// What the index holds.
     pub fn info(&self) -> JsValue {
         convert::info(self.engine.root())

@@ -24,6 +24,8 @@ export interface HandlerOptions {
   maxAge?: number;
   /** Seconds after which a newer build of the index is looked for; default 300. */
   refresh?: number;
+  /** Milliseconds after which a search is given up; default 10,000. */
+  timeout?: number;
   limits?: Partial<Limits>;
   /** Is told what clients are not: the cause of a 5xx. */
   report?(thrown: unknown): void;
@@ -33,13 +35,13 @@ export type Handler = (request: Request) => Promise<Response>;
 
 export function createHandler(settings: HandlerOptions): Handler {
   const limits = { ...defaultLimits, ...settings.limits };
-  const { origin = '*', maxAge = 300, refresh = 300, report = () => undefined } = settings;
+  const { origin = '*', maxAge = 300, refresh = 300, timeout = 10_000, report = () => undefined } = settings;
   const index = keep(() => settings.open(), refresh * 1000, report);
 
   async function search(request: Request): Promise<Response> {
     allow(request, 'GET', 'HEAD', 'POST');
     const { query, options, text } = await read(request, limits);
-    const ask = async (opened: Index) => plain(await opened.search(query, { ...options, signal: request.signal }), text);
+    const ask = async (opened: Index) => plain(await opened.search(query, { ...options, timeout, signal: request.signal }), text);
     const result = await index.use(ask);
     return answer(200, result, {
       'cache-control': request.method === 'POST' ? 'no-store' : `public, max-age=${maxAge}`,

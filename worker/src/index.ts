@@ -10,6 +10,8 @@ export interface Env {
   INDEX_PREFIX?: string;
   /** Origin that pages may call from; default: any. */
   ALLOW_ORIGIN?: string;
+  /** Milliseconds after which a search is given up; default 10,000. */
+  SEARCH_TIMEOUT_MS?: string;
   INDEX?: R2Bucket;
   ASSETS?: Fetcher;
 }
@@ -30,6 +32,7 @@ export default {
     handler ??= createHandler({
       open: () => openIndex(env),
       origin: env.ALLOW_ORIGIN,
+      timeout: env.SEARCH_TIMEOUT_MS ? Number(env.SEARCH_TIMEOUT_MS) : undefined,
       report: (thrown) => console.error(thrown),
     });
     return handler(request);

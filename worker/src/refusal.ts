@@ -21,5 +21,6 @@ export function toRefusal(thrown: unknown): Refusal {
   if (thrown instanceof Refusal) return thrown;
   const { code, message } = thrown as { code?: string; message: string };
   if (code !== undefined && clientErrors.has(code)) return new Refusal(400, code, message);
+  if (code === 'timeout') return new Refusal(504, code, 'the search took too long; try again');
   return new Refusal(503, 'index-unavailable', 'the index cannot be read right now');
 }

@@ -3,10 +3,11 @@
  * thread.
  */
 import { CoracleIndex, type Task } from '../pkg/coracle.js';
-import { CoracleError, toError } from './error.js';
+import { codeOf, CoracleError, toError } from './error.js';
 import type { From, Hit, Index, IndexInfo, OpenOptions, SearchOptions, SearchResult, Source } from './index.js';
+import { keep } from './keep.js';
 import { toReads } from './source.js';
-import { run } from './task.js';
+import { Tasks } from './task.js';
 
 /** A hit before it can read its own text. */
 export type PlainHit = Omit<Hit, 'text'>;
@@ -23,47 +24,61 @@ export interface Engine {
   close(): void;
 }
 
-/**
- * Opens an index in this thread. The module must have been initialised.
- *
- * @param root bytes that were read ahead as the root file; if they are no root, it is read again
- */
-export async function openEngine(
-  from: string | Source | Uint8Array,
-  signal?: AbortSignal,
-  root?: Uint8Array,
-): Promise<Engine> {
+/** Options of opening as plain data. */
+export interface PlainOpenOptions extends Pick<OpenOptions, 'timeout' | 'keep'> {
+  /** Bytes that were read ahead as the root file; if they are no root, it is read again. */
+  root?: Uint8Array | undefined;
+}
+
+/** How an index is opened in this thread. */
+export interface EngineOptions extends PlainOpenOptions {
+  signal?: AbortSignal | undefined;
+  /** Goes with every request for a range. */
+  request?: RequestInit;
+}
+
+/** Opens an index in this thread. The module must have been initialised. */
+export async function openEngine(from: string | Source | Uint8Array, options: EngineOptions = {}): Promise<Engine> {
+  const { signal, timeout, root, keep: keeps } = options;
   signal?.throwIfAborted();
-  const source = toReads(from);
-  let handle: CoracleIndex | undefined;
-  try {
+  let source = toReads(from, options.request);
+  const tasks = new Tasks();
+  const index = await within(timeout, signal, async (stop) => {
     // Opening reads the root and nothing else.
-    if (root) handle = await run<CoracleIndex>(CoracleIndex.open(), { read: async () => root }, signal).catch(() => undefined);
-    handle ??= await run<CoracleIndex>(CoracleIndex.open(), source, signal);
-  } catch (thrown) {
-    signal?.throwIfAborted();
-    throw toError(thrown);
-  }
-  const index = handle;
+    const ahead = root && tasks.run<CoracleIndex>(CoracleIndex.open(), { read: async () => root }, stop).catch(() => undefined);
+    return (await ahead) ?? tasks.run<CoracleIndex>(CoracleIndex.open(), source, stop);
+  });
+  tasks.onstuck = () => index.release();
+  const info = index.info() as IndexInfo;
+  if (keeps && typeof from === 'string') source = await keep(source, from, info.buildId);
   let isClosed = false;
   // One controller for each search under way, not one for all: on workers a signal belongs to the
   // request that made it.
   const running = new Set<AbortController>();
-  async function work<T>(task: () => Task, signal?: AbortSignal): Promise<T> {
+  async function work<T>(task: () => Task, timeout?: number, signal?: AbortSignal): Promise<T> {
     if (isClosed) throw closed();
-    const stop = new AbortController();
-    running.add(stop);
+    const own = new AbortController();
+    running.add(own);
     try {
-      return await run<T>(task(), source, signal ? AbortSignal.any([signal, stop.signal]) : stop.signal);
+      return await within(timeout, signal ? AbortSignal.any([signal, own.signal]) : own.signal, async (stop) => {
+        try {
+          return await tasks.run<T>(task(), source, stop);
+        } catch (thrown) {
+          // Bytes that went wrong on their way, today or when they were kept, come right the second time.
+          if (codeOf(thrown) !== 'damaged' || isClosed) throw thrown;
+          await source.forget?.();
+          return tasks.run<T>(task(), source, stop);
+        }
+      });
     } catch (thrown) {
-      throw isClosed ? closed() : toError(thrown);
+      throw isClosed ? closed() : thrown;
     } finally {
-      running.delete(stop);
+      running.delete(own);
     }
   }
   return {
-    info: index.info() as IndexInfo,
-    search: (query, options, signal) => work<PlainResult>(() => index.search(query, options), signal),
+    info,
+    search: (query, { timeout, ...options }, signal) => work<PlainResult>(() => index.search(query, options), timeout, signal),
     text: async (chunk) => (await work<{ text: string }>(() => index.passage(chunk))).text,
     close() {
       if (isClosed) return;
@@ -73,6 +88,22 @@ export async function openEngine(
       index.free();
     },
   };
+}
+
+/** Does work that is to end in time. */
+async function within<T>(
+  timeout = 30_000,
+  signal: AbortSignal | undefined,
+  work: (stop: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const clock = AbortSignal.timeout(timeout);
+  try {
+    return await work(signal ? AbortSignal.any([signal, clock]) : clock);
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    if (clock.aborted) throw new CoracleError('timeout', `the index was not read within ${timeout} ms; try again`, { cause: thrown });
+    throw toError(thrown);
+  }
 }
 
 /** Stops a search, unless it is another request's on a worker: that one runs to its end. */

@@ -55,7 +55,7 @@ export function isLost(thrown: unknown): boolean {
 
 const lost = new Set(['source', 'root', 'damaged', 'closed', 'worker-failed']);
 
-function codeOf(thrown: unknown): string | undefined {
+export function codeOf(thrown: unknown): string | undefined {
   const { code } = Object(thrown) as { code?: unknown };
   return typeof code === 'string' ? code : undefined;
 }

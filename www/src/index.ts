@@ -92,6 +92,8 @@ export interface SearchOptions {
   prefix?: boolean;
   /** Reads all cells of a large index and searches as far as its build measured to be necessary. */
   exact?: boolean;
+  /** Milliseconds after which the search rejects with the code `timeout`; default 30,000. */
+  timeout?: number;
   /** Ends the search early: the promise rejects with the signal's reason and reading stops. */
   signal?: AbortSignal;
 }
@@ -230,6 +232,10 @@ export type From = string | URL | Source | Uint8Array;
 export interface OpenOptions {
   /** `false` searches on the calling thread. Browsers default to a worker thread; others have none. */
   worker?: boolean;
+  /** Whether a browser keeps what was read for the next visit; default `true`. */
+  keep?: boolean;
+  /** Milliseconds after which opening rejects with the code `timeout`; default 30,000. */
+  timeout?: number;
   /** Gives up opening: the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }

@@ -4,13 +4,13 @@
  * Every question carries a number that its answer repeats. The searching thread asks too: `read`
  * where the index was opened on a `Source`, which is a function and cannot cross over.
  */
-import type { PlainOptions, PlainResult } from './engine.js';
+import type { PlainOpenOptions, PlainOptions, PlainResult } from './engine.js';
 import type { ErrorMessage } from './error.js';
 import type { IndexInfo } from './index.js';
 
 /** To the searching thread. */
 export type Request =
-  | { type: 'open'; id: number; module: WebAssembly.Module; from: string | Uint8Array | undefined }
+  | { type: 'open'; id: number; module: WebAssembly.Module; from: string | Uint8Array | undefined; options: PlainOpenOptions }
   | { type: 'search'; id: number; query: string; options: PlainOptions }
   | { type: 'text'; id: number; chunk: number }
   | { type: 'cancel'; id: number }

@@ -1,5 +1,5 @@
 /** An engine in another thread, reached over a message port. */
-import { closed, type Engine, type PlainResult } from './engine.js';
+import { closed, type Engine, type PlainOpenOptions, type PlainResult } from './engine.js';
 import { packError, unpackError } from './error.js';
 import type { IndexInfo, Source } from './index.js';
 import type { Port, Request, Response } from './protocol.js';
@@ -87,10 +87,11 @@ export async function openRemote(
   remote: Remote,
   module: WebAssembly.Module,
   from: string | Uint8Array | undefined,
+  options: PlainOpenOptions,
   signal: AbortSignal | undefined,
   end: () => void,
 ): Promise<Engine> {
-  const info = await remote.ask<IndexInfo>({ type: 'open', module, from }, signal);
+  const info = await remote.ask<IndexInfo>({ type: 'open', module, from, options }, signal);
   return {
     info,
     search: (query, options, signal) => remote.ask<PlainResult>({ type: 'search', query, options }, signal),

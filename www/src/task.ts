@@ -4,22 +4,52 @@ import type { Reads } from './source.js';
 
 type Read = [file: string, start?: number, end?: number];
 
-/**
- * Steps a task to its result.
- *
- * @throws what the task failed with, or the signal's reason as soon as it fires
- */
-export async function run<T>(task: Task, source: Reads, signal?: AbortSignal): Promise<T> {
-  try {
-    let answers: unknown[] = [];
-    for (;;) {
-      signal?.throwIfAborted();
-      const next: unknown = task.step(answers);
-      if (!Array.isArray(next)) return next as T;
-      answers = await wave(next, source, signal);
+/** So long a search waits for what another one reads; then it reads for itself. */
+const PATIENCE_MS = 2000;
+
+/** Tasks of one index, which wait for one another where they want the same bytes. */
+export class Tasks {
+  #waiting: (() => void)[] = [];
+  /** Is called where a task waits for one that may have died: a worker's requests end without a word. */
+  onstuck: (() => void) | undefined;
+
+  /**
+   * Steps a task to its result.
+   *
+   * @throws what the task failed with, or the signal's reason as soon as it fires
+   */
+  async run<T>(task: Task, source: Reads, signal: AbortSignal): Promise<T> {
+    try {
+      let answers: unknown[] = [];
+      for (;;) {
+        signal.throwIfAborted();
+        const next: unknown = task.step(answers);
+        if (answers.length > 0) this.#pass();
+        if (!Array.isArray(next)) return next as T;
+        // Nothing to read: another task is reading it.
+        answers = next.length > 0 ? await wave(next, source, signal) : await this.#turn(signal);
+      }
+    } finally {
+      task.free();
+      this.#pass();
     }
-  } finally {
-    task.free();
+  }
+
+  #pass(): void {
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  async #turn(signal: AbortSignal): Promise<[]> {
+    const stuck = setTimeout(() => {
+      this.onstuck?.();
+      this.#pass();
+    }, PATIENCE_MS);
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    clearTimeout(stuck);
+    return [];
   }
 }
 
@@ -27,14 +57,14 @@ export async function run<T>(task: Task, source: Reads, signal?: AbortSignal): P
  * The answers to reads that run side by side, in their order. The first failure ends them all: it is
  * an answer too, and those that are still out are `undefined`.
  */
-async function wave(reads: Read[], source: Reads, signal?: AbortSignal): Promise<unknown[]> {
+async function wave(reads: Read[], source: Reads, signal: AbortSignal): Promise<unknown[]> {
   const stop = new AbortController();
   const answers: unknown[] = reads.map(() => undefined);
   let onabort: (() => void) | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      onabort = () => reject(signal!.reason);
-      signal?.addEventListener('abort', onabort);
+      onabort = () => reject(signal.reason);
+      signal.addEventListener('abort', onabort);
       let out = reads.length;
       reads.forEach(async ([file, start, end], at) => {
         try {
@@ -48,7 +78,7 @@ async function wave(reads: Read[], source: Reads, signal?: AbortSignal): Promise
     });
     return answers;
   } finally {
-    signal?.removeEventListener('abort', onabort!);
+    signal.removeEventListener('abort', onabort!);
     stop.abort();
   }
 }

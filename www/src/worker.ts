@@ -30,7 +30,8 @@ export function serve(port: Port): void {
   async function work(request: Request & { type: 'open' | 'search' | 'text' }, signal: AbortSignal) {
     if (request.type === 'open') {
       await init({ module_or_path: request.module });
-      engine = await openEngine(request.from ?? remote, signal);
+      // Past the browser's cache: it would let only one read of a file run at a time.
+      engine = await openEngine(request.from ?? remote, { ...request.options, signal, request: { cache: 'no-store' } });
       return engine.info;
     }
     if (!engine) throw closed();

@@ -8,10 +8,11 @@ import { serve } from './server.mjs';
  * Starts the built worker.
  *
  * @param from `assets`: the files deployed with it, which know no ranges; `r2`: a bucket; `http`: a
- *   server of its own
+ *   server of its own; or a URL
  * @param index what lies in the bucket or on the server
+ * @param settings further variables of the worker
  */
-export async function startWorker(from, index = guideIndex) {
+export async function startWorker(from, index = guideIndex, settings = {}) {
   const asked = [];
   const server = from === 'http' ? await serve({ mounts: { '/search/': index } }) : undefined;
   const flare = new Miniflare({
@@ -23,7 +24,7 @@ export async function startWorker(from, index = guideIndex) {
     compatibilityDate: '2026-03-01',
     cf: false,
     r2Buckets: ['INDEX'],
-    bindings: { INDEX_FROM: server ? `${server.url}/search/` : from, INDEX_PREFIX: 'search/' },
+    bindings: { INDEX_FROM: server ? `${server.url}/search/` : from, INDEX_PREFIX: 'search/', ...settings },
     serviceBindings: {
       ASSETS(request) {
         const { pathname } = new URL(request.url);

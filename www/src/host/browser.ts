@@ -1,32 +1,43 @@
 /**
  * Browsers: search in a module worker, on the page's own thread where workers are not to be had.
  *
- * The page fetches and compiles the module while the worker's script is on its way, so that the two
- * cost one round trip together.
+ * The page fetches the module and the index's root while the worker's script is on its way, so that the
+ * three cost one round trip together.
  */
 import { folderUrl, isData, toIndex, type OpenOn } from '../engine.js';
 import { CoracleError } from '../error.js';
 import type { Port } from '../protocol.js';
+import { ROOT } from '../source.js';
 import { openRemote, Remote } from '../remote.js';
 
 const WORKER = new URL('./coracle-worker.js', import.meta.url);
 const MODULE = new URL('./coracle_bg.wasm', import.meta.url);
 
-export const openOn: OpenOn = async (from, { worker = true, signal }) => {
+export const openOn: OpenOn = async (from, { worker = true, signal, keep = true, timeout }) => {
   signal?.throwIfAborted();
   // A source is a function of this thread: the other one asks for its reads.
   const source = isData(from) && !(from instanceof Uint8Array) ? from : undefined;
   const sent = isData(from) ? (source ? undefined : (from as Uint8Array)) : folderUrl(from, document.baseURI);
-  const [module, thread] = await Promise.all([compiled(), (worker && startWorker()) || startHere()]);
+  const [module, root, thread] = await Promise.all([
+    compiled(),
+    typeof sent === 'string' ? ahead(sent) : undefined,
+    (worker && startWorker()) || startHere(),
+  ]);
   const remote = new Remote(thread.port, source);
   thread.onfailure = (reason) => remote.fail(reason);
   try {
-    return toIndex(await openRemote(remote, module, sent, signal, () => thread.end()));
+    return toIndex(await openRemote(remote, module, sent, { root, keep, timeout }, signal, () => thread.end()));
   } catch (thrown) {
     thread.end();
     throw thrown;
   }
 };
+
+/** The root of the index at `base`, if it is to be had: opening reads it again and says why not. */
+async function ahead(base: string): Promise<Uint8Array | undefined> {
+  const response = await fetch(base + ROOT, { cache: 'no-cache' }).catch(() => undefined);
+  return response?.ok ? new Uint8Array(await response.arrayBuffer()) : undefined;
+}
 
 interface Thread {
   port: Port;

@@ -8,13 +8,13 @@ import type { Source } from '../index.js';
 
 let ready: Promise<unknown> | undefined;
 
-export const openOn: OpenOn = async (from, { signal }) => {
+export const openOn: OpenOn = async (from, { signal, timeout }) => {
   ready ??= readFile(new URL('./coracle_bg.wasm', import.meta.url)).then((module) => initSync({ module }));
   await ready;
-  if (isData(from)) return toIndex(await openEngine(from, signal));
-  if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), signal));
+  if (isData(from)) return toIndex(await openEngine(from, { signal, timeout }));
+  if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), { signal, timeout }));
   const folder = String(from).startsWith('file:') ? fileURLToPath(from) : resolve(String(from));
-  return toIndex(await openEngine(folderSource(folder), signal));
+  return toIndex(await openEngine(folderSource(folder), { signal, timeout }));
 };
 
 /** What the file system says, in the words that a `Source` uses. */

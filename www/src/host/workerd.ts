@@ -5,8 +5,8 @@ import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.j
 
 let ready = false;
 
-export const openOn: OpenOn = async (from, { signal }) => {
+export const openOn: OpenOn = async (from, { signal, timeout }) => {
   if (!ready) initSync({ module });
   ready = true;
-  return toIndex(await openEngine(isData(from) ? from : folderUrl(from), signal));
+  return toIndex(await openEngine(isData(from) ? from : folderUrl(from), { signal, timeout }));
 };
