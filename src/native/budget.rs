@@ -7,13 +7,14 @@ use coracle::search::SearchError;
 use coracle::search::SearchOptions;
 use coracle::store::ReadStats;
 use coracle::store::Source;
+use std::cmp::Reverse;
 
 /// Queries whose cost is measured.
 pub const SAMPLE: usize = 40;
 
 /// The cost of cold searches over a sample of queries. Code is not counted: it is the same for every
 /// index and cached by browsers.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColdCost {
     /// Mean bytes read.
     pub mean_bytes: u64,
@@ -25,6 +26,8 @@ pub struct ColdCost {
     pub waves: u32,
     /// Mean reads.
     pub requests: f64,
+    /// Mean bytes by section, most first; no figure of a root.
+    pub sections: Vec<(&'static str, u64)>,
 }
 
 impl ColdCost {
@@ -53,6 +56,7 @@ impl ColdCost {
             max_bytes: figure("cold_max_bytes")? as u64,
             waves: figure("cold_waves")? as u32,
             requests: figure("cold_requests")?,
+            sections: Vec::new(),
         })
     }
 }
@@ -106,6 +110,12 @@ pub fn measure(source: &impl Source, queries: &[String]) -> Result<Option<ColdCo
         return Ok(None);
     };
     let count = costs.len();
+    let mut sum = ReadStats::default();
+    costs.iter().for_each(|cost| sum.add(cost));
+    let sections = sum.sections.iter();
+    let sections = sections.map(|&(name, bytes)| (name, bytes / count as u64));
+    let mut sections: Vec<(&str, u64)> = sections.collect();
+    sections.sort_by_key(|&(name, bytes)| (Reverse(bytes), name));
     let mean = |of: fn(&ReadStats) -> u64| costs.iter().map(of).sum::<u64>() as f64 / count as f64;
     Ok(Some(ColdCost {
         mean_bytes: mean(|cost| cost.bytes) as u64,
@@ -113,5 +123,6 @@ pub fn measure(source: &impl Source, queries: &[String]) -> Result<Option<ColdCo
         max_bytes: last.bytes,
         waves: costs.iter().map(|cost| cost.waves).max().unwrap_or(0),
         requests: mean(|cost| u64::from(cost.requests)),
+        sections,
     }))
 }

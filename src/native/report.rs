@@ -18,6 +18,7 @@ use indicatif::ProgressBar;
 use indicatif::ProgressDrawTarget;
 use indicatif::ProgressStyle;
 use serde::Serialize;
+use serde::Serializer;
 
 /// How much a command tells while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,15 +154,24 @@ impl Drop for Stage<'_> {
     }
 }
 
+fn as_map<S: Serializer>(sections: &[(&'static str, u64)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(sections.iter().copied())
+}
+
 /// What a cold query is predicted to read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueryBudget {
-    /// Mean bytes on the wire, everything from the page's first request on.
+    /// Mean bytes of the index on the wire; code is the same for every index.
     pub mean_bytes: u64,
     /// The same for the 95th percentile.
     pub p95_bytes: u64,
+    /// Most bytes.
+    pub max_bytes: u64,
     /// Serial round trips.
     pub round_trips: u32,
+    /// Mean bytes by section of the index, most first.
+    #[serde(serialize_with = "as_map")]
+    pub sections: Vec<(&'static str, u64)>,
 }
 
 /// How searches by meaning are set, and what they find.
@@ -282,11 +292,15 @@ impl fmt::Display for Summary {
         if let Some(query) = &self.cold_query {
             writeln!(
                 f,
-                "a cold query reads about {} ({} for the slowest 5 %) in {} round trips",
+                "a cold query reads about {} of the index ({} for the slowest 5 %, {} at most) in {} round trips",
                 bytes(query.mean_bytes),
                 bytes(query.p95_bytes),
+                bytes(query.max_bytes),
                 query.round_trips
             )?;
+            for (section, mean) in &query.sections {
+                writeln!(f, "         {section:<12} {:>10}", bytes(*mean))?;
+            }
         }
         if !self.quarantined.is_empty() {
             writeln!(
@@ -347,7 +361,9 @@ mod tests {
             cold_query: Some(QueryBudget {
                 mean_bytes: 1,
                 p95_bytes: 2,
+                max_bytes: 4,
                 round_trips: 3,
+                sections: vec![("terms", 1)],
             }),
             ..Summary::default()
         };
@@ -355,6 +371,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&summary.to_json()).expect("JSON");
         assert_eq!(json["quarantined"][0]["place"], "a.jsonl:7");
         assert_eq!(json["cold_query"]["round_trips"], 3);
+        assert_eq!(json["cold_query"]["sections"]["terms"], 1);
     }
 
     #[test]

@@ -91,6 +91,8 @@ struct Search<'a> {
     lookup: Lookup,
     /// The embedding given, in the dimensions of the index.
     embedding: Option<Vec<f32>>,
+    /// What it has cost so far.
+    stats: RefCell<ReadStats>,
 }
 
 /// What a search looks for.
@@ -167,25 +169,24 @@ impl<S: Source> Engine<S> {
         if options.limit == 0 || depth > MAX_LIMIT {
             return Err(SearchError::Limit { got: depth });
         }
-        let before = self.store.stats();
         let mut search = self.prepare(query, options)?;
 
         // Terms, and what stays in memory from the first search on.
-        let wave = self.store.wave(&self.first_wants(&search)).await?;
+        let wave = self.wave(&search.stats, &self.first_wants(&search)).await?;
         self.find_words(&mut search, &wave)?;
         let resident = self.resident.borrow().clone();
         if let Some(resident) = resident.filter(|_| options.exact) {
-            self.load_cells(&resident).await?;
+            self.load_cells(&resident, &search.stats).await?;
         }
 
         // Words that the index lacks or that are not finished.
         if let Some(wants) = search.lookup.want_spellings(&self.dictionary) {
-            let wave = self.store.wave(&wants).await?;
+            let wave = self.wave(&search.stats, &wants).await?;
             let corrected = search.lookup.correct(&self.dictionary, &wave);
             corrected.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
         if let Some(wants) = search.lookup.want_rest(&self.dictionary) {
-            let wave = self.store.wave(&wants).await?;
+            let wave = self.wave(&search.stats, &wants).await?;
             let decomposed = search.lookup.decompose(&self.dictionary, &wave);
             decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
@@ -200,7 +201,7 @@ impl<S: Source> Engine<S> {
         if let Some(mut wants) = ranking.want_rows(self.root(), search.depth) {
             let likely = page(options, &ranking.candidates, options.limit + SPARE_HITS);
             want_records(&*self.layout()?, &places(likely), &mut wants);
-            let rows = self.store.wave(&wants).await?;
+            let rows = self.wave(&search.stats, &wants).await?;
             ranking.rescore(self.root(), &rows, options.fusion);
         }
         let (mut result, ranked, best) = self.group(&search, ranking)?;
@@ -210,10 +211,10 @@ impl<S: Source> Engine<S> {
         let places = places(&ranked);
         let mut wants = Wants::new();
         want_records(&layout, &places, &mut wants);
-        let wave = self.store.wave(&wants).await?;
+        let wave = self.wave(&search.stats, &wants).await?;
         let records = self.records(&layout, &places, &wave)?;
         result.hits = self.hits(&search, ranked, records, &best);
-        result.stats = self.store.stats().since(before);
+        result.stats = search.stats.into_inner();
         Ok(result)
     }
 
@@ -235,6 +236,12 @@ impl<S: Source> Engine<S> {
         self.records(&layout, &places, &wave)?
             .pop()
             .ok_or(SearchError::NoChunk { chunk, chunks })
+    }
+
+    async fn wave(&self, stats: &RefCell<ReadStats>, wants: &Wants) -> Result<Wave, StoreError> {
+        let wave = self.store.wave(wants).await?;
+        stats.borrow_mut().add(wave.stats());
+        Ok(wave)
     }
 
     fn prepare<'a>(
@@ -265,6 +272,7 @@ impl<S: Source> Engine<S> {
             fields,
             lookup,
             embedding: None,
+            stats: RefCell::default(),
         })
     }
 
@@ -399,7 +407,9 @@ impl<S: Source> Engine<S> {
                 return Ok((postings, near));
             }
             wants.append(more.unwrap_or_default());
-            let wave = self.store.wave(&core::mem::take(&mut wants)).await?;
+            let wave = self
+                .wave(&search.stats, &core::mem::take(&mut wants))
+                .await?;
             if !last && let Some(in_cells) = &mut in_cells {
                 in_cells.take(&wave).map_err(damaged)?;
             }
@@ -509,14 +519,18 @@ impl<S: Source> Engine<S> {
     }
 
     /// Brings all cells into memory, where the index has cells that are not; returns their number.
-    pub(super) async fn load_cells(&self, resident: &Resident) -> Result<u64, SearchError> {
+    pub(super) async fn load_cells(
+        &self,
+        resident: &Resident,
+        stats: &RefCell<ReadStats>,
+    ) -> Result<u64, SearchError> {
         let mut blocks = 0;
         let Some(mut loading) = resident.load_cells() else {
             return Ok(blocks);
         };
         let damaged = |bad| self.damaged_cells(bad);
         while let Some(wants) = loading.wants().map_err(damaged)? {
-            let wave = self.store.wave(&wants).await?;
+            let wave = self.wave(stats, &wants).await?;
             blocks += loading.take(&wave).map_err(damaged)? as u64;
         }
         Ok(blocks)

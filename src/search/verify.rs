@@ -25,6 +25,7 @@ use crate::postings::dictionary::TermBlock;
 use crate::store::Source;
 use crate::store::Wants;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Blocks that are read together.
@@ -249,7 +250,7 @@ impl<S: Source> Engine<S> {
         let wave = self.store().wave(&wants).await?;
         let resident = Resident::load(root, sections, &wave)
             .map_err(|bad| self.damaged(sections.quantizer, bad))?;
-        done.blocks += self.load_cells(&resident).await?;
+        done.blocks += self.load_cells(&resident, &RefCell::default()).await?;
         if let Some(projection) = &sections.projection {
             self.read_projection(projection.extent, &wave)
                 .map_err(|bad| self.damaged(projection.extent, bad))?;

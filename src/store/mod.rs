@@ -53,7 +53,7 @@ use futures_util::future::try_maybe_done;
 pub const DEFAULT_CACHE_BYTES: usize = 16 << 20;
 
 /// What reading cost, counted over the life of a store or of one search.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadStats {
     /// Serial round trips: reads of one wave run side by side.
     pub waves: u32,
@@ -63,16 +63,33 @@ pub struct ReadStats {
     pub bytes: u64,
     /// Blocks found in the cache.
     pub cached: u32,
+    /// Bytes of blocks by section, and under [`UNUSED`] those that were read along with them.
+    pub sections: Vec<(&'static str, u64)>,
 }
 
+/// Bytes that a read brought and nobody wanted: gaps between blocks, the rest of a part.
+pub const UNUSED: &str = "unused";
+
 impl ReadStats {
-    /// What was added since `earlier`.
-    pub fn since(self, earlier: Self) -> Self {
-        Self {
-            waves: self.waves - earlier.waves,
-            requests: self.requests - earlier.requests,
-            bytes: self.bytes - earlier.bytes,
-            cached: self.cached - earlier.cached,
+    /// Adds what something else cost.
+    pub fn add(&mut self, other: &Self) {
+        self.waves += other.waves;
+        self.requests += other.requests;
+        self.bytes += other.bytes;
+        self.cached += other.cached;
+        for &(section, bytes) in &other.sections {
+            self.add_bytes(section, bytes);
+        }
+    }
+
+    fn add_bytes(&mut self, section: &'static str, bytes: u64) {
+        match self
+            .sections
+            .iter_mut()
+            .find(|(known, _)| *known == section)
+        {
+            Some((_, sum)) => *sum += bytes,
+            None => self.sections.push((section, bytes)),
         }
     }
 }
@@ -197,10 +214,16 @@ impl Wants {
 /// The blocks that a wave brought.
 #[derive(Debug, Clone, Default)]
 pub struct Wave {
+    stats: ReadStats,
     blocks: BTreeMap<Extent, Block>,
 }
 
 impl Wave {
+    /// What it cost.
+    pub fn stats(&self) -> &ReadStats {
+        &self.stats
+    }
+
     /// The payload of a block that was wanted.
     pub fn get(&self, extent: Extent) -> Option<&Block> {
         self.blocks.get(&extent)
@@ -251,6 +274,7 @@ impl<S: Source> Store<S> {
             requests: 1,
             bytes: bytes.len() as u64,
             cached: 0,
+            sections: alloc::vec![("root", bytes.len() as u64)],
         };
         Ok(Self {
             source,
@@ -273,7 +297,7 @@ impl<S: Source> Store<S> {
 
     /// What reading cost so far.
     pub fn stats(&self) -> ReadStats {
-        *self.stats.borrow()
+        self.stats.borrow().clone()
     }
 
     /// Lets searches read what they wait for another one to read: one that was neither driven to its
@@ -289,16 +313,22 @@ impl<S: Source> Store<S> {
     /// The first read or block that failed; nothing of a failed read is kept.
     pub async fn wave(&self, wants: &Wants) -> Result<Wave, StoreError> {
         let mut wave = Wave::default();
+        let filled = self.fill(wants, &mut wave).await;
+        self.stats.borrow_mut().add(&wave.stats);
+        filled.map(|()| wave)
+    }
+
+    async fn fill(&self, wants: &Wants, wave: &mut Wave) -> Result<(), StoreError> {
         let mut missing = wants.blocks.clone();
-        self.take_cached(&mut missing, &mut wave);
-        self.stats.borrow_mut().cached += wave.blocks.len() as u32;
+        self.take_cached(&mut missing, wave);
+        wave.stats.cached += wave.blocks.len() as u32;
         // What a caller keeps is read for it alone.
         let mut alone: &[Extent] = &wants.resident;
         while !missing.is_empty() || !alone.is_empty() {
             let claim = self.flights.claim(&mut missing);
             let extents = [claim.extents(), alone].concat();
-            self.stats.borrow_mut().waves += 1;
-            self.read(extents, &mut wave).await?;
+            wave.stats.waves += 1;
+            self.read(extents, wave).await?;
             let mut cache = self.cache.borrow_mut();
             for &extent in claim.extents() {
                 if let Some(block) = wave.get(extent) {
@@ -309,9 +339,9 @@ impl<S: Source> Store<S> {
             alone = &[];
             self.flights.landed(&missing).await;
             // Another search's blocks are in the cache, unless it failed or they are too large for it.
-            self.take_cached(&mut missing, &mut wave);
+            self.take_cached(&mut missing, wave);
         }
-        Ok(wave)
+        Ok(())
     }
 
     /// Moves blocks at hand from `missing` to the wave.
@@ -330,6 +360,7 @@ impl<S: Source> Store<S> {
     async fn read(&self, extents: Vec<Extent>, wave: &mut Wave) -> Result<(), StoreError> {
         let reads = self.plan(extents)?;
         let pieces = reads.iter().flat_map(|read| &read.pieces);
+        wave.stats.requests += pieces.clone().count() as u32;
         let bytes = join(pieces.map(|piece| self.source.read(&piece.file, piece.range.clone())));
         self.receive(&reads, bytes.await?, wave)
     }
@@ -350,10 +381,7 @@ impl<S: Source> Store<S> {
                 return Err(self.damaged(extent, error));
             }
         }
-        let reads = plan::plan(&self.root, extents);
-        let pieces = reads.iter().map(|read| read.pieces.len() as u32);
-        self.stats.borrow_mut().requests += pieces.sum::<u32>();
-        Ok(reads)
+        Ok(plan::plan(&self.root, extents))
     }
 
     /// Checks what the pieces of the reads brought, and cuts it into blocks.
@@ -364,6 +392,7 @@ impl<S: Source> Store<S> {
         wave: &mut Wave,
     ) -> Result<(), StoreError> {
         let mut pieces = pieces.into_iter();
+        let mut unused = 0;
         for read in reads {
             let mut bytes = Vec::with_capacity((read.range.end - read.range.start) as usize);
             for (piece, brought) in read.pieces.iter().zip(&mut pieces) {
@@ -376,11 +405,15 @@ impl<S: Source> Store<S> {
                     let problem = SourceProblem::WrongLength { expected, got };
                     return Err(SourceError::new(&piece.file, piece.range.clone(), problem).into());
                 }
-                self.stats.borrow_mut().bytes += got;
+                wave.stats.bytes += got;
+                unused += got;
                 let used = piece.skip as usize..(piece.skip + piece.take) as usize;
                 bytes.extend_from_slice(brought.get(used).unwrap_or(&[]));
             }
             for &extent in &read.extents {
+                let len = u64::from(extent.len);
+                wave.stats.add_bytes(self.root.section(extent.offset), len);
+                unused = unused.saturating_sub(len);
                 let start = (extent.offset - read.range.start) as usize;
                 let block = bytes.get(start..start + extent.len as usize).unwrap_or(&[]);
                 let payload =
@@ -390,6 +423,9 @@ impl<S: Source> Store<S> {
                     })?;
                 wave.blocks.insert(extent, Block(Arc::from(payload)));
             }
+        }
+        if unused > 0 {
+            wave.stats.add_bytes(UNUSED, unused);
         }
         Ok(())
     }

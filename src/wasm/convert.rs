@@ -333,6 +333,11 @@ pub fn result(query: &str, wanted: Mode, found: &SearchResult) -> JsValue {
     stats.number("requests", found.stats.requests.into());
     stats.number("bytes", found.stats.bytes as f64);
     stats.number("cached", found.stats.cached.into());
+    let sections = Record::new();
+    for (name, bytes) in &found.stats.sections {
+        sections.number(name, *bytes as f64);
+    }
+    stats.set("sections", &sections);
     out.set("stats", &stats);
     if wanted != found.mode {
         out.text("degraded", "keyword-only");

@@ -192,6 +192,7 @@ fn cold_search_takes_the_documented_waves_and_a_warm_one_none() {
             requests,
             bytes,
             cached,
+            sections: _,
         } = warm.stats;
         assert_eq!((waves, requests, bytes), (0, 0, 0), "{query}");
         assert!(cached > 0, "{query}");

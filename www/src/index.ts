@@ -166,6 +166,8 @@ export interface SearchStats {
   bytes: number;
   /** Reads answered from memory. */
   cached: number;
+  /** Bytes by section of the index; `unused` are those that came along. */
+  sections: Record<string, number>;
 }
 
 /** The answer to a search. */

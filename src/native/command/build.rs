@@ -103,7 +103,7 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
         let preview = written.staging.preview(&written.root);
         budget::measure(&preview, &budget::sample(&documents, budget::SAMPLE))?
     };
-    if let Some(cold) = cold {
+    if let Some(cold) = &cold {
         written.root.figures.extend(cold.figures());
         if let Some(limit) = args.max_cold_bytes
             && cold.mean_bytes > limit
@@ -143,7 +143,9 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
         cold_query: cold.map(|cold| QueryBudget {
             mean_bytes: cold.mean_bytes,
             p95_bytes: cold.p95_bytes,
+            max_bytes: cold.max_bytes,
             round_trips: cold.waves,
+            sections: cold.sections,
         }),
         quarantined: left_out,
     })

@@ -58,14 +58,14 @@ pub fn to_json(query: &str, found: &SearchResult) -> Json {
             out
         })
         .collect();
-    let stats = found.stats;
+    let stats = &found.stats;
     let mut out = json!({
         "query": query,
         "mode": mode_name(found.mode),
         "hits": hits,
         "total": found.total,
         "corrections": found.corrections.iter().map(|c| json!({ "from": c.from, "to": c.to })).collect::<Vec<_>>(),
-        "stats": { "waves": stats.waves, "requests": stats.requests, "bytes": stats.bytes, "cached": stats.cached },
+        "stats": { "waves": stats.waves, "requests": stats.requests, "bytes": stats.bytes, "cached": stats.cached, "sections": by_name(&stats.sections) },
     });
     if !found.facets.is_empty() {
         let facets = found.facets.iter().map(|(field, counts)| {
@@ -171,7 +171,7 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
             .collect();
         let _ = writeln!(out, "{bold}{field}{end}: {}", counts.join(", "));
     }
-    let stats = found.stats;
+    let stats = &found.stats;
     let _ = writeln!(
         out,
         "{dim}{} of {} by {} search; {} reads, {} kB{end}",
@@ -182,6 +182,12 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
         stats.bytes.div_ceil(1000)
     );
     out
+}
+
+/// Bytes by section as a JSON object.
+pub(super) fn by_name(sections: &[(&'static str, u64)]) -> Json {
+    let sections = sections.iter().copied();
+    sections.map(|(name, bytes)| (name, json!(bytes))).collect()
 }
 
 fn marked(excerpt: &Excerpt, style: Style) -> String {
