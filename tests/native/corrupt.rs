@@ -237,7 +237,7 @@ fn forged_blocks_never_panic() {
 /// Lists of more than 128 postings have blocks of their own, which smaller indexes lack.
 #[test]
 fn long_lists_are_not_trusted_either() {
-    let index = support::memory(&support::documents(90, 1), support::RANGE);
+    let index = support::memory(&support::documents(150, 1), support::RANGE);
     let root = support::root(&index);
     let name = name_of_body(&index);
     let body = &index.files()[&name];
@@ -255,17 +255,22 @@ fn long_lists_are_not_trusted_either() {
         let mut bytes = body.clone();
         let start = block.offset as usize;
         bytes[start + at] ^= 0x11;
-        let altered = |bytes| Altered {
+        let what = format!("body byte {}", start + at);
+        let altered = || Altered {
             index: &index,
             file: &name,
-            bytes,
+            bytes: &bytes,
         };
-        let what = format!("body byte {}", start + at);
-        assert_noticed(&what, outcome(|| altered(&bytes)), &good);
-        let (payload, stored) =
-            bytes[start..start + block.len as usize].split_at_mut(block.len as usize - CHECK_LEN);
+        assert_noticed(&what, outcome(altered), &good);
+        let payload = &mut bytes[start..start + block.len as usize];
+        let (payload, stored) = payload.split_at_mut(block.len as usize - CHECK_LEN);
         stored.copy_from_slice(&check(root.build_id, block.offset, payload));
-        outcome(|| altered(&bytes));
+        let forged = || Altered {
+            index: &index,
+            file: &name,
+            bytes: &bytes,
+        };
+        outcome(forged);
     });
     assert_memory();
 }
