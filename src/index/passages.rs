@@ -310,7 +310,7 @@ impl RecordBlocks {
     }
 
     /// The writer for the next record.
-    pub fn next(&mut self) -> &mut Writer {
+    pub fn next_record(&mut self) -> &mut Writer {
         self.starts.push(self.bytes.len());
         &mut self.bytes
     }

@@ -215,14 +215,14 @@ pub fn write(
     let mut layout = Layout::new();
     let mut blocks = RecordBlocks::new();
     for (_, chunk) in &chunks {
-        Passage::write(chunk, blocks.next());
+        Passage::write(chunk, blocks.next_record());
         stage.advance(1);
     }
     layout.passages = records(&mut body, blocks, PASSAGE_BLOCK_BYTES)?;
     let documents_offset = body.offset();
     let mut blocks = RecordBlocks::new();
     for document in documents {
-        DocumentRecord::write(document, blocks.next());
+        DocumentRecord::write(document, blocks.next_record());
         layout.push(document);
         stage.advance(1);
     }

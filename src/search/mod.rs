@@ -10,7 +10,8 @@
 //! | file | responsibility |
 //! |---|---|
 //! | `engine.rs` | [`Engine`]: an opened index and the pipeline above, wave by wave |
-//! | `lexical.rs` | query words → dictionary entries, with corrections and prefixes |
+//! | `dictionary.rs` | where terms, spellings and long posting lists lie |
+//! | `lexical.rs` | query words → terms, with corrections and prefixes |
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
 //! | `fuse.rs` | two scores → one |

@@ -178,7 +178,7 @@ impl<S: Source> Engine<S> {
         let mut reading = TermBlock::new(block, self.dictionary().row_len())?;
         let mut long = Vec::new();
         done.blocks += 1;
-        while let Some((key, term)) = reading.next()? {
+        while let Some((key, term)) = reading.next_term()? {
             terms.count += 1;
             if self.dictionary().block_of_term(key) != Some(extent) {
                 return Err(reader.error("separator", Problem::Inconsistent));

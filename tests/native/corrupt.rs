@@ -17,6 +17,8 @@ use coracle::index::Layout;
 use coracle::index::ROOT_FILE;
 use coracle::index::Root;
 use coracle::index::inflate;
+use coracle::postings::BlockTable;
+use coracle::postings::dictionary::TermBlock;
 use coracle::search::Engine;
 use coracle::search::SearchError;
 use coracle::search::SearchResult;
@@ -236,6 +238,70 @@ fn forged_blocks_never_panic() {
     assert_memory();
 }
 
+/// Lists of more than 128 postings have blocks of their own, which smaller indexes lack.
+#[test]
+fn long_lists_are_not_trusted_either() {
+    let index = support::memory(&support::documents(150, 1), support::RANGE);
+    let root = support::root(&index);
+    let name = name_of_body(&index);
+    let body = &index.files()[&name];
+    let engine = support::open(&index).expect("opened");
+    let good = support::all_found(&engine);
+    let blocks = word_blocks(&engine, body);
+    let is_posting = |block: &&Extent| block.offset < root.terms_offset;
+    assert!(blocks.iter().filter(is_posting).count() > 2);
+    let places: Vec<(Extent, usize)> = blocks
+        .iter()
+        .flat_map(|&block| (0..block.len as usize - CHECK_LEN).map(move |at| (block, at)))
+        .step_by(5)
+        .collect();
+    places.into_par_iter().for_each(|(block, at)| {
+        let mut bytes = body.clone();
+        let start = block.offset as usize;
+        bytes[start + at] ^= 0x11;
+        let what = format!("body byte {}", start + at);
+        let altered = || Altered {
+            index: &index,
+            file: &name,
+            bytes: &bytes,
+        };
+        assert_noticed(&what, outcome(altered), &good);
+        let payload = &mut bytes[start..start + block.len as usize];
+        let (payload, stored) = payload.split_at_mut(block.len as usize - CHECK_LEN);
+        stored.copy_from_slice(&check(root.build_id, block.offset, payload));
+        let forged = || Altered {
+            index: &index,
+            file: &name,
+            bytes: &bytes,
+        };
+        outcome(forged);
+    });
+    assert_memory();
+}
+
+/// The blocks of terms and of long lists.
+fn word_blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
+    let dictionary = engine.dictionary();
+    let mut blocks = Vec::new();
+    for at in 0..dictionary.terms().len() {
+        let extent = dictionary.term_block(at).expect("block");
+        let range = extent.offset as usize..extent.range().end as usize - CHECK_LEN;
+        let mut terms = TermBlock::new(&body[range], dictionary.row_len()).expect("terms");
+        while let Some((_, term)) = terms.next_term().expect("term") {
+            if BlockTable::byte_len(term.df) > 0 {
+                let table = BlockTable::parse(term.list, term.df).expect("table");
+                let places = 0..table.len();
+                blocks.extend(places.map(|at| {
+                    let extent = dictionary.posting_block(term.place, &table, at);
+                    extent.expect("block of a list")
+                }));
+            }
+        }
+        blocks.push(extent);
+    }
+    blocks
+}
+
 /// The check of a block as the specification has it.
 fn check(build_id: u64, offset: u64, payload: &[u8]) -> [u8; CHECK_LEN] {
     let seed = build_id ^ offset.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -258,10 +324,10 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     for table in [&layout.passages, &layout.documents] {
         blocks.extend(table.blocks().map(|(extent, _)| extent));
     }
+    blocks.extend(word_blocks(engine, body));
     let dictionary = engine.dictionary();
-    let terms = (0..dictionary.terms().len()).map(|at| dictionary.term_block(at));
     let spellings = (0..dictionary.spelling().len()).map(|at| dictionary.spelling_block(at));
-    blocks.extend(terms.chain(spellings).map(|extent| extent.expect("block")));
+    blocks.extend(spellings.map(|extent| extent.expect("block")));
     let vectors = root.vectors.as_ref().expect("vectors");
     blocks.push(vectors.quantizer);
     blocks.extend(vectors.projection.map(|projection| projection.extent));

@@ -67,6 +67,8 @@ pub fn to_json(root: &Root) -> Json {
         "ranged": root.files.ranged,
         "part_bytes": root.files.part_bytes,
         "root_bytes": root.to_bytes().len(),
+        "term_directory_bytes": root.term_directory.len(),
+        "spelling_directory_bytes": root.spelling_directory.len(),
         "body_bytes": root.body_len,
         "sections": sections(root).into_iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect::<Vec<_>>(),
         "fields": root.columns.iter().map(|(name, _)| name).collect::<Vec<_>>(),
@@ -147,10 +149,12 @@ pub fn to_text(root: &Root) -> String {
     };
     let _ = writeln!(
         out,
-        "files    {} of up to {}, {how}, and a root of {}",
+        "files    {} of up to {}, {how}, and a root of {} (directories: terms {}, spelling {})",
         count(root.files.hashes.len() as u64),
         bytes(root.files.part_bytes),
-        bytes(root.to_bytes().len() as u64)
+        bytes(root.to_bytes().len() as u64),
+        bytes(root.term_directory.len() as u64),
+        bytes(root.spelling_directory.len() as u64)
     );
     let _ = writeln!(out, "bytes    {}", bytes(root.body_len));
     for (name, len) in sections(root) {

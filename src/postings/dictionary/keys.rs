@@ -52,13 +52,28 @@ impl KeyReader {
     /// # Errors
     /// [`FormatError`] when it is too long, not UTF-8, or not after the one before.
     pub(super) fn read(&mut self, reader: &mut Reader<'_>) -> Result<&str, FormatError> {
-        let before = self.key();
-        let shared = reader.varint_max(before.len() as u64, "shared prefix")? as usize;
+        let shared = reader.varint("shared prefix")?;
         let suffix = reader.str("suffix")?;
+        self.follow(shared, suffix, reader)
+    }
+
+    /// Takes the next key: `shared` bytes of the one before, then `suffix`. Errors name the place of
+    /// `reader`.
+    ///
+    /// # Errors
+    /// As [`KeyReader::read`].
+    pub(super) fn follow(
+        &mut self,
+        shared: u64,
+        suffix: &str,
+        reader: &Reader<'_>,
+    ) -> Result<&str, FormatError> {
+        let before = self.key();
+        let shared = usize::try_from(shared).unwrap_or(usize::MAX);
         let Some(beginning) = before.get(..shared) else {
-            return Err(reader.error("shared prefix", Problem::BadUtf8));
+            return Err(reader.error("shared prefix", Problem::Inconsistent));
         };
-        let len = shared + suffix.len();
+        let len = beginning.len() + suffix.len();
         if len > MAX_KEY_BYTES {
             let (got, max) = (len as u64, MAX_KEY_BYTES as u64);
             return Err(reader.error("key length", Problem::OutOfRange { got, max }));

@@ -46,7 +46,7 @@ impl SpellingBuilder {
     pub fn push(&mut self, key: &str, df: u32) -> Option<EncodedBlock> {
         let mut record = Writer::new();
         record.varint(u64::from(df));
-        self.blocks.push(key, &record.into_bytes(), &[])
+        self.blocks.push(key, record.into_bytes(), Vec::new())
     }
 
     /// The last block; `None` if it would be empty.

@@ -20,7 +20,7 @@ const BLOCK_BYTES: core::ops::RangeInclusive<usize> = 1024..=8192;
 /// Bytes of a term besides its row, on average, and of a block in the directory: measured on
 /// documentation. They only decide how large blocks become.
 const TERM_BYTES: usize = 18;
-const DIRECTORY_BYTES: f32 = 3.5;
+const DIRECTORY_BYTES: f32 = 2.8;
 
 /// Term blocks that a query reads, on average.
 const BLOCKS_READ: f32 = 4.5;
@@ -35,7 +35,9 @@ const WHAT: &str = "term block";
 pub fn block_bytes(terms: usize, row_len: usize) -> usize {
     let all = terms.saturating_mul(TERM_BYTES + row_len) as f32;
     let best = libm::sqrtf(all * (DIRECTORY_BYTES / BLOCKS_READ)) as usize;
-    best.next_power_of_two()
+    // The nearest power of two, by ratio.
+    (best * 5 / 7)
+        .next_power_of_two()
         .clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
 }
 
@@ -111,7 +113,7 @@ impl TermBlockBuilder {
         head.varint(self.next.blocks);
         head.varint(self.next.bytes);
         self.blocks
-            .push(key, &record.into_bytes(), &head.into_bytes())
+            .push(key, record.into_bytes(), head.into_bytes())
     }
 
     /// The last block; `None` if it would be empty.
@@ -173,7 +175,7 @@ impl<'a> TermBlock<'a> {
     /// # Errors
     /// [`FormatError`] when bytes are missing or left over, keys are too long, not UTF-8 or do not
     /// ascend, a term has no postings or another key has, or a table is damaged.
-    pub fn next(&mut self) -> Result<Option<(&str, Term<'a>)>, FormatError> {
+    pub fn next_term(&mut self) -> Result<Option<(&str, Term<'a>)>, FormatError> {
         let reader = &mut self.reader;
         let Some(left) = self.left.checked_sub(1) else {
             let padding = reader.take(reader.left(), "padding")?;
@@ -222,9 +224,9 @@ impl<'a> TermBlock<'a> {
     /// What the block says about `key`.
     ///
     /// # Errors
-    /// As [`TermBlock::next`], for the terms up to `key`.
+    /// As [`TermBlock::next_term`], for the terms up to `key`.
     pub fn find(mut self, key: &str) -> Result<Option<Term<'a>>, FormatError> {
-        while let Some((at, term)) = self.next()? {
+        while let Some((at, term)) = self.next_term()? {
             match at.cmp(key) {
                 Ordering::Less => {}
                 Ordering::Equal => return Ok(Some(term)),
