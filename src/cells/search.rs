@@ -1,5 +1,6 @@
 //! Descent to the nearest cells, and their scan.
 
+use crate::vector::arch::sqrt;
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
@@ -92,7 +93,7 @@ impl Cells {
                 .map(|word| word.count_ones() as usize)
                 .sum::<usize>();
             let rarity = self.len() as f32 / admitted.max(1) as f32;
-            let factor = 1.0 + 0.8 * (libm::sqrtf(rarity) - 1.0);
+            let factor = 1.0 + 0.8 * (sqrt(f64::from(rarity)) as f32 - 1.0);
             let wider = |count: usize| (count as f32 * factor) as usize;
             probe.patience = wider(probe.patience);
             probe.nprobe = wider(probe.nprobe).min(self.len());
