@@ -1,12 +1,12 @@
 //! DEFLATE decompression (RFC 1951) of whole blocks whose length is known.
 //!
 //! Compressing is a library's work, at build time. Its decompressor is made for streams that stop
-//! anywhere, and was a tenth of the WebAssembly module; this one is a fifth of that.
+//! anywhere, and takes three times the code.
 
 use alloc::vec::Vec;
 
 /// Bits that a table looks up at once; longer codes, which are rare, are read bit by bit.
-const SHORT: u32 = 9;
+const SHORT: u32 = 10;
 
 /// DEFLATE cannot make more bytes out of one.
 const MAX_RATIO: usize = 1032;
@@ -16,38 +16,39 @@ pub fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
     if len > compressed.len().saturating_mul(MAX_RATIO) {
         return None;
     }
-    let mut out = Vec::with_capacity(len);
+    let mut out = alloc::vec![0; len];
+    let mut at = 0;
     let mut bits = Bits {
-        bytes: compressed.iter(),
+        bytes: compressed,
         hold: 0,
         have: 0,
     };
     loop {
         let is_last = bits.take(1)? == 1;
         match bits.take(2)? {
-            0 => stored(&mut bits, &mut out, len)?,
+            0 => at = stored(&mut bits, &mut out, at)?,
             1 => {
                 let mut lengths = [8; 288];
                 lengths[144..256].fill(9);
                 lengths[256..280].fill(7);
                 let (literals, distances) = (Codes::new(&lengths)?, Codes::new(&[5; 30])?);
-                coded(&mut bits, &literals, &distances, &mut out, len)?;
+                at = coded(&mut bits, &literals, &distances, &mut out, at)?;
             }
             2 => {
                 let (literals, distances) = read_codes(&mut bits)?;
-                coded(&mut bits, &literals, &distances, &mut out, len)?;
+                at = coded(&mut bits, &literals, &distances, &mut out, at)?;
             }
             _ => return None,
         }
         if is_last {
-            return (out.len() == len).then_some(out);
+            return (at == len).then_some(out);
         }
     }
 }
 
 /// Bits of bytes, lowest first.
 struct Bits<'a> {
-    bytes: core::slice::Iter<'a, u8>,
+    bytes: &'a [u8],
     hold: u64,
     have: u32,
 }
@@ -55,11 +56,21 @@ struct Bits<'a> {
 impl Bits<'_> {
     #[inline(always)]
     fn fill(&mut self) {
+        let rest = self.bytes;
+        if let Some(&word) = rest.first_chunk() {
+            // Bits past `have` are those of the bytes that come next: setting them again is no harm.
+            self.hold |= u64::from_le_bytes(word) << self.have;
+            let more = (63 - self.have) >> 3;
+            self.bytes = &rest[more as usize..];
+            self.have += more << 3;
+            return;
+        }
         while self.have <= 56
-            && let Some(&byte) = self.bytes.next()
+            && let Some((&byte, rest)) = self.bytes.split_first()
         {
             self.hold |= u64::from(byte) << self.have;
             self.have += 8;
+            self.bytes = rest;
         }
     }
 
@@ -69,10 +80,16 @@ impl Bits<'_> {
         if self.have < count {
             self.fill();
         }
-        self.have = self.have.checked_sub(count)?;
         let value = self.hold & ((1 << count) - 1);
-        self.hold >>= count;
+        self.skip(count)?;
         Some(value as usize)
+    }
+
+    #[inline(always)]
+    fn skip(&mut self, count: u32) -> Option<()> {
+        self.have = self.have.checked_sub(count)?;
+        self.hold >>= count;
+        Some(())
     }
 }
 
@@ -129,16 +146,21 @@ impl Codes {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, bits: &mut Bits<'_>) -> Option<usize> {
         if bits.have < SHORT {
             bits.fill();
         }
         let entry = self.short[bits.hold as usize % (1 << SHORT)];
         if entry != 0 {
-            bits.take(u32::from(entry & 15))?;
+            bits.skip(u32::from(entry & 15))?;
             return Some(usize::from(entry >> 4));
         }
+        self.read_long(bits)
+    }
+
+    #[inline(never)]
+    fn read_long(&self, bits: &mut Bits<'_>) -> Option<usize> {
         let (mut code, mut first, mut place) = (0, 0, 0);
         for &count in &self.counts[1..] {
             let count = usize::from(count);
@@ -182,16 +204,17 @@ fn read_codes(bits: &mut Bits<'_>) -> Option<(Codes, Codes)> {
     Some((Codes::new(literals)?, Codes::new(distances)?))
 }
 
-fn stored(bits: &mut Bits<'_>, out: &mut Vec<u8>, len: usize) -> Option<()> {
+/// Writes a block that is not compressed at `at`; returns where it ends.
+fn stored(bits: &mut Bits<'_>, out: &mut [u8], at: usize) -> Option<usize> {
     bits.take(bits.have % 8)?;
     let count = bits.take(16)?;
-    if bits.take(16)? != !count & 0xffff || count > len - out.len() {
+    if bits.take(16)? != !count & 0xffff {
         return None;
     }
-    for _ in 0..count {
-        out.push(bits.take(8)? as u8);
+    for byte in out.get_mut(at..at + count)? {
+        *byte = bits.take(8)? as u8;
     }
-    Some(())
+    Some(at + count)
 }
 
 /// A number that is a symbol and some more bits; every `1 << log` symbols there is one more.
@@ -205,37 +228,35 @@ fn number(bits: &mut Bits<'_>, symbol: usize, log: u32) -> Option<usize> {
     Some((base << extra) + bits.take(extra)?)
 }
 
+/// Writes a block of literals and repetitions at `at`; returns where it ends.
 fn coded(
     bits: &mut Bits<'_>,
     literals: &Codes,
     distances: &Codes,
-    out: &mut Vec<u8>,
-    len: usize,
-) -> Option<()> {
+    out: &mut [u8],
+    mut at: usize,
+) -> Option<usize> {
     loop {
         let length = match literals.read(bits)? {
-            256 => return Some(()),
-            285 => 258,
-            symbol @ 257..285 => 3 + number(bits, symbol - 257, 2)?,
-            byte if byte < 256 && out.len() < len => {
-                out.push(byte as u8);
+            byte if byte < 256 => {
+                *out.get_mut(at)? = byte as u8;
+                at += 1;
                 continue;
             }
+            256 => return Some(at),
+            285 => 258,
+            symbol @ 257..285 => 3 + number(bits, symbol - 257, 2)?,
             _ => return None,
         };
         let symbol = distances.read(bits).filter(|&symbol| symbol < 30)?;
         let distance = 1 + number(bits, symbol, 1)?;
-        let start = out.len().checked_sub(distance)?;
-        if length > len - out.len() {
-            return None;
+        // Most repetitions are short, and one may repeat what it has just written.
+        let first = at.checked_sub(distance)?;
+        let repeated = out.get_mut(first..at + length)?;
+        for to in distance..repeated.len() {
+            repeated[to] = repeated[to - distance];
         }
-        if length <= distance {
-            out.extend_from_within(start..start + length);
-        } else {
-            for at in start..start + length {
-                out.push(out[at]);
-            }
-        }
+        at += length;
     }
 }
 
