@@ -150,6 +150,7 @@ impl<'a> Reader<'a> {
 
     /// An error about `field` at the present offset.
     #[cold]
+    #[inline(never)]
     pub fn error(&self, field: &'static str, problem: Problem) -> FormatError {
         FormatError::new(self.what, field, self.at, problem)
     }

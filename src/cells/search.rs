@@ -1,5 +1,6 @@
 //! Descent to the nearest cells, and their scan.
 
+use crate::vector::arch::sqrt;
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 

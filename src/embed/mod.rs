@@ -23,6 +23,7 @@ pub mod row;
 
 use crate::bytes::FormatError;
 use crate::embed::row::Row;
+use crate::vector::arch::sqrt;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -80,7 +81,7 @@ impl QueryVector {
         for &x in &vector {
             squares += f64::from(x) * f64::from(x);
         }
-        let norm = libm::sqrt(squares);
+        let norm = sqrt(squares);
         if !norm.is_finite() || norm <= f64::from(f32::MIN_POSITIVE) {
             return None;
         }

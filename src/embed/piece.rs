@@ -14,6 +14,7 @@
 //! collection loses by it, and pieces a little more; pieces learnt from the corpus's own terms, as
 //! prefixes, suffixes or hashed n-grams, won back almost nothing.
 
+use crate::vector::arch::sqrt;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -85,7 +86,7 @@ pub fn decompose(word: &str, exists: &mut dyn FnMut(&str) -> bool) -> Option<Pie
     if keys.is_empty() {
         return None;
     }
-    let weight = 1.0 / libm::sqrtf(keys.len() as f32);
+    let weight = 1.0 / sqrt(keys.len() as f64) as f32;
     Some(Pieces { keys, weight })
 }
 

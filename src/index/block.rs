@@ -4,6 +4,7 @@
 //! payload, seeded with the build id and the block's place in the body, so that bytes of another
 //! build or of another place are refused like damaged ones.
 
+use super::inflate::decompress;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
@@ -198,10 +199,7 @@ pub fn inflate(payload: &[u8], what: &'static str) -> Result<Vec<u8>, FormatErro
     let mut reader = Reader::new(payload, what);
     let len = reader.varint_max(MAX_INFLATED as u64, "length")? as usize;
     let compressed = reader.take(reader.left(), "data")?;
-    match miniz_oxide::inflate::decompress_to_vec_with_limit(compressed, len) {
-        Ok(raw) if raw.len() == len => Ok(raw),
-        _ => Err(reader.error("data", Problem::BadCompression)),
-    }
+    decompress(compressed, len).ok_or_else(|| reader.error("data", Problem::BadCompression))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@
 //! | `root.rs` | the root: what there is and where |
 //! | `vectors.rs` | what the root says of vectors: sections, access, settings |
 //! | `block.rs` | blocks: place, check and compression |
+//! | `inflate.rs` | undoes the compression of blocks |
 //! | `passages.rs` | records shown with hits and the table that finds them |
 //! | `write.rs` | an index out of its parts: the body front to back, then the root |
 //!
@@ -30,6 +31,7 @@
 //! file). What lies where in the body does not depend on the layout.
 
 mod block;
+mod inflate;
 mod passages;
 mod root;
 mod vectors;

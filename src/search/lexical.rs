@@ -37,6 +37,7 @@ use crate::store::Wants;
 use crate::store::Wave;
 use crate::text::QueryTerms;
 use crate::text::TokenKind;
+use crate::vector::arch::sqrt;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -382,7 +383,7 @@ impl Lookup {
         };
         for word in &self.words {
             // The fit weighs a repeated term by the root of its count, so the query does too.
-            let weight = libm::sqrtf(word.count as f32);
+            let weight = sqrt(f64::from(word.count)) as f32;
             let exact = word
                 .alternatives
                 .first()

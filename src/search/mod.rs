@@ -44,6 +44,7 @@ use crate::filter::FilterError;
 use crate::store::ReadStats;
 use crate::store::StoreError;
 use crate::vector::VectorError;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -212,7 +213,7 @@ pub enum SearchError {
     /// The index could not be read.
     Store(StoreError),
     /// The filter does not fit the index.
-    Filter(FilterError),
+    Filter(Box<FilterError>),
     /// The embedding given does not fit the index.
     Embedding(VectorError),
     /// The index has no embeddings, or no way to embed a query without one being given.
@@ -268,7 +269,7 @@ impl core::error::Error for SearchError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Filter(error) => Some(error),
+            Self::Filter(error) => Some(&**error),
             Self::Embedding(error) => Some(error),
             _ => None,
         }
@@ -300,7 +301,7 @@ impl From<StoreError> for SearchError {
 
 impl From<FilterError> for SearchError {
     fn from(error: FilterError) -> Self {
-        Self::Filter(error)
+        Self::Filter(Box::new(error))
     }
 }
 

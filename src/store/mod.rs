@@ -20,6 +20,7 @@ mod source;
 pub use plan::Read;
 pub use source::BUNDLE_MAGIC;
 pub use source::Bundle;
+pub use source::FailedRead;
 pub use source::Memory;
 pub use source::Source;
 pub use source::SourceError;

@@ -1,6 +1,7 @@
 //! The trait through which bytes come in, and the sources that need no I/O.
 
 use crate::index::ROOT_FILE;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -33,9 +34,14 @@ impl<S: Source + ?Sized> Source for &S {
     }
 }
 
+/// A read failed; [`FailedRead`] says which and why. One pointer, like
+/// [`FormatError`](crate::bytes::FormatError).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceError(Box<FailedRead>);
+
 /// A read that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceError {
+pub struct FailedRead {
     /// File that was read.
     pub file: String,
     /// Range that was asked for; `None` for the whole file.
@@ -47,11 +53,19 @@ pub struct SourceError {
 impl SourceError {
     /// An error about a read of `file`.
     pub fn new(file: &str, range: Option<Range<u64>>, problem: SourceProblem) -> Self {
-        Self {
+        Self(Box::new(FailedRead {
             file: file.to_string(),
             range,
             problem,
-        }
+        }))
+    }
+}
+
+impl core::ops::Deref for SourceError {
+    type Target = FailedRead;
+
+    fn deref(&self) -> &FailedRead {
+        &self.0
     }
 }
 

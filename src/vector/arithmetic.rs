@@ -6,6 +6,7 @@
 
 use crate::vector::MAX_NORM;
 use crate::vector::VectorProblem;
+use crate::vector::arch::sqrt;
 
 /// Replaces every component by `f` of it.
 ///
@@ -67,7 +68,7 @@ pub(super) fn l1_norm(a: &[f32]) -> f64 {
 
 /// Euclidean norm.
 pub(crate) fn l2_norm(a: &[f32]) -> f64 {
-    libm::sqrt(dot(a, a))
+    sqrt(dot(a, a))
 }
 
 /// The norm of a vector of `dim` finite components.

@@ -17,6 +17,7 @@
 //! them fit a byte), or as `sum 2^p hamming(signs, plane p)` over the four bit planes of `u`. Both
 //! are exact, so both give the same score.
 
+use crate::vector::arch::sqrt;
 use alloc::vec::Vec;
 
 use crate::vector::Quantizer;
@@ -75,7 +76,7 @@ impl Query {
 
         let mut centred = rotated;
         arithmetic::zip(&mut centred, quantizer.mean(), |x, mean| x - mean);
-        let deviation = arithmetic::l2_norm(&centred) / libm::sqrt(centred.len() as f64);
+        let deviation = arithmetic::l2_norm(&centred) / sqrt(centred.len() as f64);
         let step = (NORMAL_STEP * deviation) as f32;
         let divisor = if step > 0.0 { step } else { 1.0 };
         arithmetic::map(&mut centred, |x| x / divisor + 8.0);

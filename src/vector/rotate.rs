@@ -11,6 +11,7 @@
 //! Source: Ailon and Chazelle, "The fast Johnson–Lindenstrauss transform" (2009); the windowed form
 //! for any dimension with Kac steps is that of the RaBitQ authors ("FhtKac").
 
+use crate::vector::arch::sqrt;
 use alloc::vec::Vec;
 use core::f32::consts::FRAC_1_SQRT_2;
 
@@ -81,7 +82,7 @@ impl Rotation {
             return;
         }
         let window = 1usize << len.ilog2();
-        let scale = 1.0 / libm::sqrtf(window as f32);
+        let scale = 1.0 / sqrt(window as f64) as f32;
         for (round, flips) in self.flips.chunks_exact(len).enumerate() {
             arithmetic::zip(vector, flips, |x, flip| {
                 f32::from_bits(x.to_bits() ^ flip.to_bits())

@@ -35,7 +35,7 @@ const _: () = assert!(
 #[cfg(all(target_arch = "wasm32", not(feature = "panic-hook")))]
 mod bare {
     #[global_allocator]
-    static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+    static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
     // Without a use for it, places and messages of panics are left out of the module.
     #[panic_handler]

@@ -118,6 +118,20 @@ impl fmt::Debug for Kernels {
     }
 }
 
+/// Square root, rounded to the nearest number. WebAssembly has an instruction for it, which `core`
+/// offers only as a vector's.
+pub fn sqrt(number: f64) -> f64 {
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    {
+        use core::arch::wasm32::f64x2_extract_lane;
+        use core::arch::wasm32::f64x2_splat;
+        use core::arch::wasm32::f64x2_sqrt;
+        f64x2_extract_lane::<0>(f64x2_sqrt(f64x2_splat(number)))
+    }
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+    libm::sqrt(number)
+}
+
 /// The fastest kernels of this machine.
 #[must_use]
 pub fn kernels() -> &'static Kernels {
