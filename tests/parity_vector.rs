@@ -4,7 +4,10 @@
 use coracle::bytes::Writer;
 use coracle::cells::CellParams;
 use coracle::cells::CellScratch;
+use coracle::cells::Descent;
 use coracle::cells::Probe;
+use coracle::cells::Reach;
+use coracle::cells::Router;
 use coracle::executor::Serial;
 use coracle::graph::GraphParams;
 use coracle::graph::SearchScratch;
@@ -201,11 +204,14 @@ fn cells_fingerprint(metric: Metric, dim: usize, copies: usize) -> [u64; 3] {
     let params = CellParams {
         rows_per_cell: 6,
         copies,
+        // Two levels of centroids.
+        top: 32,
         seed: 5,
     };
     let cells = coracle::cells::build(&int8, &quantizer, &params, &Serial, &mut |_, _| {}).unwrap();
     let mut stored = Writer::new();
     cells.write(&mut stored);
+    let apart = cells.store(4);
 
     let mut found = Writer::new();
     let mut scratch = CellScratch::new();
@@ -230,6 +236,23 @@ fn cells_fingerprint(metric: Metric, dim: usize, copies: usize) -> [u64; 3] {
                     found.u32(candidate.id);
                     found.u32(candidate.score.to_bits());
                 }
+            }
+        }
+        let router = Router::parse(&apart.router, rows.len(), &quantizer).unwrap();
+        for (bytes, allowed) in [(0, None), (4000, None), (2000, Some(&odd[..]))] {
+            let reach = Reach::new(metric, bytes);
+            let mut descent = Descent::new(&router, &query, allowed, reach).unwrap();
+            loop {
+                let places = descent.wanted(10);
+                if places.is_empty() {
+                    break;
+                }
+                let cells = places.iter().map(|&place| apart.cell(place).unwrap());
+                descent.take(&cells.collect::<Vec<_>>()).unwrap();
+            }
+            for candidate in descent.nearest(30) {
+                found.u32(candidate.id);
+                found.u32(candidate.score.to_bits());
             }
         }
         cells.estimate(&query, 0..rows.len() as u32, |candidate| {

@@ -19,12 +19,16 @@ use coracle::bytes::Writer;
 use coracle::cells::CellParams;
 use coracle::cells::CellScratch;
 use coracle::cells::Cells;
+use coracle::cells::Descent;
 use coracle::cells::Probe;
+use coracle::cells::Reach;
+use coracle::cells::Router;
 use coracle::executor::Executor;
 use coracle::graph::Graph;
 use coracle::graph::GraphParams;
 use coracle::graph::SearchScratch;
 use coracle::graph::build;
+use coracle::index::CHECK_LEN;
 use coracle::vector::Metric;
 use coracle::vector::Quantizer;
 use coracle::vector::Query;
@@ -332,7 +336,7 @@ fn cells(collection: &Collection, copies: usize) -> Cells {
         start.elapsed(),
         writer.len()
     );
-    Cells::parse(writer.into_bytes(), ROWS, quantizer).expect("cells")
+    Cells::parse(&writer.into_bytes(), ROWS, quantizer).expect("cells")
 }
 
 #[test]
@@ -363,6 +367,53 @@ fn searches_of_cells_keep_recall_with_any_number_of_copies() {
             let least = least[copies - 1];
             assert!(recall >= least, "{copies} copies, {probe:?}: {recall}");
         }
+    }
+}
+
+#[test]
+fn searches_that_read_the_cells_they_need_find_most_for_few_bytes() {
+    let Some(collection) = collection() else {
+        return;
+    };
+    let (codes, quantizer) = (&collection.int8, &collection.quantizer);
+    // Copies, bytes of cells, most bytes read on average, and the least recall.
+    let all = [
+        (2, 48_000, 70_000, 0.84),
+        (3, 48_000, 70_000, 0.87),
+        (3, 200_000, 160_000, 0.93),
+    ];
+    for (copies, bytes, most, least) in all {
+        let params = CellParams::for_reading(ROWS, copies);
+        let cells = coracle::cells::build(codes, quantizer, &params, &Threads(2), &mut |_, _| {});
+        let stored = cells.expect("cells").store(CHECK_LEN);
+        let router = Router::parse(&stored.router, ROWS, quantizer).expect("router");
+        let mut read = 0;
+        let recall = collection.recall(|query| {
+            let reach = Reach::new(Metric::Cosine, bytes);
+            let mut descent = Descent::new(&router, query, None, reach).expect("router");
+            loop {
+                let places = descent.wanted(K);
+                if places.is_empty() {
+                    return collection.rescored(query, &descent.nearest(50));
+                }
+                let cells: Vec<&[u8]> = places
+                    .iter()
+                    .map(|&place| stored.cell(place).expect("a cell"))
+                    .collect();
+                read += cells.iter().map(|cell| cell.len()).sum::<usize>();
+                descent.take(&cells).expect("cells");
+            }
+        });
+        let read = stored.router.len() + read / QUERIES;
+        println!(
+            "cells read as needed, {copies} copies, {bytes} bytes of cells: recall@10 {recall:.4}, \
+             {read} bytes on average, {} of them router",
+            stored.router.len()
+        );
+        assert!(
+            recall >= least && read <= most,
+            "{copies} copies, {bytes}: {recall}, {read}"
+        );
     }
 }
 

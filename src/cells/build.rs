@@ -5,27 +5,20 @@ use alloc::vec::Vec;
 use super::CellParams;
 use super::Cells;
 use super::CellsError;
+use super::Head;
 use super::Level;
 use super::MAX_COPIES;
 use super::MAX_ROWS;
-use super::Part;
 use super::Rows;
 use super::encode::ResidualCode;
 use super::encode::code_of;
 use super::encode::point_of;
 use super::kmeans;
-use super::listed_block_len;
 use super::spill;
 use crate::executor::Executor;
 use crate::vector::Quantizer;
-use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arithmetic;
 use crate::vector::arithmetic::dot;
-use crate::vector::binary::block_len;
-use crate::vector::binary::put;
-
-/// So few centroids are put in a single cell: it takes less time to scan it than to choose in it.
-const TOP_CENTROIDS: usize = 4096;
 
 /// Centroids for each cell on the levels between rows and the top.
 const CENTROIDS_PER_CELL: usize = 24;
@@ -54,21 +47,10 @@ pub fn build(
     executor: &impl Executor,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Cells, CellsError> {
-    build_below(TOP_CENTROIDS, codes, quantizer, params, executor, progress)
-}
-
-/// As [`build`], with a topmost cell of at most `top` centroids or as many as any other cell holds.
-pub(super) fn build_below(
-    top: usize,
-    codes: &[i8],
-    quantizer: &Quantizer,
-    params: &CellParams,
-    executor: &impl Executor,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Cells, CellsError> {
     let &CellParams {
         rows_per_cell,
         copies,
+        top,
         seed,
     } = params;
     let code_dim = quantizer.code_dim();
@@ -127,8 +109,9 @@ pub(super) fn build_below(
 fn top_level(quantizer: &Quantizer, rows: Rows<'_>, executor: &impl Executor) -> Level {
     let members = alloc::vec![(0..rows.len() as u32).collect()];
     let centroid = alloc::vec![0; rows.code_dim];
-    let mut level = encode_level(quantizer, rows, &centroid, &members, executor);
-    level.weights.push(1.0);
+    let mut level = encode_level(quantizer, rows, &centroid, &[1.0], &members, executor);
+    // It is the mean's.
+    level.centroids.clear();
     level
 }
 
@@ -173,9 +156,8 @@ fn build_level(
         scaled_to(quantizer, direction, rows, &members[cell])
     });
     let centroids: Vec<i8> = scaled.iter().flat_map(|(code, _)| code).copied().collect();
-    let mut level = encode_level(quantizer, rows, &centroids, &members, executor);
-    level.weights = scaled.into_iter().map(|(_, weight)| weight).collect();
-    level.centroids = bytemuck::cast_slice::<i8, u8>(&centroids).to_vec().into();
+    let weights: Vec<f32> = scaled.into_iter().map(|(_, weight)| weight).collect();
+    let level = encode_level(quantizer, rows, &centroids, &weights, &members, executor);
     progress(kmeans::PASSES + 2, kmeans::PASSES + 2);
     (level, directions)
 }
@@ -202,54 +184,34 @@ fn scaled_to(
     (code_of(quantizer, &point), 1.0 / scale)
 }
 
-/// The blocks of a level whose cells are known; without weights, and without centroids to keep.
+/// A level whose cells are known.
 fn encode_level(
     quantizer: &Quantizer,
     rows: Rows<'_>,
     centroids: &[i8],
+    weights: &[f32],
     members: &[Vec<u32>],
     executor: &impl Executor,
 ) -> Level {
+    let centroid = |cell: usize| &centroids[cell * rows.code_dim..][..rows.code_dim];
     let coded = executor.map(members.len(), |cell| {
-        let centroid = &centroids[cell * rows.code_dim..][..rows.code_dim];
-        let code = |&row: &u32| ResidualCode::new(quantizer, rows.row(row as usize), centroid);
+        let code =
+            |&row: &u32| ResidualCode::new(quantizer, rows.row(row as usize), centroid(cell));
         members[cell].iter().map(code).collect::<Vec<_>>()
     });
-    let largest = |of: fn(&ResidualCode) -> f64| {
-        let all = coded.iter().flatten();
-        all.map(of).fold(0.0, f64::max)
-    };
-    let rescale_step = (largest(|code| code.rescale) / f64::from(u16::MAX)) as f32;
-    let offset_step = (largest(|code| code.offset.abs()) / f64::from(i16::MAX)) as f32;
-
-    let mut starts = alloc::vec![0];
-    let mut blocks: Vec<u8> = Vec::new();
-    let block_bytes = listed_block_len(rows.code_dim);
-    for (codes, ids) in coded.iter().zip(members) {
-        for (codes, ids) in codes.chunks(BLOCK_ROWS).zip(ids.chunks(BLOCK_ROWS)) {
-            let start = blocks.len();
-            blocks.resize(start + block_bytes, 0);
-            let (block, id_bytes) = blocks[start..].split_at_mut(block_len(rows.code_dim));
-            id_bytes.fill(u8::MAX);
-            for (lane, (code, id)) in codes.iter().zip(ids).enumerate() {
-                put(
-                    block,
-                    lane,
-                    &code.signs,
-                    code.factors(rescale_step, offset_step),
-                );
-                id_bytes[4 * lane..][..4].copy_from_slice(&id.to_le_bytes());
-            }
-        }
-        starts.push((blocks.len() / block_bytes) as u32);
+    let mut level = Level::new(rows.len());
+    for (cell, (codes, ids)) in coded.iter().zip(members).enumerate() {
+        let largest = |of: fn(&ResidualCode) -> f64| codes.iter().map(of).fold(0.0, f64::max);
+        let head = Head {
+            weight: weights[cell],
+            rescale_step: (largest(|code| code.rescale) / f64::from(u8::MAX)) as f32,
+            offset_step: (largest(|code| code.offset.abs()) / f64::from(i8::MAX)) as f32,
+        };
+        let members = codes.iter().zip(ids).map(|(code, &id)| {
+            let factors = code.factors(head.rescale_step, head.offset_step);
+            (id, code.signs.as_slice(), factors)
+        });
+        level.push(rows.code_dim, head, centroid(cell), members);
     }
-    Level {
-        members: rows.len(),
-        rescale_step,
-        offset_step,
-        centroids: Part::default(),
-        weights: Vec::new(),
-        starts,
-        blocks: blocks.into(),
-    }
+    level
 }

@@ -84,15 +84,15 @@ impl ResidualCode {
         }
     }
 
-    /// The factors in units of a level's steps.
+    /// The factors in units of a cell's steps, in 8 bits each.
     pub(super) fn factors(&self, rescale_step: f32, offset_step: f32) -> Factors {
         let steps = |value: f64, step: f32| match step > 0.0 {
             true => libm::round(value / f64::from(step)) as i32,
             false => 0,
         };
         Factors {
-            rescale: steps(self.rescale, rescale_step).clamp(0, u16::MAX.into()) as u16,
-            offset: steps(self.offset, offset_step).clamp(i16::MIN.into(), i16::MAX.into()) as i16,
+            rescale: steps(self.rescale, rescale_step).clamp(0, u8::MAX.into()) as u16,
+            offset: steps(self.offset, offset_step).clamp(i8::MIN.into(), i8::MAX.into()) as i16,
         }
     }
 }

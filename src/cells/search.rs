@@ -87,12 +87,8 @@ impl Cells {
     ) -> Vec<Candidate> {
         let mut probe = *probe;
         if let Some(words) = allowed {
-            let admitted = words
-                .iter()
-                .map(|word| word.count_ones() as usize)
-                .sum::<usize>();
-            let rarity = self.len() as f32 / admitted.max(1) as f32;
-            let factor = 1.0 + 0.8 * (libm::sqrtf(rarity) - 1.0);
+            let admitted = admitted(words);
+            let factor = widening(self.len(), words);
             let wider = |count: usize| (count as f32 * factor) as usize;
             probe.patience = wider(probe.patience);
             probe.nprobe = wider(probe.nprobe).min(self.len());
@@ -151,7 +147,7 @@ impl Cells {
             cells.clear();
             let centroid = |cell| below.centroid(self.code_dim, cell);
             int8::score_each(query, found, centroid, |Candidate { id, score }| {
-                let weight = below.weights.get(id as usize).unwrap_or(&1.0);
+                let weight = below.heads.get(id as usize).map_or(1.0, |head| head.weight);
                 let direction = Candidate {
                     id,
                     score: score * weight,
@@ -202,8 +198,9 @@ impl Cells {
                     scored_cell = cell;
                 }
                 let block = listed_block_len(self.code_dim);
-                let scale = query.scale_of(level.rescale_step, level.offset_step, bias);
-                if let Some(block) = level.blocks[at as usize * block..].get(..block) {
+                let block = level.blocks[at as usize * block..].get(..block);
+                if let (Some(block), Some(head)) = (block, level.heads.get(scored_cell as usize)) {
+                    let scale = query.scale_of(head.rescale_step, head.offset_step, bias);
                     score_block(query, &scale, block, f32::INFINITY, &mut scores);
                     scored_block = at;
                 }
@@ -214,6 +211,19 @@ impl Cells {
             });
         }
     }
+}
+
+/// Rows that a filter admits.
+fn admitted(words: &[u64]) -> usize {
+    let ones = words.iter().map(|word| word.count_ones() as usize);
+    ones.sum()
+}
+
+/// How much more of the cells of `rows` rows a search looks at for a filter: the root of the rarity
+/// of what it admits, a fifth less.
+pub(super) fn widening(rows: usize, words: &[u64]) -> f32 {
+    let rarity = rows as f32 / admitted(words).max(1) as f32;
+    1.0 + 0.8 * (libm::sqrtf(rarity) - 1.0)
 }
 
 /// Scores a block; which lanes reach `least`, and the ids of all.
@@ -296,12 +306,13 @@ impl Scan<'_> {
         mut found: impl FnMut(&mut Shortlist, Candidate),
     ) {
         let query = self.query;
-        let scale = query.scale_of(
-            level.rescale_step,
-            level.offset_step,
-            f32::from_bits(cell.score),
-        );
-        let blocks = level.cell(self.code_dim, id_of(cell.key)).unwrap_or(&[]);
+        let id = id_of(cell.key);
+        let Some(head) = level.heads.get(id as usize) else {
+            return;
+        };
+        let bias = f32::from_bits(cell.score);
+        let scale = query.scale_of(head.rescale_step, head.offset_step, bias);
+        let blocks = level.cell(self.code_dim, id).unwrap_or(&[]);
         let mut scores = [0.0; BLOCK_ROWS];
         for block in blocks.chunks_exact(listed_block_len(self.code_dim)) {
             *self.blocks += 1;

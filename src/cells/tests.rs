@@ -11,11 +11,13 @@ use super::CellParams;
 use super::CellScratch;
 use super::Cells;
 use super::CellsError;
+use super::Descent;
 use super::Level;
 use super::NO_ROW;
 use super::Probe;
+use super::Reach;
+use super::Router;
 use super::build;
-use super::build::build_below;
 use super::encode::PULL;
 use super::ids;
 use super::listed_block_len;
@@ -83,12 +85,13 @@ impl Sample {
     }
 
     fn build(&self, params: CellParams) -> Cells {
-        self.build_below(usize::MAX, params, &Serial)
+        self.build_below(params.top, params, &Serial)
     }
 
     fn build_below(&self, top: usize, params: CellParams, executor: &impl Executor) -> Cells {
         let (codes, quantizer) = (&self.codes, &self.quantizer);
-        build_below(top, codes, quantizer, &params, executor, &mut |_, _| {}).expect("cells")
+        let params = CellParams { top, ..params };
+        build(codes, quantizer, &params, executor, &mut |_, _| {}).expect("cells")
     }
 
     fn search(&self, cells: &Cells, probe: Probe, allowed: Option<&[u64]>) -> Vec<Candidate> {
@@ -140,7 +143,8 @@ impl Sample {
         let t = dot(&mean, &r) + PULL * (dot(&c, &r) - f * dot(&c, &s));
         let along = dot(&self.quantized_query(), &s);
         let score = f64::from(first) + f * along + t;
-        let rounded = f64::from(level.rescale_step) * along.abs() + f64::from(level.offset_step);
+        let head = level.heads[cell];
+        let rounded = f64::from(head.rescale_step) * along.abs() + f64::from(head.offset_step);
         let size = f64::from(first).abs() + (f * along).abs() + t.abs();
         (score, 0.51 * rounded + 1e-6 * size)
     }
@@ -223,7 +227,7 @@ fn check(sample: &Sample, cells: &Cells, copies: usize) {
             assert_eq!(cells.len(), copies, "member {id} of level {at}");
         }
     }
-    let parsed = Cells::parse(stored(cells), sample.count, &sample.quantizer).expect("cells");
+    let parsed = Cells::parse(&stored(cells), sample.count, &sample.quantizer).expect("cells");
     assert!(parsed == *cells, "what is read is what was written");
 
     let found = sample.search(cells, ALL, None);
@@ -281,7 +285,7 @@ proptest::proptest! {
         top in 1usize..100,
     ) {
         let sample = Sample::new(metric, dim, count, distinct);
-        let params = CellParams { rows_per_cell, copies, seed };
+        let params = CellParams { rows_per_cell, copies, top: usize::MAX, seed };
         check(&sample, &sample.build_below(top, params, &Serial), copies);
     }
 
@@ -296,7 +300,7 @@ proptest::proptest! {
         words in 0usize..10,
     ) {
         let sample = Sample::new(Metric::Cosine, 64, count, count);
-        let params = CellParams { rows_per_cell: 8, copies, seed: 0 };
+        let params = CellParams { rows_per_cell: 8, copies, top: usize::MAX, seed: 0 };
         let cells = sample.build_below(1, params, &Serial);
         let mut random = SplitMix64::new(one_in);
         let drawn: Vec<bool> = (0..count).map(|_| random.below(one_in) == 0).collect();
@@ -325,6 +329,7 @@ fn a_search_that_stops_early_returns_the_front_of_what_it_scanned() {
     let cells = sample.build(CellParams {
         rows_per_cell: 16,
         copies: 1,
+        top: usize::MAX,
         seed: 1,
     });
     let all: BTreeMap<u32, u32> = sample
@@ -365,6 +370,7 @@ fn estimates_have_the_bits_of_a_search_where_a_row_has_one_cell() {
         let cells = sample.build(CellParams {
             rows_per_cell: 20,
             copies: 1,
+            top: usize::MAX,
             seed: 2,
         });
         let mut found = sample.search(&cells, ALL, None);
@@ -391,6 +397,89 @@ fn the_few_rows_a_filter_admits_are_all_returned_by_a_search_of_two_cells() {
     }
 }
 
+/// What a search that reads the cells it needs finds, and the bytes of the cells.
+fn descend(
+    sample: &Sample,
+    cells: &Cells,
+    allowed: Option<&[u64]>,
+    reach: Reach,
+    depth: usize,
+) -> (Vec<Candidate>, u64) {
+    let stored = cells.store(4);
+    let router = Router::parse(&stored.router, sample.count, &sample.quantizer).expect("router");
+    assert_eq!(router.cell_count(), cells.cell_count());
+    let mut descent = Descent::new(&router, &sample.query, allowed, reach).expect("descent");
+    let mut read = 0;
+    loop {
+        let places = descent.wanted(depth);
+        if places.is_empty() {
+            return (descent.nearest(usize::MAX), read);
+        }
+        read += places.iter().map(|place| u64::from(place.len)).sum::<u64>();
+        let cells = places
+            .iter()
+            .map(|&place| stored.cell(place).expect("a cell"));
+        descent.take(&cells.collect::<Vec<_>>()).expect("cells");
+    }
+}
+
+#[test]
+fn cells_read_one_by_one_score_rows_as_cells_in_memory_do() {
+    for (top, dim) in [(usize::MAX, 64), (1, 100), (1, 192)] {
+        let sample = Sample::new(Metric::Cosine, dim, 900, 700);
+        let params = CellParams {
+            rows_per_cell: 6,
+            copies: 1,
+            top,
+            seed: 3,
+        };
+        let cells = sample.build(params);
+        let all: BTreeMap<u32, u32> = sample
+            .search(&cells, ALL, None)
+            .into_iter()
+            .map(|found| (found.id, found.score.to_bits()))
+            .collect();
+        let mut last = 0;
+        for bytes in [0, 5_000, 20_000, u64::MAX] {
+            let reach = Reach {
+                bytes,
+                gap: f32::INFINITY,
+            };
+            let (found, read) = descend(&sample, &cells, None, reach, 1);
+            for row in &found {
+                assert_eq!(all[&row.id], row.score.to_bits(), "row {}", row.id);
+            }
+            assert!(found.windows(2).all(|pair| pair[0].key() > pair[1].key()));
+            assert!(
+                found.len() > last && (bytes > 0 || read < 40_000),
+                "{bytes}"
+            );
+            last = found.len();
+        }
+        if top > 1 {
+            assert_eq!(last, 900);
+        }
+    }
+}
+
+#[test]
+fn a_search_reads_on_until_it_has_found_as_many_rows_as_are_wanted() {
+    let sample = Sample::new(Metric::Cosine, 64, 900, 900);
+    let cells = sample.build(CellParams {
+        rows_per_cell: 6,
+        copies: 2,
+        top: usize::MAX,
+        seed: 3,
+    });
+    let allowed = bitmap(900, |id| id % 90 == 7);
+    let reach = Reach { bytes: 0, gap: 0.0 };
+    for depth in [1, 5, 10, 100] {
+        let (found, _) = descend(&sample, &cells, Some(&allowed), reach, depth);
+        assert!(found.len() >= depth.min(10), "{depth}: {}", found.len());
+        assert!(found.iter().all(|row| row.id % 90 == 7));
+    }
+}
+
 #[test]
 fn searches_share_memory_without_traces() {
     let (small, large) = (
@@ -400,6 +489,7 @@ fn searches_share_memory_without_traces() {
     let params = CellParams {
         rows_per_cell: 5,
         copies: 2,
+        top: usize::MAX,
         seed: 0,
     };
     let (few, many) = (small.build(params), large.build_below(1, params, &Serial));
@@ -463,6 +553,7 @@ fn cells_do_not_depend_on_who_builds_them() {
     let params = CellParams {
         rows_per_cell: 6,
         copies: 3,
+        top: usize::MAX,
         seed: 7,
     };
     let serial = sample.build_below(4, params, &Serial);
@@ -484,6 +575,7 @@ fn many_cells_are_found_in_groups_and_reached_over_three_levels() {
         let params = CellParams {
             rows_per_cell: 2,
             copies: 2,
+            top: 4096,
             seed: 0,
         };
         let (codes, quantizer) = (&sample.codes, &sample.quantizer);
@@ -555,10 +647,11 @@ fn damaged_bytes_give_an_error_or_cells_that_can_be_searched() {
     let params = CellParams {
         rows_per_cell: 10,
         copies: 2,
+        top: usize::MAX,
         seed: 0,
     };
     let bytes = stored(&sample.build_below(1, params, &Serial));
-    let parse = |bytes: &[u8], rows| Cells::parse(bytes.to_vec(), rows, &sample.quantizer);
+    let parse = |bytes: &[u8], rows| Cells::parse(bytes, rows, &sample.quantizer);
     assert!(parse(&bytes, 40).is_ok());
     for len in 0..bytes.len() {
         assert!(parse(&bytes[..len], 40).is_err(), "{len} bytes");

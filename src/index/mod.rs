@@ -8,7 +8,7 @@
 //!               ├ entries        term row ‖ posting list, one block per term
 //!               ├ quantizer      parameters of the codes                (vector::Quantizer)
 //!               ├ codes, graph   1-bit codes of all chunks; HNSW links: runs of blocks
-//!               ├ cells          or 1-bit codes in cells, a run       (cells::Cells)
+//!               ├ router, cells  or 1-bit codes in cells, a block each     (cells::Router)
 //!               ├ rows           int8 codes, one block per chunk
 //!               ├ passages       compressed texts of neighbouring chunks
 //!               ├ documents      compressed ids, urls, titles, metadata
@@ -55,6 +55,7 @@ pub use root::Root;
 pub use root::RootError;
 pub use vectors::Access;
 pub use vectors::CANDIDATES;
+pub use vectors::CellBlocks;
 pub use vectors::EF_SEARCH;
 pub use vectors::PROBES;
 pub use vectors::ProjectionSection;

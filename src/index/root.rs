@@ -291,8 +291,8 @@ impl Root {
                 starts.push((projection.extent.offset, "projection"));
             }
             starts.push((vectors.rows.offset, "int8 rows"));
-            let runs = vectors.access.runs();
-            starts.extend(runs.map(|(name, run)| (run.offset, name)));
+            let sections = vectors.access.sections();
+            starts.extend(sections.map(|(name, offset)| (offset, name)));
         }
         starts
     }
@@ -366,6 +366,7 @@ impl core::error::Error for RootError {}
 mod tests {
     use super::*;
     use crate::index::Access;
+    use crate::index::CellBlocks;
     use crate::index::ProjectionSection;
     use crate::index::Run;
     use crate::vector::Metric;
@@ -385,7 +386,7 @@ mod tests {
 
     fn accesses() -> [Access; 3] {
         let codes = run(100, 2 * block_len(CODE_DIM), 500);
-        let (links, cells) = (run(2000, 900, 512), run(100, 3000, 512));
+        let links = run(2000, 900, 512);
         [
             Access::Scan { codes },
             Access::Graph {
@@ -394,7 +395,14 @@ mod tests {
                 ef_search: 128,
             },
             Access::Cells {
-                cells,
+                router: Extent {
+                    offset: 100,
+                    len: 30,
+                },
+                cells: CellBlocks {
+                    offset: 130,
+                    len: 3000,
+                },
                 patience: 16,
                 nprobe: 300,
             },
@@ -448,9 +456,9 @@ mod tests {
             let bytes = root.to_bytes();
             assert_eq!(Root::parse(&bytes).as_ref(), Ok(&root));
             let starts = root.sections();
-            for (name, run) in access.runs() {
-                assert!(starts.contains(&(run.offset, name)), "{name}");
-                assert_eq!(root.section(run.offset + 1), name);
+            for (name, offset) in access.sections() {
+                assert!(starts.contains(&(offset, name)), "{name}");
+                assert_eq!(root.section(offset + 1), name);
             }
             for len in 0..bytes.len() {
                 assert!(Root::parse(&bytes[..len]).is_err(), "{len} bytes");
@@ -470,7 +478,8 @@ mod tests {
             other => other,
         };
         let cells = |patience_of: u32, nprobe_of: u32| match cells {
-            Access::Cells { cells, .. } => Access::Cells {
+            Access::Cells { router, cells, .. } => Access::Cells {
+                router,
                 cells,
                 patience: patience_of,
                 nprobe: nprobe_of,

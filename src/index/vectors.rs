@@ -1,5 +1,6 @@
 //! The sections of vectors, and how they are searched.
 
+use super::block::CHECK_LEN;
 use super::block::Extent;
 use super::block::Run;
 use super::root::flag;
@@ -105,13 +106,35 @@ pub enum Access {
     },
     /// The nearest cells are scanned, see [`crate::cells`].
     Cells {
-        /// Cells with the codes of all chunks.
-        cells: Run,
+        /// What leads to the cells.
+        router: Extent,
+        /// Cells with the codes of all chunks, a block each.
+        cells: CellBlocks,
         /// The scan ends after so many cells in vain, [`PROBES`].
         patience: u32,
         /// Cells scanned at most, [`PROBES`].
         nprobe: u32,
     },
+}
+
+/// Where blocks lie whose places something else tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CellBlocks {
+    /// Offset of the first block in the body.
+    pub offset: u64,
+    /// Bytes of all blocks with their checks.
+    pub len: u64,
+}
+
+impl CellBlocks {
+    /// The block at a place counted from the first block; none outside of them.
+    #[must_use]
+    pub fn extent(&self, offset: u64, len: u32) -> Option<Extent> {
+        let end = offset.checked_add(u64::from(len))?;
+        let inside = end <= self.len && len as usize >= CHECK_LEN;
+        let offset = self.offset.checked_add(offset)?;
+        inside.then_some(Extent { offset, len })
+    }
 }
 
 impl Access {
@@ -128,11 +151,24 @@ impl Access {
     /// The runs that a search keeps in memory, with the names of their sections.
     pub fn runs(&self) -> impl Iterator<Item = (&'static str, Run)> {
         let (first, second) = match *self {
-            Self::Scan { codes } => (("codes", codes), None),
-            Self::Graph { codes, links, .. } => (("codes", codes), Some(("graph", links))),
-            Self::Cells { cells, .. } => (("cells", cells), None),
+            Self::Scan { codes } => (Some(("codes", codes)), None),
+            Self::Graph { codes, links, .. } => (Some(("codes", codes)), Some(("graph", links))),
+            Self::Cells { .. } => (None, None),
         };
-        core::iter::once(first).chain(second)
+        first.into_iter().chain(second)
+    }
+
+    /// Where its sections begin, with their names.
+    pub fn sections(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let cells = match *self {
+            Self::Cells { router, cells, .. } => [
+                Some(("router", router.offset)),
+                Some(("cells", cells.offset)),
+            ],
+            _ => [None, None],
+        };
+        let runs = self.runs().map(|(name, run)| (name, run.offset));
+        runs.chain(cells.into_iter().flatten())
     }
 
     fn write(&self, out: &mut Writer) {
@@ -152,12 +188,15 @@ impl Access {
                 out.varint(u64::from(*ef_search));
             }
             Self::Cells {
+                router,
                 cells,
                 patience,
                 nprobe,
             } => {
                 out.u8(2);
-                cells.write(out);
+                router.write(out);
+                out.varint(cells.offset);
+                out.varint(cells.len);
                 out.varint(u64::from(*patience));
                 out.varint(u64::from(*nprobe));
             }
@@ -188,7 +227,12 @@ impl Access {
                 ef_search: within(reader, &EF_SEARCH, "ef_search")?,
             }),
             2 => Ok(Self::Cells {
-                cells: Run::read(reader, body_len, "cells")?,
+                router: Extent::read(reader, body_len, "router")?,
+                cells: {
+                    let offset = reader.varint_max(body_len, "cells")?;
+                    let len = reader.varint_max(body_len - offset, "cells")?;
+                    CellBlocks { offset, len }
+                },
                 patience: within(reader, &PROBES, "patience")?,
                 nprobe: within(reader, &PROBES, "nprobe")?,
             }),

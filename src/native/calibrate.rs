@@ -17,13 +17,20 @@
 
 use crate::indexer::Threads;
 use crate::report::Stage;
+use coracle::bytes::FormatError;
 use coracle::cells::CellScratch;
 use coracle::cells::Cells;
+use coracle::cells::Descent;
 use coracle::cells::Probe;
+use coracle::cells::Reach;
+use coracle::cells::Router;
+use coracle::cells::Stored;
 use coracle::executor::Executor;
 use coracle::graph::Graph;
 use coracle::graph::SearchScratch;
 use coracle::index::PROBES;
+use coracle::search::CELL_BYTES;
+use coracle::vector::Metric;
 use coracle::vector::Quantizer;
 use coracle::vector::Query;
 use coracle::vector::VectorError;
@@ -172,6 +179,58 @@ impl Searched for Cells {
     }
 }
 
+/// Cells of which a search reads what it needs.
+#[derive(Debug)]
+pub struct ReadCells<'a> {
+    stored: &'a Stored,
+    router: Router,
+    metric: Metric,
+}
+
+impl<'a> ReadCells<'a> {
+    /// Of `rows` rows.
+    ///
+    /// # Panics
+    /// When the cells are not those of as many rows.
+    #[must_use]
+    pub fn new(stored: &'a Stored, rows: usize, quantizer: &Quantizer) -> Self {
+        let router = Router::parse(&stored.router, rows, quantizer);
+        let router = router.expect("a router just written");
+        let metric = quantizer.metric();
+        Self {
+            stored,
+            router,
+            metric,
+        }
+    }
+}
+
+/// The setting is the number of bytes to read.
+impl Searched for ReadCells<'_> {
+    type Setting = u64;
+    type Scratch = ();
+
+    fn settings(&self) -> Vec<u64> {
+        vec![CELL_BYTES]
+    }
+
+    fn search(&self, query: &Query, bytes: u64, depth: usize, (): &mut ()) -> Vec<Candidate> {
+        let reach = Reach::new(self.metric, bytes);
+        let search = || {
+            let mut descent = Descent::new(&self.router, query, None, reach)?;
+            loop {
+                let places = descent.wanted(K);
+                if places.is_empty() {
+                    return Ok::<_, FormatError>(descent.nearest(depth));
+                }
+                let cells = places.iter().filter_map(|&place| self.stored.cell(place));
+                descent.take(&cells.collect::<Vec<_>>())?;
+            }
+        };
+        search().expect("cells just written")
+    }
+}
+
 /// What was measured with the setting chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
@@ -181,6 +240,8 @@ pub struct Measured {
     pub target: f64,
     /// Recall@10 found.
     pub recall: f64,
+    /// Recall@10 of searches that read the cells they need, where there are cells.
+    pub recall_cold: Option<f64>,
     /// Queries of the sample.
     pub queries: usize,
 }
@@ -194,12 +255,15 @@ impl Measured {
 
     /// What was measured, as figures of a root.
     #[must_use]
-    pub fn figures(&self) -> [(String, f64); 3] {
-        [
-            ("recall_target".into(), self.target),
-            ("recall_at_10".into(), self.recall),
-            ("recall_queries".into(), self.queries as f64),
-        ]
+    pub fn figures(&self) -> Vec<(String, f64)> {
+        let cold = self.recall_cold.map(|recall| ("recall_at_10_cold", recall));
+        let figures = [
+            ("recall_target", self.target),
+            ("recall_at_10", self.recall),
+            ("recall_queries", self.queries as f64),
+        ];
+        let figures = figures.into_iter().chain(cold);
+        figures.map(|(name, value)| (name.into(), value)).collect()
     }
 }
 
@@ -323,6 +387,7 @@ impl<'a> Sample<'a> {
                 candidates,
                 target,
                 recall: self.recall(&found, candidates),
+                recall_cold: None,
                 queries: self.asked.len(),
             };
             (setting, measured)
@@ -338,6 +403,12 @@ impl<'a> Sample<'a> {
             }
         }
         best
+    }
+
+    /// The recall of one setting.
+    #[must_use]
+    pub fn measure<S: Searched>(&self, searched: &S, setting: S::Setting, candidates: u32) -> f64 {
+        self.recall(&self.found(searched, setting, candidates), candidates)
     }
 
     /// For every query the int8 scores of what a search finds, best first by 1-bit codes.
@@ -383,7 +454,6 @@ impl<'a> Sample<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coracle::vector::Metric;
 
     const DIM: usize = 16;
     const ROWS: usize = 300;

@@ -355,6 +355,9 @@ pub struct SearchArgs {
     /// Show how each score came about, and what was read for it
     #[arg(long, env = "CORACLE_EXPLAIN", value_parser = FalseyValueParser::new())]
     pub explain: bool,
+    /// Read all cells of a large index and search as far as its build measured to be necessary
+    #[arg(long, env = "CORACLE_EXACT", value_parser = FalseyValueParser::new())]
+    pub exact: bool,
     /// How keyword and vector hits become one list [default: convex]
     #[arg(long, env = "CORACLE_FUSION", value_enum)]
     pub fusion: Option<FusionChoice>,

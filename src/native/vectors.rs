@@ -3,6 +3,7 @@
 use crate::calibrate::Linked;
 use crate::calibrate::Measured;
 use crate::calibrate::Probes;
+use crate::calibrate::ReadCells;
 use crate::calibrate::Sample;
 use crate::indexer::BATCH;
 use crate::indexer::BuildError;
@@ -21,8 +22,11 @@ use coracle::graph;
 use coracle::graph::GraphParams;
 use coracle::index::Access;
 use coracle::index::BodyWriter;
+use coracle::index::CHECK_LEN;
+use coracle::index::CellBlocks;
 use coracle::index::ProjectionSection;
 use coracle::index::VectorSections;
+use coracle::search::CELL_BYTES;
 use coracle::vector::Quantizer;
 use coracle::vector::RowCode;
 use coracle::vector::Trainer;
@@ -62,12 +66,12 @@ pub enum AccessChoice {
 /// What an index with cells is to be good at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Target {
-    /// Few bytes for a first search: every code is in one cell
+    /// Small files: every code is in two cells
     Size,
-    /// Both: in two
+    /// Few bytes for a search that finds much: in three
     #[default]
     Balanced,
-    /// Fast searches once it is in memory: in three
+    /// Fast searches once all cells are in memory: in four
     Speed,
 }
 
@@ -103,9 +107,9 @@ impl VectorOptions {
 
     fn copies(&self) -> usize {
         match self.target {
-            Target::Size => 1,
-            Target::Balanced => 2,
-            Target::Speed => 3,
+            Target::Size => 2,
+            Target::Balanced => 3,
+            Target::Speed => 4,
         }
     }
 }
@@ -191,12 +195,22 @@ pub fn write(
         AccessChoice::Cells => {
             let cells = gather(&quantizer, &int8, options.copies(), reporter)?;
             let stage = calibration();
-            let (probes, measured) = sample(&stage)?.calibrate(&cells, target, &stage);
+            let sample = sample(&stage)?;
+            let (probes, mut measured) = sample.calibrate(&cells, target, &stage);
+            let stored = cells.store(CHECK_LEN);
+            drop(cells);
+            let read = ReadCells::new(&stored, chunks.len(), &quantizer);
+            measured.recall_cold = Some(sample.measure(&read, CELL_BYTES, measured.candidates));
             let Probes { patience, nprobe } = probes;
-            let mut out = Writer::new();
-            cells.write(&mut out);
+            let router = body.block(&stored.router)?;
+            let offset = body.offset();
+            for cell in &stored.cells {
+                body.block(cell)?;
+            }
+            let len = body.offset() - offset;
             let access = Access::Cells {
-                cells: body.run(&out.into_bytes(), RUN_BLOCK_BYTES)?,
+                router,
+                cells: CellBlocks { offset, len },
                 patience,
                 nprobe,
             };
@@ -282,7 +296,7 @@ fn gather(
     let stage = reporter.stage("cells", 0);
     let params = CellParams {
         seed: SEED,
-        ..CellParams::with_copies(copies)
+        ..CellParams::for_reading(int8.len() / quantizer.code_dim(), copies)
     };
     let mut done = 0;
     let cells = cells::build(int8, quantizer, &params, &Threads, &mut |steps, all| {

@@ -1,16 +1,23 @@
-//! Resident codes, in cells, in a graph or as they are; candidates by meaning; rescoring.
+//! Codes: resident, in a graph or as they are, or in cells that are read as they are needed; candidates
+//! by meaning; rescoring.
 
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::cells::CellScratch;
 use crate::cells::Cells;
+use crate::cells::Descent;
+use crate::cells::Place;
 use crate::cells::Probe;
+use crate::cells::Reach;
+use crate::cells::Router;
 use crate::document::ChunkId;
 use crate::filter::Bitmap;
 use crate::graph::Graph;
 use crate::graph::SearchScratch;
 use crate::index::Access;
+use crate::index::CellBlocks;
+use crate::index::Extent;
 use crate::index::Root;
 use crate::index::VectorSections;
 use crate::store::Block;
@@ -28,6 +35,10 @@ use core::cell::RefCell;
 
 /// In a graph, a filter that lets fewer chunks through than this is answered by scoring them all.
 const SCORE_BELOW: u32 = 20_000;
+
+/// Bytes of cells that a search reads at most where nothing is said, beside what leads to them. On
+/// 100,000 chunks twice as many find 0.03 more of the 10 nearest.
+pub const CELL_BYTES: u64 = 48_000;
 
 /// The vector sections that stay in memory once they are read.
 #[derive(Debug)]
@@ -51,7 +62,10 @@ enum Codes {
     },
     /// Cells, scanned in order of their centroids.
     InCells {
-        cells: Cells,
+        router: Router,
+        blocks: CellBlocks,
+        /// All of them, once a search was to be exact.
+        cells: RefCell<Option<Cells>>,
         patience: usize,
         nprobe: usize,
         scratch: RefCell<CellScratch>,
@@ -82,15 +96,18 @@ impl Codes {
                 scratch: RefCell::default(),
             },
             Access::Cells {
+                router,
                 cells,
                 patience,
                 nprobe,
             } => {
-                let cells = Cells::parse(wave.run(cells), chunks, quantizer)?;
+                let router = Router::parse(wave.require(*router)?, chunks, quantizer)?;
                 Self::InCells {
                     patience: *patience as usize,
-                    nprobe: (*nprobe as usize).min(cells.cell_count()),
-                    cells,
+                    nprobe: (*nprobe as usize).min(router.cell_count()),
+                    router,
+                    blocks: *cells,
+                    cells: RefCell::default(),
                     scratch: RefCell::default(),
                 }
             }
@@ -106,6 +123,9 @@ impl Resident {
             .access
             .runs()
             .for_each(|(_, run)| wants.resident(&run));
+        if let Access::Cells { router, .. } = sections.access {
+            wants.block(router);
+        }
     }
 
     /// Takes the sections out of the wave that brought them.
@@ -136,7 +156,56 @@ impl Resident {
         &self.quantizer
     }
 
-    /// The `depth` chunks nearest to the query by their 1-bit codes, best first.
+    /// Whether the codes are in cells.
+    pub fn are_cells(&self) -> bool {
+        matches!(self.codes, Codes::InCells { .. })
+    }
+
+    /// What brings all cells into memory; `None` if they are there, or if there are no cells.
+    pub fn load_cells(&self) -> Option<LoadCells<'_>> {
+        match &self.codes {
+            Codes::InCells {
+                router,
+                blocks,
+                cells,
+                ..
+            } if cells.borrow().is_none() => Some(LoadCells {
+                router,
+                blocks,
+                kept: cells,
+                levels: Vec::new(),
+                wanted: Vec::new(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Begins a search that reads the cells it needs, about `bytes` of them.
+    ///
+    /// `None` if there are no cells: [`Resident::nearest`] then has everything.
+    ///
+    /// # Errors
+    /// [`FormatError`] for a damaged router.
+    pub fn search_cells<'a>(
+        &'a self,
+        query: &'a Query,
+        allowed: Option<&'a Bitmap>,
+        bytes: u64,
+    ) -> Result<Option<SearchCells<'a>>, FormatError> {
+        let Codes::InCells { router, blocks, .. } = &self.codes else {
+            return Ok(None);
+        };
+        let reach = Reach::new(self.quantizer.metric(), bytes);
+        let descent = Descent::new(router, query, allowed.map(Bitmap::words), reach)?;
+        Ok(Some(SearchCells {
+            descent,
+            blocks,
+            wanted: Vec::new(),
+        }))
+    }
+
+    /// The `depth` chunks nearest to the query by their 1-bit codes, best first; none of cells that
+    /// are not in memory.
     ///
     /// Fewer only if fewer are allowed, or if a graph leads to fewer.
     pub fn nearest(&self, query: &Query, allowed: Option<&Bitmap>, depth: usize) -> Vec<Candidate> {
@@ -174,7 +243,12 @@ impl Resident {
                 patience,
                 nprobe,
                 scratch,
+                ..
             } => {
+                let cells = cells.borrow();
+                let Some(cells) = &*cells else {
+                    return Vec::new();
+                };
                 let search = |patience, nprobe| {
                     let probe = Probe {
                         patience,
@@ -214,10 +288,113 @@ impl Resident {
             }
             Codes::InCells { cells, .. } => {
                 let mut out = Vec::new();
-                cells.estimate(query, chunks, |candidate| out.push(candidate));
+                if let Some(cells) = &*cells.borrow() {
+                    cells.estimate(query, chunks, |candidate| out.push(candidate));
+                }
                 out
             }
         }
+    }
+}
+
+/// The blocks at these places.
+fn extents(blocks: &CellBlocks, places: Vec<Place>) -> Result<Vec<Extent>, FormatError> {
+    let wrong = || Reader::new(&[], "cells").error("place", Problem::Inconsistent);
+    let places = places.into_iter();
+    places
+        .map(|Place { offset, len }| blocks.extent(offset, len).ok_or_else(wrong))
+        .collect()
+}
+
+/// The payloads of these blocks.
+fn payloads<'a>(wave: &'a Wave, extents: &[Extent]) -> Result<Vec<&'a [u8]>, FormatError> {
+    let blocks = extents.iter().map(|&extent| wave.require(extent));
+    blocks.map(|block| Ok(&**block?)).collect()
+}
+
+/// A search in cells, wave by wave.
+#[derive(Debug)]
+pub struct SearchCells<'a> {
+    descent: Descent<'a>,
+    blocks: &'a CellBlocks,
+    wanted: Vec<Extent>,
+}
+
+impl SearchCells<'_> {
+    /// The cells to be read next; none once `depth` chunks are found, or there are no more.
+    ///
+    /// # Errors
+    /// [`FormatError`] for a cell that lies elsewhere than all cells do.
+    pub fn wants(&mut self, depth: usize) -> Result<Option<Wants>, FormatError> {
+        self.wanted = extents(self.blocks, self.descent.wanted(depth))?;
+        let mut wants = Wants::new();
+        self.wanted.iter().for_each(|&extent| wants.block(extent));
+        Ok((!self.wanted.is_empty()).then_some(wants))
+    }
+
+    /// Takes the cells that were wanted.
+    ///
+    /// # Errors
+    /// [`FormatError`] for a damaged cell.
+    pub fn take(&mut self, wave: &Wave) -> Result<(), FormatError> {
+        self.descent.take(&payloads(wave, &self.wanted)?)
+    }
+
+    /// The `depth` best chunks found, best first.
+    pub fn nearest(&self, depth: usize) -> Vec<Candidate> {
+        self.descent.nearest(depth)
+    }
+}
+
+/// Reads all cells, level by level from the topmost one.
+#[derive(Debug)]
+pub struct LoadCells<'a> {
+    router: &'a Router,
+    blocks: &'a CellBlocks,
+    kept: &'a RefCell<Option<Cells>>,
+    levels: Vec<Vec<Block>>,
+    wanted: Vec<Extent>,
+}
+
+impl LoadCells<'_> {
+    /// The cells to be read next; once there are no more, all are in memory.
+    ///
+    /// # Errors
+    /// [`FormatError`] for damaged cells.
+    pub fn wants(&mut self) -> Result<Option<Wants>, FormatError> {
+        let read = self.levels.len() + 1;
+        let Some(level) = self
+            .router
+            .levels()
+            .checked_sub(read)
+            .filter(|&level| level > 0)
+        else {
+            let mut levels = core::mem::take(&mut self.levels);
+            levels.reverse();
+            *self.kept.borrow_mut() = Some(Cells::load(self.router, &levels)?);
+            return Ok(None);
+        };
+        let places = match self.levels.last() {
+            Some(cells) => self.router.places(level, cells)?,
+            None => self.router.places(level, &[self.router.top()])?,
+        };
+        self.wanted = extents(self.blocks, places)?;
+        let mut wants = Wants::new();
+        self.wanted.iter().for_each(|&extent| wants.kept(extent));
+        Ok(Some(wants))
+    }
+
+    /// Takes the cells that were wanted; returns their number.
+    ///
+    /// # Errors
+    /// [`FormatError`] for a cell that is not there.
+    pub fn take(&mut self, wave: &Wave) -> Result<usize, FormatError> {
+        let blocks = self
+            .wanted
+            .iter()
+            .map(|&extent| wave.require(extent).cloned());
+        self.levels.push(blocks.collect::<Result<_, _>>()?);
+        Ok(self.wanted.len())
     }
 }
 

@@ -26,12 +26,14 @@ use crate::document::ChunkId;
 use crate::document::DocumentId;
 use crate::filter::Bitmap;
 use crate::filter::Columns;
+use crate::index::Access;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Layout;
 use crate::index::Passage;
 use crate::index::Root;
 use crate::index::inflate;
+use crate::postings::Clause;
 use crate::postings::TopK;
 use crate::postings::contributions;
 use crate::postings::dictionary::Directory;
@@ -46,6 +48,7 @@ use crate::text::Analyzer;
 use crate::text::AnalyzerId;
 use crate::vector::Projection;
 use crate::vector::Query;
+use crate::vector::topk::Candidate as Near;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -85,6 +88,18 @@ struct Search<'a> {
     lookup: Lookup,
     /// The embedding given, in the dimensions of the index.
     embedding: Option<Vec<f32>>,
+}
+
+/// Candidates by words, and what those by meaning are found with.
+#[derive(Debug)]
+struct Found<'a> {
+    /// Chunks that the filter admits.
+    allowed: Option<Bitmap>,
+    dense: Option<(Rc<Resident>, Query)>,
+    clauses: Vec<Clause<'a>>,
+    /// Chunks that each ranking proposes.
+    depth: usize,
+    by_words: TopK,
 }
 
 /// Between two waves everything is a plain function of bytes at hand: code of an `async` function
@@ -149,6 +164,10 @@ impl<S: Source> Engine<S> {
         // Dictionary, and what stays in memory from the first search on.
         let wave = self.store.wave(&self.first_wants(&search)).await?;
         self.find_words(&mut search, &wave)?;
+        let resident = self.resident.borrow().clone();
+        if let Some(resident) = resident.filter(|_| options.exact) {
+            self.load_cells(&resident).await?;
+        }
 
         // Words that the dictionary lacks.
         if let Some(wants) = search.lookup.want_similar(self.root(), &self.directory) {
@@ -164,9 +183,11 @@ impl<S: Source> Engine<S> {
             decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
 
-        // Posting lists and term rows, which give two rankings.
+        // Posting lists and term rows, which give two rankings; that by meaning may need cells.
         let entries = self.store.wave(&search.lookup.want_entries()).await?;
-        let mut ranking = self.rank_candidates(&search, &entries)?;
+        let found = self.match_words(&search, &entries)?;
+        let by_meaning = self.nearest(&search, &found).await?;
+        let mut ranking = self.rank_candidates(&search, found, by_meaning)?;
 
         // One ranking, by estimates first, then by int8 codes.
         if let Some(wants) = ranking.want_rows(self.root(), search.depth) {
@@ -314,8 +335,12 @@ impl<S: Source> Engine<S> {
         Ok(Some((resident, query)))
     }
 
-    /// Finds candidates by words and by meaning and ranks them together.
-    fn rank_candidates(&self, search: &Search<'_>, entries: &Wave) -> Result<Ranking, SearchError> {
+    /// Finds candidates by words, and what the others are to be found with.
+    fn match_words<'a>(
+        &self,
+        search: &Search<'_>,
+        entries: &'a Wave,
+    ) -> Result<Found<'a>, SearchError> {
         let Search {
             options, lookup, ..
         } = search;
@@ -336,23 +361,84 @@ impl<S: Source> Engine<S> {
             .vectors
             .as_ref()
             .map_or(0, |vectors| vectors.candidates);
-        let depth_each = CANDIDATES.max(4 * search.depth).max(rescored as usize);
+        let depth = CANDIDATES.max(4 * search.depth).max(rescored as usize);
         let mut by_words = TopK::default();
         if options.mode != Mode::Vector {
             let allowed = allowed.as_ref().map(Bitmap::words);
-            by_words = top_k(&clauses, root.counts.chunks, depth_each, allowed)
+            by_words = top_k(&clauses, root.counts.chunks, depth, allowed)
                 .map_err(|bad| self.damaged_entries(bad))?;
         }
-        let by_meaning = match &dense {
-            Some((resident, query)) => resident.nearest(query, allowed.as_ref(), depth_each),
-            None => Vec::new(),
+        Ok(Found {
+            allowed,
+            dense,
+            clauses,
+            depth,
+            by_words,
+        })
+    }
+
+    /// The chunks nearest to the query by their 1-bit codes, best first, reading the cells that it
+    /// takes.
+    async fn nearest(
+        &self,
+        search: &Search<'_>,
+        found: &Found<'_>,
+    ) -> Result<Vec<Near>, SearchError> {
+        let Some((resident, query)) = &found.dense else {
+            return Ok(Vec::new());
         };
+        let allowed = found.allowed.as_ref();
+        let damaged = |bad| self.damaged_cells(bad);
+        let mut in_cells = None;
+        if !search.options.exact {
+            let rows = self
+                .root()
+                .vectors
+                .as_ref()
+                .map_or(0, |vectors| vectors.candidates);
+            if let Some(allowed) = allowed
+                && allowed.count() <= rows
+                && resident.are_cells()
+            {
+                // All of them are rescored, whatever they are estimated at.
+                let few = allowed.iter().map(|id| Near { id, score: 0.0 });
+                return Ok(few.collect());
+            }
+            let bytes = search.options.cell_bytes;
+            in_cells = resident
+                .search_cells(query, allowed, bytes)
+                .map_err(damaged)?;
+        }
+        let Some(mut in_cells) = in_cells else {
+            return Ok(resident.nearest(query, allowed, found.depth));
+        };
+        while let Some(wants) = in_cells.wants(search.depth).map_err(damaged)? {
+            let wave = self.store.wave(&wants).await?;
+            in_cells.take(&wave).map_err(damaged)?;
+        }
+        Ok(in_cells.nearest(found.depth))
+    }
+
+    /// Ranks what was found by words and by meaning together.
+    fn rank_candidates(
+        &self,
+        search: &Search<'_>,
+        found: Found<'_>,
+        by_meaning: Vec<Near>,
+    ) -> Result<Ranking, SearchError> {
+        let options = search.options;
+        let Found {
+            dense,
+            clauses,
+            by_words,
+            ..
+        } = found;
+        let root = self.root();
         let mode = match options.mode {
             Mode::Hybrid if dense.is_none() => Mode::Keyword,
             mode => mode,
         };
-
-        let mut candidates = unite(&layout, by_words.hits, &by_meaning);
+        let mut candidates = unite(&*self.layout()?, by_words.hits, &by_meaning);
         if let Some((resident, query)) = &dense {
             let unknown = candidates
                 .iter()
@@ -362,6 +448,12 @@ impl<S: Source> Engine<S> {
                 if let Ok(at) = place_of(&candidates, estimate.id) {
                     candidates[at].parts.cosine = Some(estimate.score);
                 }
+            }
+            // Cells that were not read hold nothing nearer than what was found, or they would have
+            // been read: without an estimate a chunk counts as the last of those.
+            let last = by_meaning.last().map(|last| last.score);
+            for candidate in &mut candidates {
+                candidate.parts.cosine = candidate.parts.cosine.or(last);
             }
         }
         if mode == Mode::Hybrid {
@@ -381,6 +473,29 @@ impl<S: Source> Engine<S> {
             matches,
             candidates,
         })
+    }
+
+    /// Brings all cells into memory, where the index has cells that are not; returns their number.
+    pub(super) async fn load_cells(&self, resident: &Resident) -> Result<u64, SearchError> {
+        let mut blocks = 0;
+        let Some(mut loading) = resident.load_cells() else {
+            return Ok(blocks);
+        };
+        let damaged = |bad| self.damaged_cells(bad);
+        while let Some(wants) = loading.wants().map_err(damaged)? {
+            let wave = self.store.wave(&wants).await?;
+            blocks += loading.take(&wave).map_err(damaged)? as u64;
+        }
+        Ok(blocks)
+    }
+
+    fn damaged_cells(&self, error: FormatError) -> StoreError {
+        let access = self.root().vectors.as_ref().map(|vectors| vectors.access);
+        let extent = match access {
+            Some(Access::Cells { router, .. }) => router,
+            _ => self.root().layout,
+        };
+        self.damaged(extent, error)
     }
 
     /// The page of candidates asked for, and all of the result but its hits.

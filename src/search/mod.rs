@@ -27,6 +27,7 @@ mod lexical;
 mod ranking;
 mod verify;
 
+pub use dense::CELL_BYTES;
 pub use engine::Engine;
 pub use fuse::DEFAULT_ALPHA;
 pub use fuse::DEFAULT_RRF_K;
@@ -97,6 +98,11 @@ pub struct SearchOptions {
     pub group: Group,
     /// Whether the last word may be the beginning of one (search while typing).
     pub prefix: bool,
+    /// Whether all cells of a large index are read and kept, for searches that find what the build
+    /// promises; otherwise each search reads the few cells that it needs.
+    pub exact: bool,
+    /// Bytes of cells that such a search reads at most.
+    pub cell_bytes: u64,
 }
 
 impl Default for SearchOptions {
@@ -112,6 +118,8 @@ impl Default for SearchOptions {
             embedding: None,
             group: Group::default(),
             prefix: false,
+            exact: false,
+            cell_bytes: CELL_BYTES,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::bytes::Reader;
 use crate::embed::row::Row;
 use crate::embed::row::row_len;
 use crate::filter::Column;
+use crate::index::Access;
 use crate::index::BlockTable;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
@@ -170,11 +171,15 @@ impl<S: Source> Engine<S> {
             wants.block(projection.extent);
         }
         let wave = self.store().wave(&wants).await?;
-        Resident::load(root, sections, &wave)
+        let resident = Resident::load(root, sections, &wave)
             .map_err(|bad| self.damaged(sections.quantizer, bad))?;
+        done.blocks += self.load_cells(&resident).await?;
         if let Some(projection) = &sections.projection {
             self.read_projection(projection.extent, &wave)
                 .map_err(|bad| self.damaged(projection.extent, bad))?;
+            done.blocks += 1;
+        }
+        if matches!(sections.access, Access::Cells { .. }) {
             done.blocks += 1;
         }
         let runs = sections.access.runs();

@@ -135,6 +135,12 @@ impl From<RootError> for StoreError {
 #[derive(Debug, Clone)]
 pub struct Block(Arc<[u8]>);
 
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl core::ops::Deref for Block {
     type Target = [u8];
 
@@ -159,6 +165,11 @@ impl Wants {
     /// Wants a block that other searches may want again.
     pub fn block(&mut self, extent: Extent) {
         self.blocks.push(extent);
+    }
+
+    /// Wants a block which the caller will keep: it passes by the cache.
+    pub fn kept(&mut self, extent: Extent) {
+        self.resident.push(extent);
     }
 
     /// Wants all blocks of a run, which the caller will keep: they pass by the cache.

@@ -110,6 +110,11 @@ impl Query {
         self.scale.bias
     }
 
+    /// Weighted Hamming distance of a row of signs, one word for every 64 dimensions.
+    pub(crate) fn row_distance(&self, signs: &[u64]) -> u32 {
+        (self.kernels.row_distance)(signs, &self.planes)
+    }
+
     /// The scale of codes whose factors have steps of their own.
     pub(crate) fn scale_of(&self, rescale_step: f32, offset_step: f32, bias: f32) -> Scale {
         Scale {

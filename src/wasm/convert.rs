@@ -123,6 +123,7 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     options.facets = facets.unwrap_or_default();
     options.explain = given.flag("explain")?;
     options.prefix = given.flag("prefix")?;
+    options.exact = given.flag("exact")?;
     // What is not a number becomes NaN, which the engine refuses.
     options.embedding = given.read("vector", "a list of numbers", |value| {
         value

@@ -8,6 +8,9 @@ use std::ops::Range;
 use std::time::Duration;
 use std::time::Instant;
 
+use coracle::bytes::Reader;
+use coracle::cells::Router;
+use coracle::index::Access;
 use coracle::index::CHECK_LEN;
 use coracle::index::Extent;
 use coracle::index::Layout;
@@ -23,6 +26,7 @@ use coracle::store::Memory;
 use coracle::store::Source;
 use coracle::store::SourceError;
 use coracle::store::StoreError;
+use coracle::vector::Quantizer;
 use coracle_cli::publish::Destination;
 use coracle_cli::vectors::AccessChoice;
 use peak_alloc::PeakAlloc;
@@ -246,6 +250,9 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
         let range = extent.offset as usize..extent.range().end as usize - CHECK_LEN;
         inflate(&body[range], "block").expect("inflated")
     };
+    let stored = |extent: Extent| {
+        body[extent.offset as usize..extent.range().end as usize - CHECK_LEN].to_vec()
+    };
     let layout = Layout::parse(&raw(root.layout), root).expect("layout");
     let mut blocks = vec![root.layout];
     blocks.extend(root.columns.iter().map(|&(_, extent)| extent));
@@ -270,6 +277,22 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     blocks.extend(vectors.rows.extents());
     for (_, run) in vectors.access.runs() {
         blocks.extend(run.extents());
+    }
+    if let Access::Cells { router, cells, .. } = vectors.access {
+        let bytes = stored(vectors.quantizer);
+        let quantizer = Quantizer::read(&mut Reader::new(&bytes, "quantizer")).expect("quantizer");
+        let chunks = root.counts.chunks as usize;
+        blocks.push(router);
+        let router = Router::parse(&stored(router), chunks, &quantizer).expect("router");
+        let mut above = vec![router.top().to_vec()];
+        for level in (1..router.levels()).rev() {
+            let places = router.places(level, &above).expect("places");
+            let places = places.iter();
+            let extents = places.map(|place| cells.extent(place.offset, place.len));
+            let extents: Vec<Extent> = extents.map(|extent| extent.expect("inside")).collect();
+            above = extents.iter().map(|&extent| stored(extent)).collect();
+            blocks.extend(extents);
+        }
     }
     blocks
 }

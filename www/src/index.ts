@@ -90,6 +90,8 @@ export interface SearchOptions {
   group?: 'document' | 'chunk';
   /** Treats the last word as unfinished: it also matches words that begin with it. */
   prefix?: boolean;
+  /** Reads all cells of a large index and searches as far as its build measured to be necessary. */
+  exact?: boolean;
   /** Ends the search early: the promise rejects with the signal's reason and reading stops. */
   signal?: AbortSignal;
 }

@@ -245,7 +245,7 @@ impl Files {
                 SearchScratch::new(),
             ),
             Engine::Cells1 | Engine::Cells2 | Engine::Cells3 => Structure::Cells(
-                Cells::parse(self.structure, n, &quantizer)?,
+                Cells::parse(&self.structure, n, &quantizer)?,
                 CellScratch::new(),
             ),
         };

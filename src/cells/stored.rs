@@ -1,0 +1,693 @@
+//! Cells as they are stored: blocks that are read, checked and searched one by one.
+//!
+//! ```text
+//! router = cells on every level ‖ the topmost cell
+//! cell   = members ‖ steps ‖ centroid ‖ numbers ‖ signs ‖ factors ‖ places of cells
+//! ```
+//! Codes stand row by row, so that a cell has no empty lanes; reading all cells puts them in blocks
+//! of 32. A cell of cells says where each of its members lies: whoever has the router finds the cells
+//! that a query needs, and nothing else has to be read. `SPEC.md` has the fields.
+
+use alloc::vec::Vec;
+
+use super::Cells;
+use super::Head;
+use super::Level;
+use super::MAX_LEVELS;
+use super::MAX_ROWS;
+use super::NO_ROW;
+use super::ids;
+use super::listed_block_len;
+use super::search::widening;
+use crate::bytes::FormatError;
+use crate::bytes::Problem;
+use crate::bytes::Reader;
+use crate::bytes::Writer;
+use crate::sort::sort_by;
+use crate::vector::Factors;
+use crate::vector::Metric;
+use crate::vector::Quantizer;
+use crate::vector::Query;
+use crate::vector::arch::BLOCK_ROWS;
+use crate::vector::binary::is_allowed;
+use crate::vector::int8;
+use crate::vector::topk::Candidate;
+use crate::vector::topk::TopK;
+use crate::vector::visited::Visited;
+
+/// Blocks of a level in memory: a place of a row fits 32 bits.
+const MAX_BLOCKS: usize = 1 << 27;
+
+/// Bytes of cells of cells that a search reads on a level.
+const UPPER_BYTES: u64 = 20_000;
+
+/// Cells whose directions are farther from a query than the nearest one's, by this much of a cosine,
+/// are not worth their bytes.
+const GAP: f32 = 0.15;
+
+/// Cells that a search reads, whatever their bytes and scores are.
+const LEAST_CELLS: usize = 3;
+
+/// A filter makes a search read more by this factor at most.
+pub const MAX_WIDENING: f32 = 4.0;
+
+/// Where a stored cell lies, counted from the first of all cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Offset of its first byte.
+    pub offset: u64,
+    /// Bytes that it takes.
+    pub len: u32,
+}
+
+/// What is encoded for one member.
+#[derive(Debug, Clone, Copy)]
+struct Member<'a> {
+    id: u32,
+    /// `code_dim / 8` bytes.
+    signs: &'a [u8],
+    factors: Factors,
+}
+
+/// A stored cell, read in place.
+#[derive(Debug, Clone)]
+struct StoredCell<'a> {
+    head: Head,
+    /// Empty for the topmost cell, whose point is the mean.
+    centroid: &'a [i8],
+    /// Ascending.
+    ids: Vec<u32>,
+    /// For each member eight bytes for every 64 dimensions.
+    signs: &'a [u8],
+    rescale: &'a [u8],
+    offset: &'a [u8],
+    /// For each member of a cell of cells.
+    places: Vec<Place>,
+}
+
+/// What a cell must fit to.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    code_dim: usize,
+    /// Members of all cells of the level together.
+    all: usize,
+    /// Whether it is the only cell of its level, which has no centroid.
+    is_top: bool,
+    /// Whether its members are cells.
+    of_cells: bool,
+}
+
+impl<'a> StoredCell<'a> {
+    fn read(bytes: &'a [u8], shape: Shape) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(bytes, "cell");
+        let sign_bytes = shape.code_dim / 8;
+        // Signs and factors.
+        let count = reader.count(sign_bytes + 2, "member count")?;
+        if count > shape.all {
+            return Err(reader.error("member count", Problem::Inconsistent));
+        }
+        let positive = |reader: &mut Reader<'a>, field| match reader.f32(field)? {
+            number if (0.0..=1e24).contains(&number) => Ok(number),
+            _ => Err(reader.error(field, Problem::Inconsistent)),
+        };
+        let mut head = Head {
+            weight: 1.0,
+            rescale_step: positive(&mut reader, "rescale step")?,
+            offset_step: positive(&mut reader, "offset step")?,
+        };
+        let mut centroid = &[][..];
+        if !shape.is_top {
+            head.weight = positive(&mut reader, "weight")?;
+            centroid = bytemuck::cast_slice(reader.take(shape.code_dim, "centroid")?);
+        }
+        // Members of a cell that has all are numbered by their place.
+        let has_all = count == shape.all;
+        let mut ids = Vec::with_capacity(count);
+        let mut next = 0;
+        for _ in 0..count {
+            let gap = match has_all {
+                true => 0,
+                false => reader.varint_max(u64::from(u32::MAX), "member")?,
+            };
+            let id = next + gap;
+            if id >= shape.all as u64 {
+                return Err(reader.error("member", Problem::Inconsistent));
+            }
+            ids.push(id as u32);
+            next = id + 1;
+        }
+        let signs = reader.take(count * sign_bytes, "signs")?;
+        let rescale = reader.take(count, "rescale")?;
+        let offset = reader.take(count, "offset")?;
+        let mut places = Vec::new();
+        if shape.of_cells {
+            places.reserve(count);
+            let mut end = 0u64;
+            for at in 0..count {
+                let gap = match has_all && at > 0 {
+                    true => 0,
+                    false => reader.varint("cell offset")?,
+                };
+                let len = reader.varint_u32("cell length")?;
+                let offset = end.checked_add(gap);
+                let past = offset.and_then(|offset| offset.checked_add(u64::from(len)));
+                let (Some(offset), Some(past)) = (offset, past) else {
+                    return Err(reader.error("cell offset", Problem::Inconsistent));
+                };
+                places.push(Place { offset, len });
+                end = past;
+            }
+        }
+        reader.end()?;
+        Ok(Self {
+            head,
+            centroid,
+            ids,
+            signs,
+            rescale,
+            offset,
+            places,
+        })
+    }
+
+    /// Appends the cell `cell` of a level, with the places of its members if they are cells.
+    fn write(level: &Level, cell: usize, code_dim: usize, places: &[Place], out: &mut Writer) {
+        let Head {
+            weight,
+            rescale_step,
+            offset_step,
+        } = level.heads[cell];
+        let block = listed_block_len(code_dim);
+        let blocks = level.cell(code_dim, cell as u32).unwrap_or(&[]);
+        let lanes = || {
+            let blocks = blocks.chunks_exact(block);
+            blocks.flat_map(|block| {
+                let lanes = ids(block).enumerate();
+                lanes
+                    .filter(|&(_, id)| id != NO_ROW)
+                    .map(move |(lane, id)| (block, lane, id))
+            })
+        };
+        let count = lanes().count();
+        out.varint(count as u64);
+        out.f32(rescale_step);
+        out.f32(offset_step);
+        if let Some(centroid) = level.centroid(code_dim, cell as u32) {
+            out.f32(weight);
+            out.raw(bytemuck::cast_slice(centroid));
+        }
+        let has_all = count == level.members;
+        let mut next = 0;
+        for (_, _, id) in lanes().filter(|_| !has_all) {
+            out.varint(u64::from(id - next));
+            next = id + 1;
+        }
+        let mut factors = Vec::with_capacity(count);
+        for (block, lane, _) in lanes() {
+            let (signs, of_lane) = lane_of(block, lane, code_dim);
+            out.raw(&signs);
+            factors.push(of_lane);
+        }
+        factors.iter().for_each(|of| out.u8(of.rescale as u8));
+        factors.iter().for_each(|of| out.u8(of.offset as u8));
+        let mut end = 0;
+        for (at, (_, _, id)) in lanes().enumerate() {
+            let Some(place) = places.get(id as usize) else {
+                continue;
+            };
+            if !has_all || at == 0 {
+                out.varint(place.offset - end);
+            }
+            out.varint(u64::from(place.len));
+            end = place.offset + u64::from(place.len);
+        }
+    }
+
+    fn members(&self) -> impl Iterator<Item = Member<'a>> {
+        let sign_bytes = (self.signs.len() / self.ids.len().max(1)).max(1);
+        let factors = self.rescale.iter().zip(self.offset);
+        let codes = self.signs.chunks_exact(sign_bytes).zip(factors);
+        let members = self.ids.clone().into_iter().zip(codes);
+        members.map(|(id, (signs, (&rescale, &offset)))| Member {
+            id,
+            signs,
+            factors: Factors {
+                rescale: rescale.into(),
+                offset: (offset as i8).into(),
+            },
+        })
+    }
+
+    /// Calls `found` with every member's place in the cell and the member scored: the same bits as
+    /// those of blocks.
+    fn score(&self, query: &Query, mut found: impl FnMut(usize, Candidate)) {
+        let bias = match self.centroid {
+            [] => query.bias(),
+            centroid => int8::score(query, centroid),
+        };
+        let scale = query.scale_of(self.head.rescale_step, self.head.offset_step, bias);
+        let mut words = Vec::new();
+        for (at, Member { id, signs, factors }) in self.members().enumerate() {
+            words_of(signs, &mut words);
+            let distance = query.row_distance(&words);
+            let score = scale.score(distance, factors.rescale, factors.offset);
+            found(at, Candidate { id, score });
+        }
+    }
+}
+
+/// Signs as words of 64 dimensions.
+fn words_of(signs: &[u8], words: &mut Vec<u64>) {
+    words.clear();
+    words.extend(
+        signs
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|&word| u64::from_le_bytes(word)),
+    );
+}
+
+/// The code in one lane of a block: signs as bytes, and factors.
+fn lane_of(block: &[u8], lane: usize, code_dim: usize) -> (Vec<u8>, Factors) {
+    let (groups, rest) = block.split_at(4 * code_dim);
+    let (column, shift) = (lane % 16, 4 * (lane / 16));
+    let nibble = |group: &[u8; 16]| group[column] >> shift & 15;
+    let pairs = groups.as_chunks::<32>().0.iter();
+    let signs = pairs.map(|pair| {
+        let (groups, _) = pair.as_chunks::<16>();
+        nibble(&groups[0]) | nibble(&groups[1]) << 4
+    });
+    let number = |at: usize| [rest[2 * at], rest[2 * at + 1]];
+    let factors = Factors {
+        rescale: u16::from_le_bytes(number(lane)),
+        offset: i16::from_le_bytes(number(BLOCK_ROWS + lane)),
+    };
+    (signs.collect(), factors)
+}
+
+/// The topmost cell and what is known of the levels below it: all that a search has to keep.
+#[derive(Debug, Clone)]
+pub struct Router {
+    code_dim: usize,
+    /// Members of every level, from the rows upwards; each is a cell of the level before.
+    members: Vec<usize>,
+    /// The stored topmost cell.
+    top: Vec<u8>,
+}
+
+impl Router {
+    /// Reads the router of cells that hold `rows` rows.
+    ///
+    /// # Errors
+    /// [`FormatError`] for truncation, bytes left over, and numbers that a build cannot have
+    /// produced.
+    pub fn parse(bytes: &[u8], rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(bytes, "router");
+        let levels = reader.varint_max(MAX_LEVELS as u64, "level count")?;
+        if (levels == 0) != (rows == 0) || rows > MAX_ROWS {
+            return Err(reader.error("level count", Problem::Inconsistent));
+        }
+        let mut members = Vec::new();
+        let mut count = rows;
+        for level in 0..levels {
+            members.push(count);
+            let last = level + 1 == levels;
+            let cells = reader.varint_max(count as u64, "cell count")? as usize;
+            if cells == 0 || last != (cells == 1) {
+                return Err(reader.error("cell count", Problem::Inconsistent));
+            }
+            count = cells;
+        }
+        let router = Self {
+            code_dim: quantizer.code_dim(),
+            members,
+            top: reader.take(reader.left(), "topmost cell")?.to_vec(),
+        };
+        if levels > 0 {
+            // What it holds is looked at by every search; here it is only checked.
+            let top = router.cell(router.levels() - 1, &router.top)?;
+            if top.ids.len() != router.members[router.levels() - 1] {
+                return Err(reader.error("topmost cell", Problem::Inconsistent));
+            }
+        } else if !router.top.is_empty() {
+            return Err(reader.error("topmost cell", Problem::Inconsistent));
+        }
+        Ok(router)
+    }
+
+    /// Number of levels; 0 only where there is no row.
+    #[must_use]
+    pub fn levels(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Number of cells that hold rows.
+    #[must_use]
+    pub fn cell_count(&self) -> usize {
+        match self.members.as_slice() {
+            [] => 0,
+            [_] => 1,
+            [_, cells, ..] => *cells,
+        }
+    }
+
+    /// The topmost cell.
+    #[must_use]
+    pub fn top(&self) -> &[u8] {
+        &self.top
+    }
+
+    /// Reads a whole cell of a level.
+    fn cell<'a>(&self, level: usize, bytes: &'a [u8]) -> Result<StoredCell<'a>, FormatError> {
+        let shape = Shape {
+            code_dim: self.code_dim,
+            all: self.members.get(level).copied().unwrap_or(0),
+            is_top: level + 1 == self.levels(),
+            of_cells: level > 0,
+        };
+        StoredCell::read(bytes, shape)
+    }
+
+    /// Where the cells of the level below `level` lie, given all cells of `level` in order.
+    ///
+    /// # Errors
+    /// [`FormatError`] for a damaged cell, and if a cell has no place.
+    pub fn places(
+        &self,
+        level: usize,
+        cells: &[impl AsRef<[u8]>],
+    ) -> Result<Vec<Place>, FormatError> {
+        let nowhere = Place { offset: 0, len: 0 };
+        let wrong = || Reader::new(&[], "cell").error("cell offset", Problem::Inconsistent);
+        let all = self.members.get(level).copied().unwrap_or(0);
+        let mut places = Vec::new();
+        // As many as were counted, but not before there is a byte for each.
+        if all <= cells.iter().map(|cell| cell.as_ref().len()).sum() {
+            places.resize(all, nowhere);
+        }
+        for bytes in cells {
+            let cell = self.cell(level, bytes.as_ref())?;
+            for (id, place) in cell.ids.iter().zip(cell.places) {
+                *places.get_mut(*id as usize).ok_or_else(wrong)? = place;
+            }
+        }
+        match places.len() == all && !places.contains(&nowhere) {
+            true => Ok(places),
+            false => Err(wrong()),
+        }
+    }
+}
+
+/// Router and cells as they are stored.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    /// What [`Router::parse`] reads.
+    pub router: Vec<u8>,
+    /// All cells but the topmost one, one after the other.
+    pub cells: Vec<Vec<u8>>,
+    /// Where each of them lies.
+    pub places: Vec<Place>,
+}
+
+impl Stored {
+    /// The cell at a place.
+    #[must_use]
+    pub fn cell(&self, place: Place) -> Option<&[u8]> {
+        let at = self.places.binary_search(&place).ok()?;
+        Some(self.cells.get(at)?)
+    }
+}
+
+impl Cells {
+    /// The stored form, for a store that puts `extra` bytes behind every cell.
+    #[must_use]
+    pub fn store(&self, extra: usize) -> Stored {
+        let mut stored = Stored::default();
+        let mut places: Vec<Place> = Vec::new();
+        // The places of members stand in the cells above them.
+        let mut top = Writer::new();
+        let mut end = 0;
+        for level in &self.levels {
+            let mut next = Vec::with_capacity(level.len());
+            for cell in 0..level.len() {
+                let mut out = Writer::new();
+                StoredCell::write(level, cell, self.code_dim, &places, &mut out);
+                if level.centroids.is_empty() {
+                    top = out;
+                    continue;
+                }
+                let bytes = out.into_bytes();
+                let len = (bytes.len() + extra) as u32;
+                let place = Place { offset: end, len };
+                next.push(place);
+                end += u64::from(len);
+                stored.cells.push(bytes);
+                stored.places.push(place);
+            }
+            places = next;
+        }
+        let mut out = Writer::new();
+        out.varint(self.levels.len() as u64);
+        for level in &self.levels {
+            out.varint(level.len() as u64);
+        }
+        out.raw(&top.into_bytes());
+        stored.router = out.into_bytes();
+        stored
+    }
+
+    /// Puts all cells in memory: `cells` are those of every level but the topmost, from the rows
+    /// upwards, each level in the order of [`Router::places`].
+    ///
+    /// # Errors
+    /// [`FormatError`] for a damaged cell, and if a member is in no cell.
+    pub fn load(router: &Router, cells: &[Vec<impl AsRef<[u8]>>]) -> Result<Self, FormatError> {
+        let mut levels = Vec::with_capacity(router.levels());
+        let mut words = Vec::new();
+        for (at, &members) in router.members.iter().enumerate() {
+            let mut level = Level::new(members);
+            let count = router.members.get(at + 1).copied().unwrap_or(1);
+            let mut push = |bytes: &[u8]| {
+                let cell = router.cell(at, bytes)?;
+                let mut codes = Vec::new();
+                for member in cell.members() {
+                    words_of(member.signs, &mut words);
+                    codes.push((member.id, words.clone(), member.factors));
+                }
+                let codes = codes.iter();
+                let codes = codes.map(|(id, words, factors)| (*id, words.as_slice(), *factors));
+                level.push(router.code_dim, cell.head, cell.centroid, codes);
+                Ok::<(), FormatError>(())
+            };
+            match cells.get(at) {
+                Some(cells) => cells.iter().try_for_each(|cell| push(cell.as_ref()))?,
+                None => push(&router.top)?,
+            }
+            let blocks = level.blocks.len() / listed_block_len(router.code_dim);
+            if level.len() != count || blocks > MAX_BLOCKS {
+                let reader = Reader::new(&[], "cell");
+                return Err(reader.error("cell count", Problem::Inconsistent));
+            }
+            levels.push(level);
+        }
+        let wrong = || Reader::new(&[], "cell").error("member", Problem::Inconsistent);
+        Self::new(router.code_dim, levels).ok_or_else(wrong)
+    }
+
+    /// Appends router and cells in one piece, for [`Cells::parse`].
+    pub fn write(&self, writer: &mut Writer) {
+        let Stored { router, cells, .. } = self.store(0);
+        writer.bytes(&router);
+        cells.iter().for_each(|cell| writer.raw(cell));
+    }
+
+    /// Reads what [`Cells::write`] wrote.
+    ///
+    /// # Errors
+    /// [`FormatError`] for truncation, bytes left over, numbers that a build cannot have produced,
+    /// and members that do not exist or are in no cell.
+    pub fn parse(bytes: &[u8], rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(bytes, "cells");
+        let router = Router::parse(reader.bytes("router")?, rows, quantizer)?;
+        let body = reader.take(reader.left(), "cells")?;
+        let wrong = || reader.error("cell offset", Problem::Inconsistent);
+        let mut levels: Vec<Vec<&[u8]>> = Vec::new();
+        let (mut above, mut used) = (alloc::vec![router.top()], 0);
+        for level in (1..router.levels()).rev() {
+            let mut cells = Vec::new();
+            for Place { offset, len } in router.places(level, &above)? {
+                let start = usize::try_from(offset).map_err(|_| wrong())?;
+                let cell = body.get(start..).and_then(|rest| rest.get(..len as usize));
+                cells.push(cell.ok_or_else(wrong)?);
+                used += len as usize;
+            }
+            levels.push(core::mem::replace(&mut above, cells));
+        }
+        if router.levels() > 1 {
+            levels.push(above);
+        }
+        if used != body.len() {
+            return Err(wrong());
+        }
+        // From the rows upwards, without the topmost cell.
+        levels.reverse();
+        levels.truncate(router.levels().saturating_sub(1));
+        Self::load(&router, &levels)
+    }
+}
+
+/// How far a search that reads cells goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reach {
+    /// Bytes of cells of rows to read at most, as they are stored.
+    pub bytes: u64,
+    /// Cells whose direction scores less than the best one's by more than this are not read.
+    pub gap: f32,
+}
+
+impl Reach {
+    /// As far as `bytes` of cells bring a search, and no farther than is worth it.
+    #[must_use]
+    pub fn new(metric: Metric, bytes: u64) -> Self {
+        // Inner products have no scale of their own.
+        let gap = match metric {
+            Metric::Cosine => GAP,
+            Metric::Dot => f32::INFINITY,
+        };
+        Self { bytes, gap }
+    }
+}
+
+/// A search that reads the cells it needs, level by level.
+///
+/// ```text
+/// loop { take(cells at the places that wanted() names), until there are none }
+/// ```
+/// Between the waves it holds what it found. What is wanted depends on the query and on the cells,
+/// not on what was read for other queries: equal searches have equal answers.
+#[derive(Debug)]
+pub struct Descent<'a> {
+    router: &'a Router,
+    query: &'a Query,
+    allowed: Option<&'a [u64]>,
+    reach: Reach,
+    /// Of the cells that are ranked.
+    level: usize,
+    /// Cells to read, the best one last, with the keys of their directions.
+    ranked: Vec<(u64, Place)>,
+    /// Members of this level found so far.
+    seen: Visited,
+    /// Keys of rows found.
+    rows: Vec<u64>,
+}
+
+impl<'a> Descent<'a> {
+    /// Begins with the topmost cell.
+    ///
+    /// A filter, as in [`Cells::search`], makes a search read more, up to
+    /// [`MAX_WIDENING`] times as much.
+    ///
+    /// # Errors
+    /// [`FormatError`] for a damaged router.
+    pub fn new(
+        router: &'a Router,
+        query: &'a Query,
+        allowed: Option<&'a [u64]>,
+        mut reach: Reach,
+    ) -> Result<Self, FormatError> {
+        if let Some(words) = allowed {
+            let rows = router.members.first().copied().unwrap_or(0);
+            let factor = widening(rows, words).min(MAX_WIDENING);
+            reach.bytes = (reach.bytes as f32 * factor) as u64;
+            reach.gap *= factor;
+        }
+        let mut descent = Self {
+            router,
+            query,
+            allowed,
+            reach,
+            level: router.levels().saturating_sub(1),
+            ranked: Vec::new(),
+            seen: Visited::default(),
+            rows: Vec::new(),
+        };
+        if router.levels() > 0 && query.code_dim() == router.code_dim {
+            descent.take(&[router.top()])?;
+        }
+        Ok(descent)
+    }
+
+    /// Where the cells lie that are to be read next; none once there are `depth` rows, or no more
+    /// cells.
+    pub fn wanted(&mut self, depth: usize) -> Vec<Place> {
+        let mut wanted = Vec::new();
+        let mut left = match self.level {
+            0 => self.reach.bytes,
+            _ => UPPER_BYTES,
+        };
+        if self.level == 0 && self.rows.len() >= depth && !self.rows.is_empty() {
+            return wanted;
+        }
+        let best = self.ranked.last().map(|&(key, _)| Candidate::from_key(key));
+        let least = best.map_or(0.0, |best| best.score - self.reach.gap);
+        while let Some(&(key, place)) = self.ranked.last() {
+            let len = u64::from(place.len);
+            let is_near = self.level > 0 || Candidate::from_key(key).score >= least;
+            if wanted.len() >= LEAST_CELLS && !(is_near && len <= left) {
+                break;
+            }
+            left = left.saturating_sub(len);
+            wanted.push(place);
+            self.ranked.pop();
+        }
+        // Should these not be enough, then more.
+        if self.level == 0 {
+            self.reach.bytes = self.reach.bytes.saturating_mul(2);
+            self.reach.gap = f32::INFINITY;
+        }
+        wanted
+    }
+
+    /// Takes the cells that were wanted, in this order.
+    ///
+    /// # Errors
+    /// [`FormatError`] for a damaged cell.
+    pub fn take(&mut self, cells: &[impl AsRef<[u8]>]) -> Result<(), FormatError> {
+        let members = self.router.members.get(self.level).copied().unwrap_or(0);
+        if self.rows.is_empty() {
+            self.seen.clear(members);
+        }
+        let mut found = Vec::new();
+        for bytes in cells {
+            let cell = self.router.cell(self.level, bytes.as_ref())?;
+            cell.score(self.query, |at, member| {
+                if self.level > 0 {
+                    if let Some(place) = cell.places.get(at)
+                        && self.seen.insert(member.id)
+                    {
+                        found.push((member.key(), *place));
+                    }
+                } else if is_allowed(self.allowed, member.id) && self.seen.insert(member.id) {
+                    self.rows.push(member.key());
+                }
+            });
+        }
+        if self.level > 0 {
+            sort_by(&mut found, |a, b| a.0.cmp(&b.0));
+            self.ranked = found;
+            self.level -= 1;
+        }
+        Ok(())
+    }
+
+    /// The `depth` best rows found, best first.
+    #[must_use]
+    pub fn nearest(&self, depth: usize) -> Vec<Candidate> {
+        let mut best = TopK::new(depth);
+        for &key in &self.rows {
+            best.push_key(key);
+        }
+        best.into_sorted()
+    }
+}
