@@ -173,6 +173,8 @@ pub struct Recall {
     pub target: f64,
     /// Recall@10 measured.
     pub measured: f64,
+    /// Recall@10 of searches that read the cells they need, where there are cells.
+    pub cold: Option<f64>,
     /// Queries of the sample.
     pub queries: u64,
     /// Whether what was asked for is reached.
@@ -185,6 +187,7 @@ impl fmt::Display for Recall {
             access,
             target,
             measured,
+            cold,
             queries,
             ..
         } = self;
@@ -192,6 +195,9 @@ impl fmt::Display for Recall {
             f,
             "recall   {measured:.3} of the true 10 nearest ({access}, over {queries} queries)"
         )?;
+        if let Some(cold) = cold {
+            write!(f, "; {cold:.3} by searches that read a few cells")?;
+        }
         if !self.is_reached {
             write!(
                 f,
