@@ -18,6 +18,7 @@ use super::ranking::best_of;
 use super::ranking::explain;
 use super::ranking::place_of;
 use super::ranking::rank;
+use super::ranking::rescored;
 use super::ranking::unite;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -391,14 +392,9 @@ impl<S: Source> Engine<S> {
         let damaged = |bad| self.damaged_cells(bad);
         let mut in_cells = None;
         if !search.options.exact {
-            let rows = self
-                .root()
-                .vectors
-                .as_ref()
-                .map_or(0, |vectors| vectors.candidates);
             if let Some(allowed) = allowed
-                && allowed.count() <= rows
                 && resident.are_cells()
+                && allowed.count() as usize <= rescored(self.root(), search.depth)
             {
                 // All of them are rescored, whatever they are estimated at.
                 let few = allowed.iter().map(|id| Near { id, score: 0.0 });
