@@ -1,6 +1,5 @@
 //! Descent to the nearest cells, and their scan.
 
-use crate::vector::arch::sqrt;
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
@@ -11,6 +10,7 @@ use super::listed_block_len;
 use crate::vector::Query;
 use crate::vector::arch::BLOCK_ROWS;
 use crate::vector::arch::Scale;
+use crate::vector::arch::sqrt;
 use crate::vector::binary::is_allowed;
 use crate::vector::binary::ones;
 use crate::vector::int8;
@@ -224,7 +224,7 @@ fn admitted(words: &[u64]) -> usize {
 /// of what it admits, a fifth less.
 pub(super) fn widening(rows: usize, words: &[u64]) -> f32 {
     let rarity = rows as f32 / admitted(words).max(1) as f32;
-    1.0 + 0.8 * (libm::sqrtf(rarity) - 1.0)
+    1.0 + 0.8 * (sqrt(f64::from(rarity)) as f32 - 1.0)
 }
 
 /// Scores a block; which lanes reach `least`, and the ids of all.

@@ -43,7 +43,7 @@ const UPPER_BYTES: u64 = 20_000;
 
 /// Cells whose directions are farther from a query than the nearest one's, by this much of a cosine,
 /// are not worth their bytes.
-const GAP: f32 = 0.15;
+const GAP: f32 = 0.2;
 
 /// Cells that a search reads, whatever their bytes and scores are.
 const LEAST_CELLS: usize = 3;

@@ -463,6 +463,31 @@ fn cells_read_one_by_one_score_rows_as_cells_in_memory_do() {
 }
 
 #[test]
+fn router_of_the_specification_is_read_as_it_says() {
+    let example = [
+        [1, 1, 2, 0, 0, 0, 0x3f, 0, 0, 0x80, 0x3e].as_slice(),
+        &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[3, 5, 0xff, 2],
+    ]
+    .concat();
+    let sample = Sample::new(Metric::Cosine, 64, 2, 2);
+    let router = Router::parse(&example, 2, &sample.quantizer).expect("router");
+    let none: [Vec<&[u8]>; 0] = [];
+    let cells = Cells::load(&router, &none).expect("cells");
+    assert_eq!((router.levels(), cells.len()), (1, 2));
+    assert_eq!(cells.store(0).router, example);
+    let level = &cells.levels[0];
+    assert_eq!(
+        (level.heads[0].rescale_step, level.heads[0].offset_step),
+        (0.5, 0.25)
+    );
+    // Row 0 has the lowest bit of the first nibble, and factors follow the signs.
+    assert_eq!(level.blocks[..2], [1, 0]);
+    assert_eq!(level.blocks[256..260], [3, 0, 5, 0]);
+    assert_eq!(level.blocks[320..324], [0xff, 0xff, 2, 0]);
+}
+
+#[test]
 fn a_search_reads_on_until_it_has_found_as_many_rows_as_are_wanted() {
     let sample = Sample::new(Metric::Cosine, 64, 900, 900);
     let cells = sample.build(CellParams {

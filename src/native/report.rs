@@ -183,6 +183,8 @@ pub struct Recall {
     pub target: f64,
     /// Recall@10 measured.
     pub measured: f64,
+    /// Recall@10 of searches that read the cells they need, where there are cells.
+    pub cold: Option<f64>,
     /// Queries of the sample.
     pub queries: u64,
     /// Whether what was asked for is reached.
@@ -195,6 +197,7 @@ impl fmt::Display for Recall {
             access,
             target,
             measured,
+            cold,
             queries,
             ..
         } = self;
@@ -202,6 +205,9 @@ impl fmt::Display for Recall {
             f,
             "recall   {measured:.3} of the true 10 nearest ({access}, over {queries} queries)"
         )?;
+        if let Some(cold) = cold {
+            write!(f, "; {cold:.3} by searches that read a few cells")?;
+        }
         if !self.is_reached {
             write!(
                 f,

@@ -20,6 +20,7 @@ use super::ranking::best_of;
 use super::ranking::explain;
 use super::ranking::place_of;
 use super::ranking::rank;
+use super::ranking::rescored;
 use super::ranking::unite;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -104,14 +105,14 @@ struct Aim {
     /// Chunks that each ranking proposes.
     depth: usize,
     /// Chunks that are rescored.
-    rows: u32,
+    rows: usize,
 }
 
 impl Aim {
     /// Whether no more chunks are admitted than are rescored.
     fn is_few(&self) -> bool {
         let allowed = self.allowed.as_ref();
-        allowed.is_some_and(|allowed| allowed.count() <= self.rows)
+        allowed.is_some_and(|allowed| allowed.count() as usize <= self.rows)
     }
 }
 
@@ -372,12 +373,11 @@ impl<S: Source> Engine<S> {
             }
             None => None,
         };
-        let rows = root.vectors.as_ref();
-        let rows = rows.map_or(0, |vectors| vectors.candidates);
+        let rows = rescored(root, search.depth);
         Ok(Aim {
             allowed,
             dense: self.dense_query(search)?,
-            depth: CANDIDATES.max(4 * search.depth).max(rows as usize),
+            depth: CANDIDATES.max(4 * search.depth).max(rows),
             rows,
         })
     }

@@ -51,8 +51,7 @@ impl Ranking {
     pub fn want_rows(&mut self, root: &Root, depth: usize) -> Option<Wants> {
         let vectors = root.vectors.as_ref().filter(|_| self.query.is_some())?;
         let rows = &vectors.rows;
-        self.candidates
-            .truncate((vectors.candidates as usize).max(2 * depth));
+        self.candidates.truncate(rescored(root, depth));
         let mut wants = Wants::new();
         let extents = self
             .candidates
@@ -76,6 +75,13 @@ impl Ranking {
         }
         rank(&mut self.candidates, self.mode, fusion);
     }
+}
+
+/// Candidates whose int8 codes are read, for a page down to `depth`.
+pub fn rescored(root: &Root, depth: usize) -> usize {
+    let vectors = root.vectors.as_ref();
+    let least = vectors.map_or(0, |vectors| vectors.candidates as usize);
+    least.max(2 * depth)
 }
 
 /// Chunks that either ranking proposes, with what is known of them, ascending.

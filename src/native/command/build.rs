@@ -158,6 +158,7 @@ fn recall(written: &indexer::Written) -> Option<Recall> {
         access: access.name(),
         target: measured.target,
         measured: measured.recall,
+        cold: measured.recall_cold,
         queries: measured.queries as u64,
         is_reached: measured.is_reached(),
     })

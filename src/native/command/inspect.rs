@@ -136,6 +136,12 @@ pub fn to_text(root: &Root) -> String {
                      {target} were asked for"
                 );
             }
+            if let Some(recall) = figure(root, "recall_at_10_cold") {
+                let _ = writeln!(
+                    out,
+                    "         {recall:.3} of them by searches that read a few cells"
+                );
+            }
         }
     }
     if !root.columns.is_empty() {
