@@ -33,7 +33,7 @@ if (flags.help) {
 }
 
 /** Waves are told apart by when answers end, which takes a delay that no computing comes near. */
-const COUNTED = { latencyMs: 150, bytesPerSecond: Infinity };
+const COUNTED = { latencyMs: 60, bytesPerSecond: Infinity };
 
 const say = (text) => console.error(text);
 const work = at('target/cold');
@@ -146,7 +146,7 @@ async function ask(browser, server, page, query, line) {
     const after = answers.filter(({ start }) => start >= first.end);
     return {
       query, titles, urls, ms,
-      bytes: answers.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytes: server.wire(),
       requests: answers.length,
       waves: waves(after),
       paths: answers.map(({ path, bytes }) => [path, bytes]),

@@ -27,7 +27,7 @@ export const FAST = { latencyMs: 0, bytesPerSecond: Infinity };
 /**
  * @typedef {object} Answer
  * @property {string} path
- * @property {number} bytes the body as it was sent, and its head as HTTP/1.1 would write it
+ * @property {number} bytes the body as it was sent
  * @property {number} start when it was asked for, in milliseconds
  * @property {number} end when its last byte was handed over
  */
@@ -100,11 +100,18 @@ export async function serve({ mounts, pages }) {
       response.write(slice);
     }
     response.end(() => {
-      answer.bytes = body.length + headBytes(status, head);
+      answer.bytes = body.length;
       answer.end = performance.now();
+      // The page itself is not counted, nor is what went before it: it is there without a search too.
+      if (extname(path) === '.html') before = sent();
     });
   });
   const sessions = new Set();
+  const sockets = new Set();
+  let before = 0;
+  // Of the connections as such: with heads, frames and encryption.
+  const sent = () => [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, 0);
+  server.on('connection', (socket) => sockets.add(socket));
   server.on('session', (session) => {
     sessions.add(session);
     session.on('close', () => sessions.delete(session));
@@ -117,7 +124,10 @@ export async function serve({ mounts, pages }) {
       line = next;
       free = 0;
       answers = [];
+      sockets.clear();
     },
+    /** Bytes sent since the page was, heads and encryption included. */
+    wire: () => sent() - before,
     /** @returns {Answer[]} what was answered since `begin` */
     answers: () => answers,
     close() {
@@ -125,12 +135,6 @@ export async function serve({ mounts, pages }) {
       return new Promise((done) => server.close(done));
     },
   };
-}
-
-/** Bytes of an answer's head in HTTP/1.1; HTTP/2 packs it into fewer. */
-function headBytes(status, head) {
-  const lines = [`HTTP/1.1 ${status} OK`, ...Object.entries(head).map(([name, value]) => `${name}: ${value}`), '', ''];
-  return lines.join('\r\n').length;
 }
 
 /**

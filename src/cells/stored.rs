@@ -39,7 +39,7 @@ use crate::vector::visited::Visited;
 const MAX_BLOCKS: usize = 1 << 27;
 
 /// Bytes of cells of cells that a search reads on a level.
-const UPPER_BYTES: u64 = 20_000;
+const UPPER_BYTES: u64 = 12_000;
 
 /// Cells whose directions are farther from a query than the nearest one's, by this much of a cosine,
 /// are not worth their bytes.

@@ -17,15 +17,16 @@ const SAMPLE_ROWS: usize = 16_384;
 const STEP: usize = 64;
 
 /// Share of the squared lengths that [`VectorDims::Auto`] keeps.
-const KEPT: f64 = 0.95;
+const KEPT: f64 = 0.9;
 
-/// Up to this dimension nothing is left out unless it is asked for: there is little to win.
-const ALWAYS_KEPT: usize = 128;
+/// So many dimensions are kept unless fewer are asked for: with 128 of them technical documentation
+/// loses 0.004 of nDCG@10, and there is little to win.
+const ALWAYS_KEPT: usize = 192;
 
 /// Dimensions of embeddings that an index keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VectorDims {
-    /// As few multiples of 64 as hold 0.95 of the squared lengths.
+    /// As few multiples of 64 as hold nine tenths of the squared lengths, 192 at least.
     #[default]
     Auto,
     /// As many as the embedder makes.
@@ -77,7 +78,7 @@ pub fn fit(rows: &[f32], dim: usize, dims: VectorDims) -> Option<Projection> {
             let leading = order.iter().take(kept);
             leading.map(|&at| eigen.eigenvalues[at]).sum::<f64>()
         };
-        let enough = (STEP..dim).step_by(STEP);
+        let enough = (ALWAYS_KEPT..dim).step_by(STEP);
         enough
             .into_iter()
             .find(|&kept| held(kept) >= KEPT * all)
@@ -153,16 +154,16 @@ mod tests {
                 assert!(error < 1e-3 * dot(row, row).max(0.01), "{error}");
             }
         }
-        assert_eq!(fit(&plane(dim), dim, VectorDims::Auto).unwrap().dim(), 64);
+        assert_eq!(fit(&plane(dim), dim, VectorDims::Auto).unwrap().dim(), 192);
     }
 
     #[test]
     fn nothing_is_projected_where_nothing_would_be_left_out() {
-        let rows = plane(128);
-        assert!(fit(&rows, 128, VectorDims::Auto).is_none());
-        assert!(fit(&rows, 128, VectorDims::Kept(128)).is_none());
-        assert!(fit(&rows, 128, VectorDims::All).is_none());
-        assert!(fit(&[], 128, VectorDims::Kept(64)).is_none());
+        let rows = plane(192);
+        assert!(fit(&rows, 192, VectorDims::Auto).is_none());
+        assert!(fit(&rows, 192, VectorDims::Kept(192)).is_none());
+        assert!(fit(&rows, 192, VectorDims::All).is_none());
+        assert!(fit(&[], 192, VectorDims::Kept(64)).is_none());
     }
 
     #[test]

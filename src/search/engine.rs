@@ -166,10 +166,6 @@ impl<S: Source> Engine<S> {
         query: &str,
         options: &SearchOptions,
     ) -> Result<SearchResult, SearchError> {
-        let depth = options.limit.saturating_add(options.offset);
-        if options.limit == 0 || depth > MAX_LIMIT {
-            return Err(SearchError::Limit { got: depth });
-        }
         let mut search = self.prepare(query, options)?;
 
         // Terms, and what stays in memory from the first search on.
@@ -180,8 +176,10 @@ impl<S: Source> Engine<S> {
             self.load_cells(&resident, &search.stats).await?;
         }
 
-        // Words that the index lacks or that are not finished.
-        if let Some(wants) = search.lookup.want_spellings(&self.dictionary) {
+        // Words that the index lacks, or has only as beginnings of others.
+        if !search.lookup.is_settled()
+            && let Some(wants) = search.lookup.want_spellings(&self.dictionary)
+        {
             let wave = self.wave(&search.stats, &wants).await?;
             let corrected = search.lookup.correct(&self.dictionary, &wave);
             corrected.map_err(|(at, bad)| self.damaged(at, bad))?;
@@ -194,7 +192,7 @@ impl<S: Source> Engine<S> {
 
         // Long posting lists and near cells, which give two rankings.
         let aim = self.aim(&search)?;
-        let (postings, by_meaning) = self.read_candidates(&search, &aim).await?;
+        let (postings, by_meaning) = self.read_candidates(&mut search, &aim).await?;
         let mut ranking = self.rank_candidates(&search, aim, &postings, &by_meaning)?;
 
         // One ranking, by estimates first, then by int8 codes. What will most likely be shown is read
@@ -386,34 +384,45 @@ impl<S: Source> Engine<S> {
     /// to the query by their 1-bit codes. Returns the lists' blocks and these chunks, best first.
     async fn read_candidates(
         &self,
-        search: &Search<'_>,
+        search: &mut Search<'_>,
         aim: &Aim,
     ) -> Result<(Wave, Vec<Near>), SearchError> {
         let damaged = |bad| self.damaged_cells(bad);
-        let mut wants = self.want_postings(search)?;
+        // The terms of completions go before their lists.
+        let mut completions = search.lookup.want_completions(&self.dictionary);
         let mut postings = None;
         let mut in_cells = self.search_cells(search, aim)?;
         loop {
-            let more = match &mut in_cells {
+            let cells = match &mut in_cells {
                 Some(in_cells) => in_cells.wants(search.depth).map_err(damaged)?,
                 None => None,
             };
-            let last = more.is_none();
-            if last && let Some(postings) = postings {
+            let leads_on = cells.is_some();
+            let completes = completions.is_some();
+            let words = match completions.take() {
+                Some(terms) => terms,
+                None if postings.is_none() => self.want_postings(search)?,
+                None => Wants::new(),
+            };
+            if !leads_on && let Some(postings) = postings {
                 let near = match &in_cells {
                     Some(in_cells) => in_cells.nearest(aim.depth),
                     None => self.nearest(search, aim),
                 };
                 return Ok((postings, near));
             }
-            wants.append(more.unwrap_or_default());
-            let wave = self
-                .wave(&search.stats, &core::mem::take(&mut wants))
-                .await?;
-            if !last && let Some(in_cells) = &mut in_cells {
+            let mut wants = cells.unwrap_or_default();
+            wants.append(words);
+            let wave = self.wave(&search.stats, &wants).await?;
+            if leads_on && let Some(in_cells) = &mut in_cells {
                 in_cells.take(&wave).map_err(damaged)?;
             }
-            postings.get_or_insert(wave);
+            if completes {
+                let completed = search.lookup.complete(&self.dictionary, &wave);
+                completed.map_err(|(at, bad)| self.damaged(at, bad))?;
+            } else {
+                postings.get_or_insert(wave);
+            }
         }
     }
 

@@ -7,11 +7,12 @@
 //!
 //! ```text
 //! wave 1   term blocks of the words; spelling blocks of an unfinished one
-//! wave 2   term blocks of completions; for words not found: spelling blocks, general words
+//! wave 2   for words not found: spelling blocks, general words
 //! wave 3   term blocks of corrections, and of pieces of words still unknown
+//! then     term blocks of completions of a word that is one itself
 //! then     blocks of long posting lists
 //! ```
-//! Most queries need nothing of waves 2 and 3.
+//! Most queries need nothing of waves 2 and 3, and the last two run beside the waves of cells.
 
 use super::Correction;
 use super::dictionary::Damaged;
@@ -183,10 +184,23 @@ impl Lookup {
         Ok(())
     }
 
+    /// Whether the query's embedding depends on nothing that is still to be read: every word was found
+    /// as it is.
+    pub fn is_settled(&self) -> bool {
+        let exact = |word: &Word| {
+            word.alternatives
+                .first()
+                .is_some_and(|first| first.entry.is_some())
+        };
+        self.words
+            .iter()
+            .all(|word| exact(word) || (word.alternatives.is_empty() && !word.is_unknown()))
+    }
+
     /// Wants the terms of completions, and the blocks where words that were not found may be spelt
     /// differently or be known as words of general language; nothing where there are no such words.
     pub fn want_spellings(&self, dictionary: &Dictionary) -> Option<Wants> {
-        let mut wants = self.want_found(dictionary);
+        let mut wants = self.want_completions(dictionary);
         for word in self.words.iter().filter(|word| word.is_unknown()) {
             let wants = wants.get_or_insert_with(Wants::new);
             dictionary.want_spellings(word.similar_blocks(dictionary), wants);
@@ -200,7 +214,7 @@ impl Lookup {
     /// # Errors
     /// The block that is damaged.
     pub fn correct(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
-        self.take_found(dictionary, wave)?;
+        self.complete(dictionary, wave)?;
         for word in self.words.iter_mut().filter(|word| word.is_unknown()) {
             if let Some(found) = dictionary.find_term(&word_key(&word.term), wave)? {
                 word.substitutes.push((Entry::new(found), 1.0));
@@ -244,7 +258,7 @@ impl Lookup {
     /// Wants the terms of corrections, and of the pieces that words still unknown may consist of;
     /// nothing where there are no such words.
     pub fn want_rest(&self, dictionary: &Dictionary) -> Option<Wants> {
-        let mut wants = self.want_found(dictionary);
+        let mut wants = self.want_completions(dictionary);
         for word in self.words.iter().filter(|word| self.takes_apart(word)) {
             let wants = wants.get_or_insert_with(Wants::new);
             let keys = piece_keys(&word.folded);
@@ -258,7 +272,7 @@ impl Lookup {
     /// # Errors
     /// The block that is damaged.
     pub fn decompose(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
-        self.take_found(dictionary, wave)?;
+        self.complete(dictionary, wave)?;
         if !self.pieces {
             return Ok(());
         }
@@ -292,7 +306,7 @@ impl Lookup {
     }
 
     /// Wants the terms of which only the spelling is known; nothing where there are none.
-    fn want_found(&self, dictionary: &Dictionary) -> Option<Wants> {
+    pub fn want_completions(&self, dictionary: &Dictionary) -> Option<Wants> {
         let mut wants = None;
         let alternatives = self.words.iter().flat_map(|word| &word.alternatives);
         for found in alternatives.filter(|found| found.entry.is_none()) {
@@ -301,7 +315,11 @@ impl Lookup {
         wants
     }
 
-    fn take_found(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
+    /// Takes the terms of which only the spelling was known.
+    ///
+    /// # Errors
+    /// The block that is damaged.
+    pub fn complete(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
         let alternatives = self
             .words
             .iter_mut()

@@ -7,8 +7,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// Two extents closer than this are read together: the bytes between cost less than a request.
-const GAP_BYTES: u64 = 4 << 10;
+/// Two extents closer than this are read together: the bytes between cost no more than the heads of
+/// another request and its answer.
+const GAP_BYTES: u64 = 512;
 
 /// A read does not grow beyond this by coalescing.
 const MAX_READ_BYTES: u64 = 4 << 20;
