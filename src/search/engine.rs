@@ -59,7 +59,7 @@ use core::cell::RefCell;
 const CANDIDATES: usize = 100;
 
 /// Hits beyond the page whose passages are read before the last ranking: it seldom reaches deeper.
-const SPARE_HITS: usize = 2;
+const SPARE_HITS: usize = 4;
 
 /// Characters of an excerpt, about.
 const EXCERPT_CHARS: usize = 240;

@@ -46,6 +46,10 @@ use core::cmp::Ordering;
 /// Completions of an unfinished word, the most frequent ones.
 const COMPLETIONS: usize = 8;
 
+/// Completions of a last word that is one itself: each costs a term block and a list, and most such
+/// words are finished.
+const COMPLETIONS_OF_WORDS: usize = 2;
+
 /// Spelling blocks that are read for completions.
 const COMPLETION_BLOCKS: usize = 2;
 
@@ -163,10 +167,10 @@ impl Lookup {
                     entry: Some(Entry::new(found)),
                 });
             }
-            let completion_weight = if word.alternatives.is_empty() {
-                WEIGHT_ONE
+            let (completion_weight, most) = if word.alternatives.is_empty() {
+                (WEIGHT_ONE, COMPLETIONS)
             } else {
-                COMPLETION_WEIGHT
+                (COMPLETION_WEIGHT, COMPLETIONS_OF_WORDS)
             };
             let mut completions: Vec<Alternative> = Vec::new();
             for prefix in &word.prefixes {
@@ -178,7 +182,7 @@ impl Lookup {
             sort_by(&mut completions, by_frequency);
             completions.dedup_by(|a, b| a.term == b.term);
             completions.retain(|completion| completion.term != word.term);
-            completions.truncate(COMPLETIONS);
+            completions.truncate(most);
             word.alternatives.append(&mut completions);
         }
         Ok(())

@@ -23,7 +23,7 @@ test('get_search_answers_hits_and_may_be_cached', async () => {
   const { hits, total, query } = await response.json();
   assert.deepEqual([query, total, hits.map(({ id }) => id)], ['install', 4, ['install', 'pointers']]);
   const options = { mode: 'keyword', limit: 2, facets: ['a', 'b'], filter: { lang: 'en' }, explain: true, alpha: 0.5 };
-  assert.deepEqual(index.asked.at(-1), { query: 'install', options });
+  assert.deepEqual(index.asked.at(-1), { query: 'install', options: { ...options, timeout: 10_000 } });
 });
 
 test('post_search_takes_the_same_and_is_not_cached', async () => {
@@ -32,7 +32,7 @@ test('post_search_takes_the_same_and_is_not_cached', async () => {
   assert.equal(response.headers.get('cache-control'), 'no-store');
   const { hits } = await response.json();
   assert.match(hits[0].text, /^Clone the repository/);
-  assert.deepEqual(index.asked.at(-1).options, { group: 'chunk', vector: [0.5, -1] });
+  assert.deepEqual(index.asked.at(-1).options, { group: 'chunk', vector: [0.5, -1], timeout: 10_000 });
 });
 
 test('degraded_answer_says_so_in_a_header', async () => {
