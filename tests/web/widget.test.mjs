@@ -259,6 +259,227 @@ test('strings_and_attributes_can_change_at_any_time', () =>
     assert.equal(await input(opened).getAttribute('placeholder'), 'Suchen');
   }));
 
+/** Makes the first fake answer hybrid searches after those by words, with these documents, and takes notes. */
+const slowly = (opened, keyword, hybrid, { delay = { keyword: 0, hybrid: 700 }, failing = false } = {}) =>
+  opened.evaluate(
+    ({ keyword, hybrid, delay, failing }) => {
+      Object.assign(fakes[0], { order: { keyword, hybrid }, failing, delay: (query, mode) => delay[mode] });
+      fakes[0].info.embedder = 'a model';
+      globalThis.fired = [];
+      for (const type of ['coracle-preview', 'coracle-results', 'coracle-error']) {
+        document.addEventListener(type, ({ detail }) => fired.push([type, detail.mode, detail.degraded].filter(Boolean).join(' ')), true);
+      }
+    },
+    { keyword, hybrid, delay, failing },
+  );
+const previewed = (opened) => opened.waitForFunction(() => fired.includes('coracle-preview keyword'));
+const titles = (opened) => opened.locator('[part=hit-title]').allInnerTexts();
+const fired = (opened) => opened.evaluate(() => globalThis.fired);
+const box = (opened, title) => opened.getByRole('option').filter({ hasText: title }).boundingBox();
+/** Marks the rows' nodes; `remembered` lists which of those there are now. */
+const remember = (opened) => opened.getByRole('option').evaluateAll((rows) => rows.forEach((row, at) => (row.seen = at)));
+const remembered = (opened) => opened.getByRole('option').evaluateAll((rows) => rows.map(({ seen }) => seen ?? null));
+
+test('preview_by_words_becomes_the_whole_answer', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, ['alpha', 'beta', 'gamma'], ['gamma', 'delta', 'alpha:Newer text']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    assert.deepEqual(await titles(opened), ['alpha', 'beta', 'gamma']);
+    assert.equal(await opened.locator('coracle-search').getAttribute('state'), 'loading');
+    assert.equal(await input(opened).getAttribute('aria-busy'), 'true');
+    assert.equal(await input(opened).getAttribute('aria-expanded'), 'true');
+    assert.equal(await opened.locator('[part=count]').innerText(), 'Searching');
+    await remember(opened);
+    await state(opened, 'results');
+    assert.deepEqual(await titles(opened), ['gamma', 'delta', 'alpha']);
+    assert.deepEqual(await remembered(opened), [2, null, 0]);
+    assert.equal(await opened.locator('[part=hit-excerpt]').last().innerText(), 'Newer text');
+    assert.equal(await input(opened).getAttribute('aria-busy'), 'false');
+    assert.equal(await opened.locator('[part=count]').innerText(), '3 results');
+    assert.deepEqual(await fired(opened), ['coracle-preview keyword', 'coracle-results hybrid']);
+    const places = await opened.getByRole('option').evaluateAll((rows) => rows.map(({ id, ariaPosInSet }) => `${id.split('-').at(-1)} ${ariaPosInSet}`));
+    assert.deepEqual(places, ['0 1', '1 2', '2 3']);
+  }));
+
+test('row_under_the_pointer_and_those_above_it_stay', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, ['alpha', 'beta', 'gamma', 'delta'], ['gamma', 'beta:Newer text', 'epsilon']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    await opened.getByRole('option').filter({ hasText: 'beta' }).hover();
+    await remember(opened);
+    const before = await box(opened, 'beta');
+    await state(opened, 'results');
+    assert.deepEqual(await titles(opened), ['alpha', 'beta', 'gamma', 'epsilon']);
+    assert.deepEqual(await remembered(opened), [0, 1, 2, null]);
+    assert.deepEqual(await box(opened, 'beta'), before);
+    assert.equal(await opened.locator('[part=hit-excerpt]').nth(1).innerText(), 'About beta.');
+    await opened.mouse.down();
+    await opened.mouse.up();
+    assert.deepEqual(await opened.evaluate('selected'), ['beta']);
+  }));
+
+test('selected_row_of_a_preview_stays_and_opens', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, ['alpha', 'beta', 'gamma'], ['delta', 'gamma', 'alpha']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    await input(opened).press('ArrowDown');
+    await input(opened).press('ArrowDown');
+    const chosen = await active(opened);
+    await state(opened, 'results');
+    assert.deepEqual(await titles(opened), ['alpha', 'beta', 'delta', 'gamma']);
+    assert.equal(await active(opened), chosen);
+    assert.equal(await input(opened).getAttribute('aria-activedescendant'), chosen);
+    await input(opened).press('Enter');
+    assert.deepEqual(await opened.evaluate('selected'), ['beta']);
+  }));
+
+test('more_results_behind_a_kept_row_leave_out_and_repeat_nothing', () =>
+  onPage('<coracle-search limit="2"></coracle-search>', async (opened) => {
+    await slowly(opened, ['delta', 'beta'], ['alpha', 'beta', 'gamma', 'delta', 'epsilon']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    assert.ok(await opened.getByRole('button', { name: 'More results' }).isHidden());
+    await input(opened).press('ArrowDown');
+    await state(opened, 'results');
+    assert.deepEqual(await titles(opened), ['delta', 'alpha', 'beta']);
+    for (const count of [4, 5]) {
+      await opened.getByRole('button', { name: 'More results' }).click();
+      await opened.waitForFunction((count) => document.querySelector('coracle-search').shadowRoot.querySelectorAll('[role=option]').length === count, count);
+    }
+    assert.deepEqual(await titles(opened), ['delta', 'alpha', 'beta', 'gamma', 'epsilon']);
+    assert.match(await active(opened), /-hit-4$/);
+    const offsets = await opened.evaluate(() => fakes[0].asked.map(({ options }) => `${options.mode ?? ''} ${options.offset}`));
+    assert.deepEqual(offsets, [' 0', 'keyword 0', ' 2', ' 4']);
+  }));
+
+test('panel_keeps_its_height_when_the_whole_answer_has_fewer_rows', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, ['alpha', 'beta', 'gamma', 'delta'], ['gamma']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    const before = await opened.locator('[part=panel]').boundingBox();
+    await state(opened, 'results');
+    assert.deepEqual(await titles(opened), ['gamma']);
+    assert.deepEqual(await opened.locator('[part=panel]').boundingBox(), before);
+  }));
+
+for (const [name, delay, aborted] of [
+  ['first', { keyword: 400, hybrid: 0 }, 1],
+  ['soon_after', { keyword: 0, hybrid: 50 }, 0],
+]) {
+  test(`whole_answer_that_comes_${name}_has_no_preview`, () =>
+    onPage(one, async (opened) => {
+      await slowly(opened, ['alpha'], ['beta'], { delay });
+      await input(opened).fill('greek');
+      await state(opened, 'results');
+      await opened.waitForTimeout(600);
+      assert.deepEqual(await titles(opened), ['beta']);
+      assert.deepEqual(await fired(opened), ['coracle-results hybrid']);
+      assert.equal(await opened.evaluate(() => fakes[0].aborted), aborted);
+    }));
+}
+
+test('typing_on_ends_both_searches', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, ['alpha'], ['beta'], { delay: { keyword: 600, hybrid: 900 } });
+    await input(opened).fill('gre');
+    await opened.waitForFunction(() => fakes[0].asked.length === 2);
+    await opened.evaluate(() => (fakes[0].delay = (query, mode) => (mode === 'keyword' ? 0 : 400)));
+    await input(opened).fill('greek');
+    await state(opened, 'results');
+    await opened.waitForTimeout(1000);
+    assert.equal(await opened.evaluate(() => fakes[0].aborted), 2);
+    assert.deepEqual(await fired(opened), ['coracle-preview keyword', 'coracle-results hybrid']);
+  }));
+
+test('only_the_whole_answer_is_spoken', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, ['alpha'], ['alpha', 'beta'], { delay: { keyword: 0, hybrid: 1200 } });
+    await opened.evaluate(() => {
+      globalThis.spoken = [];
+      const { shadowRoot } = document.querySelector('coracle-search');
+      for (const region of shadowRoot.querySelectorAll('[aria-live]')) {
+        new MutationObserver(() => region.textContent && spoken.push(region.textContent)).observe(region, { childList: true });
+      }
+    });
+    await input(opened).fill('greek');
+    await state(opened, 'results');
+    await opened.waitForFunction(() => spoken.length > 0);
+    assert.deepEqual(await fired(opened), ['coracle-preview keyword', 'coracle-results hybrid']);
+    assert.deepEqual(await opened.evaluate('spoken'), ['2 results']);
+  }));
+
+test('nothing_found_by_words_is_not_shown_before_the_whole_answer', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, [], ['alpha']);
+    await input(opened).fill('greek');
+    await opened.waitForTimeout(400);
+    assert.equal(await opened.locator('coracle-search').getAttribute('state'), 'loading');
+    assert.ok(await opened.locator('[part=panel]').isHidden());
+    await state(opened, 'results');
+    assert.deepEqual(await fired(opened), ['coracle-results hybrid']);
+  }));
+
+test('list_closed_during_a_preview_stays_closed', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, ['alpha'], ['beta']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    await input(opened).press('Escape');
+    await state(opened, 'results');
+    assert.ok(await opened.locator('[part=panel]').isHidden());
+    assert.equal(await input(opened).getAttribute('aria-expanded'), 'false');
+    await input(opened).press('ArrowDown');
+    assert.deepEqual(await titles(opened), ['beta']);
+  }));
+
+for (const [name, delay, events] of [
+  ['after', { keyword: 0, hybrid: 700 }, ['coracle-preview keyword', 'coracle-results keyword keyword-only']],
+  ['before', { keyword: 300, hybrid: 0 }, ['coracle-results keyword keyword-only']],
+]) {
+  test(`results_by_words_stand_in_for_a_whole_search_that_fails_${name}_them`, () =>
+    onPage(one, async (opened) => {
+      await slowly(opened, ['alpha', 'beta'], [], { delay, failing: 'hybrid' });
+      await input(opened).fill('greek');
+      if (name === 'after') await previewed(opened);
+      const before = name === 'after' && (await box(opened, 'beta'));
+      await state(opened, 'results');
+      assert.deepEqual(await titles(opened), ['alpha', 'beta']);
+      assert.equal(await opened.locator('[part=notice]').innerText(), 'Searched by words only, not by meaning.');
+      if (before) assert.deepEqual(await box(opened, 'beta'), before);
+      assert.deepEqual(await fired(opened), events);
+    }));
+}
+
+test('search_by_words_that_fails_is_passed_over', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, [], ['alpha'], { failing: 'keyword' });
+    await input(opened).fill('greek');
+    await state(opened, 'results');
+    assert.deepEqual(await fired(opened), ['coracle-results hybrid']);
+  }));
+
+test('failure_without_results_by_words_is_shown', () =>
+  onPage(one, async (opened) => {
+    await slowly(opened, [], [], { failing: 'hybrid' });
+    await input(opened).fill('greek');
+    await state(opened, 'error');
+    assert.deepEqual(await fired(opened), ['coracle-error']);
+  }));
+
+for (const mode of ['keyword', 'vector']) {
+  test(`mode_${mode}_is_searched_alone`, () =>
+    onPage(`<coracle-search mode="${mode}"></coracle-search>`, async (opened) => {
+      await slowly(opened, ['alpha'], ['alpha']);
+      await input(opened).fill('install');
+      await opened.waitForFunction(() => fakes[0].asked.length > 0);
+      assert.deepEqual(await opened.evaluate(() => fakes[0].asked.map(({ options }) => options.mode)), [mode]);
+    }));
+}
+
 for (const colorScheme of ['light', 'dark']) {
   test(`axe_finds_no_violation_in_any_state_${colorScheme}`, () =>
     onPage(

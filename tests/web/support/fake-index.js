@@ -27,33 +27,46 @@ const documents = [
   { id: 'elsewhere', title: 'Elsewhere', url: 'https://example.org/a%20b/index.html', headings: ['Install'], anchor: '', text: '' },
 ];
 
+/** A document with no more to it than its id; `id:text` has that text. */
+function made(name) {
+  const [id, text = `About ${id}.`] = name.split(':');
+  return { id, title: id, url: `/${id}/`, headings: [], anchor: '', text };
+}
+
 export class FakeIndex {
   info = { documents: documents.length, chunks: documents.length };
   asked = [];
   aborted = 0;
   delay = 0;
+  /** Whether searches fail; a mode: those of that mode. */
   failing = false;
+  /** By mode, ids of the documents to find instead, best first; made up as they are asked for. */
+  order;
 
   async search(query, options) {
     const { signal, ...plain } = options;
     this.asked.push({ query, options: plain });
-    const delay = typeof this.delay === 'function' ? this.delay(query) : this.delay;
+    const { offset = 0, limit = 10, mode = 'hybrid' } = plain;
+    const delay = typeof this.delay === 'function' ? this.delay(query, mode) : this.delay;
+    const ended = new AbortController();
     await new Promise((resolve, reject) => {
       setTimeout(resolve, delay);
-      signal.addEventListener('abort', () => {
+      const onabort = () => {
         this.aborted += 1;
         reject(signal.reason);
-      });
-    });
-    if (this.failing) throw Object.assign(new Error('the file postings was not found'), { code: 'source' });
+      };
+      signal.addEventListener('abort', onabort, { signal: ended.signal });
+    }).finally(() => ended.abort());
+    if (this.failing === true || this.failing === mode) throw Object.assign(new Error('the file postings was not found'), { code: 'source' });
     const corrections = query.includes('smrt') ? [{ from: 'smrt', to: 'smart' }] : [];
     const word = query.replace('smrt', 'smart').split(' ')[0].toLowerCase();
-    const found = documents.filter(({ title, text, headings }) => [title, text, ...headings].join(' ').toLowerCase().includes(word));
-    const { offset = 0, limit = 10 } = plain;
+    const order = this.order?.[mode];
+    const has = ({ title, text, headings }) => [title, text, ...headings].join(' ').toLowerCase().includes(word);
+    const found = order ? order.map(made) : documents.filter(has);
     const hits = found.slice(offset, offset + limit).map((document, at) => this.hit(document, at, word));
     return {
       query,
-      mode: 'hybrid',
+      mode,
       hits,
       total: found.length,
       corrections,

@@ -34,6 +34,13 @@ export function option(hit: Hit, position: number, id: string, base: string): HT
   return made;
 }
 
+/** Makes a row show another passage of the same document, and touches no more of it than differs. */
+export function become(row: HTMLAnchorElement, other: HTMLAnchorElement): HTMLAnchorElement {
+  for (const { name, value } of other.attributes) row.setAttribute(name, value);
+  if (row.innerHTML !== other.innerHTML) row.replaceChildren(...other.childNodes);
+  return row;
+}
+
 /** Where a hit leads. An index may come from anywhere, so only addresses of pages are followed. */
 export function address(hit: Pick<Hit, 'url' | 'anchor'>, base: string): URL | undefined {
   if (hit.url === '') return undefined;

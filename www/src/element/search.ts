@@ -3,7 +3,7 @@ import { isAbort } from '../error.js';
 import type { Filter, Hit, Index, Mode, SearchOptions, SearchResult } from '../index.js';
 import { Announcer } from './announcer.js';
 import { element, icon } from './dom.js';
-import { option } from './hit.js';
+import { become, option } from './hit.js';
 import { warm, withShared } from './shared.js';
 import { english, type Strings } from './strings.js';
 import css from './style.css';
@@ -12,6 +12,10 @@ import css from './style.css';
 export type State = 'idle' | 'loading' | 'results' | 'empty' | 'error';
 
 const DEBOUNCE_MS = 90;
+/** So long the answer by words alone waits for the whole one before it is shown. */
+const PREVIEW_MS = 120;
+/** Rows that a visitor is about to open. */
+const AIMED_AT = ':hover, :focus-within, [aria-selected=true]';
 /** The engine returns no more hits than this for one query, however they are paged. */
 const MOST_HITS = 100;
 const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
@@ -22,6 +26,9 @@ let instances = 0;
 
 /**
  * A search field with results while typing: a combobox with a list of links.
+ *
+ * Searching by words reads less than searching by meaning too. Where the whole answer takes its time,
+ * what was found by words is shown first; the whole answer then moves no row that is aimed at.
  *
  * ```html
  * <script type="module" src="/coracle/coracle-search.js"></script>
@@ -44,7 +51,8 @@ let instances = 0;
  * @attr {'light'|'dark'} theme - default: the page's `color-scheme`
  * @attr {State} state - set by the element: `idle`, `loading`, `results`, `empty`, `error`
  *
- * @fires {CustomEvent<SearchResult>} coracle-results - after results were shown
+ * @fires {CustomEvent<SearchResult>} coracle-preview - after results by words were shown, with more to come
+ * @fires {CustomEvent<SearchResult>} coracle-results - after results were shown, once for every search
  * @fires {CustomEvent<Hit>} coracle-select - before a result is opened; cancel it to act yourself
  * @fires {CustomEvent<Error>} coracle-error - after an error was shown
  *
@@ -114,7 +122,12 @@ export class CoracleSearch extends HTMLElement {
   #index: Index | undefined;
   #filter: Filter | undefined;
   #state: State = 'idle';
+  /** What the rows show, in their order. */
   #hits: Hit[] = [];
+  /** Where the next page begins: rows kept from a preview do not count. */
+  #next = 0;
+  /** Whether the rows are those of a preview of the search under way. */
+  #previewed = false;
   #active = -1;
   #asked = '';
   #stop = new AbortController();
@@ -154,7 +167,7 @@ export class CoracleSearch extends HTMLElement {
       this.value = '';
       this.#input.focus();
     });
-    this.#more.addEventListener('click', () => this.#run(this.#hits.length));
+    this.#more.addEventListener('click', () => this.#run(this.#next));
     this.#results.addEventListener('click', (event) => this.#clicked(event));
     // Keeps the focus, and with it the keyboard, in the field while the mouse is used.
     this.#results.addEventListener('mousedown', (event) => event.preventDefault());
@@ -267,20 +280,46 @@ export class CoracleSearch extends HTMLElement {
     this.#stop.abort();
     const { signal } = (this.#stop = new AbortController());
     this.#asked = this.value;
+    this.#previewed = false;
     this.#show('loading');
+    let words: Promise<SearchResult | undefined> | undefined;
+    let result: SearchResult;
     try {
       const query = this.value.trim();
       const options = { ...this.#options(offset), offset, signal };
       const search = async (index: Index) => {
         signal.throwIfAborted();
-        return index.search(query, options);
+        const whole = index.search(query, options);
+        const isHybrid = (options.mode ?? 'hybrid') === 'hybrid' && index.info.embedder;
+        if (isHybrid && offset === 0) words = this.#preview(index, query, { ...options, mode: 'keyword' });
+        return whole;
       };
-      const result = await (this.#index ? search(this.#index) : withShared(this.#src, search));
-      signal.throwIfAborted();
-      this.#found(result, offset);
+      result = await (this.#index ? search(this.#index) : withShared(this.#src, search));
     } catch (thrown) {
       if (signal.aborted || isAbort(thrown)) return;
-      this.#failed(thrown as Error);
+      // Results by words alone are better than an error.
+      const found = await words;
+      if (signal.aborted) return;
+      if (!found?.hits.length) return this.#failed(thrown as Error);
+      result = { ...found, degraded: 'keyword-only' };
+    }
+    if (signal.aborted) return;
+    // Ends the search by words, if it still goes on.
+    this.#stop.abort();
+    this.#found(result, offset);
+  }
+
+  /** Searches by words, and shows what was found if the whole answer is not there soon after. */
+  async #preview(index: Index, query: string, options: SearchOptions): Promise<SearchResult | undefined> {
+    try {
+      const result = await index.search(query, options);
+      setTimeout(() => {
+        if (!options.signal?.aborted && result.hits.length > 0) this.#found(result, 0, true);
+      }, PREVIEW_MS);
+      return result;
+    } catch {
+      // It is an extra: what the whole search meets is what counts.
+      return undefined;
     }
   }
 
@@ -299,51 +338,86 @@ export class CoracleSearch extends HTMLElement {
 
   // Showing
 
-  #found(result: SearchResult, offset: number): void {
-    const base = new URL(this.getAttribute('base') ?? '', document.baseURI).href;
-    const made = result.hits.map((hit, at) => option(hit, offset + at, `${this.#id}-hit-${offset + at}`, base));
-    if (offset === 0) {
-      // Who selected a result while the last letters were searched for keeps it.
-      const selected = this.#hits[this.#active]?.chunk;
-      this.#hits = result.hits;
-      this.#results.replaceChildren(...made);
-      this.#results.scrollTop = 0;
-      this.#activate(result.hits.findIndex(({ chunk }) => chunk === selected));
-    } else {
-      this.#hits = [...this.#hits, ...result.hits];
-      this.#results.append(...made);
-    }
-    for (const hit of this.#results.children) hit.setAttribute('aria-setsize', String(result.total));
+  #found(result: SearchResult, offset: number, isPreview = false): void {
+    const folded = this.#previewed && this.#panel.hidden;
+    const kept = this.#list(result.hits, offset);
     this.#tell(result);
-    const count = this.#strings.count(this.#hits.length, result.total);
-    this.#count.textContent = count;
-    this.#more.hidden = made.length === 0 || this.#hits.length >= Math.min(result.total, MOST_HITS);
-    if (this.#hits.length === 0) {
-      const none = `${this.#strings.none} “${result.query}”`;
-      this.#message.replaceChildren(element('strong', {}, none), this.#strings.noneHint);
-      this.#announcer.say(`${none}. ${this.#strings.noneHint}`);
+    this.#previewed = isPreview;
+    this.#next = offset + result.hits.length;
+    const shown = this.#hits.length;
+    for (const row of this.#results.children) row.ariaSetSize = String(Math.max(result.total, shown));
+    const count = this.#strings.count(shown, result.total);
+    this.#count.textContent = isPreview ? this.#strings.loading : count;
+    this.#more.hidden = isPreview || result.hits.length === 0 || this.#next >= Math.min(result.total, MOST_HITS);
+    if (isPreview) this.#show('loading', true);
+    else if (shown === 0) {
+      this.#say(`${this.#strings.none} “${result.query}”`, this.#strings.noneHint);
       this.#show('empty');
     } else {
       const notice = this.#notice.hidden ? '' : `. ${this.#notice.textContent}`;
       this.#announcer.say(count + notice);
       this.#show('results');
     }
-    if (offset > 0 && made[0]) {
+    // Who closed the list, or opened a result of it, is done with it.
+    if (folded) this.#fold();
+    if (offset > 0 && kept < shown) {
       this.#input.focus();
-      this.#activate(offset);
+      this.#activate(kept);
     }
-    this.dispatchEvent(new CustomEvent('coracle-results', { detail: result }));
+    this.dispatchEvent(new CustomEvent(isPreview ? 'coracle-preview' : 'coracle-results', { detail: result }));
   }
 
-  /** Says what is unusual about a result: other words were searched, or less than was asked. */
+  /**
+   * Makes rows of hits; a document that has a row keeps its node. The rows of earlier pages stay, and after
+   * a preview those down to the last one aimed at: what stays is not shown twice.
+   *
+   * @returns how many rows stayed
+   */
+  #list(found: Hit[], offset: number): number {
+    const list = this.#results;
+    const base = new URL(this.getAttribute('base') ?? '', document.baseURI).href;
+    const key = this.getAttribute('group') === 'chunk' ? 'chunk' : 'id';
+    const rows = [...list.children] as HTMLAnchorElement[];
+    const aimedAt = this.#previewed ? rows.findLastIndex((row) => row.matches(AIMED_AT)) : -1;
+    const kept = offset > 0 ? rows.length : aimedAt + 1;
+    const selected = this.#hits[this.#active]?.chunk;
+    const stay = this.#hits.slice(0, kept);
+    const rest = found.filter((hit) => !stay.some((other) => other[key] === hit[key]));
+    const made = rest.map((hit, at) => {
+      const row = option(hit, kept + at, `${this.#id}-hit-${kept + at}`, base);
+      const same = rows[this.#hits.findIndex((other) => other[key] === hit[key])];
+      return same ? become(same, row) : row;
+    });
+    // The panel does not shrink under the eyes of somebody who reads the preview.
+    keepHeight(this.#panel, this.#previewed);
+    for (const row of rows.slice(kept)) row.remove();
+    list.append(...made);
+    this.#hits = [...stay, ...rest];
+    if (offset === 0 && !this.#previewed) {
+      // Who selected a result while the last letters were searched for keeps it.
+      list.scrollTop = 0;
+      this.#activate(rest.findIndex(({ chunk }) => chunk === selected));
+    }
+    return kept;
+  }
+
+  /**
+   * Says what is unusual about a result: other words were searched, or less than was asked. What is new
+   * about a result that follows its preview stands below the rows, so that it moves none; for the same
+   * reason a notice above them does not go away.
+   */
   #tell({ query, corrections, degraded }: SearchResult): void {
     const lines: HTMLElement[] = [];
     if (corrections.length > 0) {
       lines.push(element('div', {}, `${this.#strings.corrected} `, ...corrected(query, corrections)));
     }
     if (degraded) lines.push(element('div', {}, this.#strings.degraded));
-    this.#notice.replaceChildren(...lines);
-    this.#notice.hidden = lines.length === 0;
+    const notice = this.#notice;
+    const stands = this.#previewed && !notice.hidden;
+    keepHeight(notice, stands);
+    if (!stands) (this.#previewed ? this.#footer : this.#results).before(notice);
+    notice.replaceChildren(...lines);
+    notice.hidden = !stands && lines.length === 0;
   }
 
   #failed(error: Error): void {
@@ -352,24 +426,30 @@ export class CoracleSearch extends HTMLElement {
       this.#input.focus();
       this.#run();
     });
-    this.#message.replaceChildren(element('strong', {}, this.#strings.failed), error.message, retry);
+    this.#say(this.#strings.failed, error.message, retry);
     this.#hits = [];
-    this.#announcer.say(`${this.#strings.failed}. ${error.message}`);
     this.#show('error');
     this.dispatchEvent(new CustomEvent('coracle-error', { detail: error }));
   }
 
-  #show(state: State): void {
+  /** Puts a message in the place of results, and speaks it. */
+  #say(title: string, text: string, ...nodes: Node[]): void {
+    this.#message.replaceChildren(element('strong', {}, title), text, ...nodes);
+    this.#announcer.say(`${title}. ${text}`);
+  }
+
+  /** Takes on a state; `rows` tells whether there are results to show in it. */
+  #show(state: State, rows = state === 'results'): void {
     this.#state = state;
     this.setAttribute('state', state);
-    this.#input.setAttribute('aria-busy', String(state === 'loading'));
-    if (state !== 'loading') {
-      const results = state === 'results';
-      this.#results.hidden = !results;
-      this.#footer.hidden = !results;
+    this.#input.ariaBusy = String(state === 'loading');
+    if (rows || state !== 'loading') {
+      this.#results.hidden = !rows;
+      this.#footer.hidden = !rows;
       this.#message.hidden = state !== 'empty' && state !== 'error';
-      if (!results) {
+      if (!rows) {
         this.#notice.hidden = true;
+        keepHeight(this.#panel, false);
         this.#results.replaceChildren();
         this.#activate(-1);
       }
@@ -385,15 +465,18 @@ export class CoracleSearch extends HTMLElement {
       const room = innerHeight - this.#input.getBoundingClientRect().bottom - 24;
       this.#panel.style.setProperty('--_room', `${room}px`);
     }
-    this.#panel.hidden = !wanted;
-    this.#input.setAttribute('aria-expanded', String(wanted && !this.#results.hidden));
+    this.#open(wanted);
   }
 
   #fold(): void {
     if (this.hasAttribute('inline')) return;
-    this.#panel.hidden = true;
-    this.#input.setAttribute('aria-expanded', 'false');
+    this.#open(false);
     this.#activate(-1);
+  }
+
+  #open(isOpen: boolean): void {
+    this.#panel.hidden = !isOpen;
+    this.#input.ariaExpanded = String(isOpen && !this.#results.hidden);
   }
 
   #activate(position: number): void {
@@ -409,17 +492,18 @@ export class CoracleSearch extends HTMLElement {
   }
 
   #mark(hit: Element | undefined, active: boolean): void {
-    hit?.setAttribute('part', active ? 'hit hit-active' : 'hit');
-    hit?.setAttribute('aria-selected', String(active));
+    if (!hit) return;
+    hit.setAttribute('part', active ? 'hit hit-active' : 'hit');
+    hit.ariaSelected = String(active);
   }
 
   #label(): void {
     const strings = this.#strings;
     this.#input.placeholder = this.getAttribute('placeholder') ?? strings.placeholder;
     const label = this.getAttribute('label') ?? strings.label;
-    this.#input.setAttribute('aria-label', label);
-    this.#results.setAttribute('aria-label', label);
-    this.#clear.setAttribute('aria-label', strings.clear);
+    this.#input.ariaLabel = label;
+    this.#results.ariaLabel = label;
+    this.#clear.ariaLabel = strings.clear;
     this.#more.textContent = strings.more;
     this.#keys.replaceChildren(
       element('span', {}, element('kbd', {}, '↑↓'), strings.move),
@@ -428,10 +512,8 @@ export class CoracleSearch extends HTMLElement {
     );
     const hotkey = this.getAttribute('hotkey');
     this.#hotkey.hidden = !hotkey || this.value !== '';
-    if (hotkey) {
-      this.#hotkey.textContent = hotkey.replace('mod+', isApple() ? '⌘' : 'Ctrl ').toUpperCase().replace('CTRL', 'Ctrl');
-      this.#input.setAttribute('aria-keyshortcuts', hotkey.replace('mod+', isApple() ? 'Meta+' : 'Control+'));
-    } else this.#input.removeAttribute('aria-keyshortcuts');
+    this.#input.ariaKeyShortcuts = hotkey ? hotkey.replace('mod+', isApple() ? 'Meta+' : 'Control+') : null;
+    if (hotkey) this.#hotkey.textContent = hotkey.toUpperCase().replace('MOD+', isApple() ? '⌘' : 'Ctrl ');
   }
 
   // Keyboard and mouse
@@ -496,6 +578,11 @@ export class CoracleSearch extends HTMLElement {
     this.#input.focus();
     this.#input.select();
   }
+}
+
+/** Lets a box become higher from now on, but not lower. */
+function keepHeight(box: HTMLElement, keeps: boolean): void {
+  box.style.minHeight = keeps ? `${box.getBoundingClientRect().height}px` : '';
 }
 
 /** The query with the words that were replaced, replaced and emphasised. */

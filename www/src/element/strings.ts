@@ -6,6 +6,7 @@ export interface Strings {
   clear: string;
   retry: string;
   more: string;
+  /** In the place of the count, under results by words while the whole answer is on its way. */
   loading: string;
   /** Shown above hits that were found for other words than the ones typed. */
   corrected: string;
