@@ -300,7 +300,7 @@ impl Root {
             if let Some(projection) = &vectors.projection {
                 starts.push((projection.extent.offset, "projection"));
             }
-            starts.push((vectors.rows.offset, "int8 rows"));
+            starts.push((vectors.rows.offset, "rows"));
             let sections = vectors.access.sections();
             starts.extend(sections.map(|(name, offset)| (offset, name)));
         }

@@ -30,9 +30,9 @@ pub struct VectorSections {
     pub quantizer: Extent,
     /// What brings embeddings to [`VectorSections::dim`] components, where the embedder makes more.
     pub projection: Option<ProjectionSection>,
-    /// int8 codes, one block per chunk.
+    /// A [`Row`](crate::vector::row::Row) of each chunk, a block each.
     pub rows: Run,
-    /// Candidates whose int8 codes a search reads at least, [`CANDIDATES`].
+    /// Candidates whose rows a search reads at least, [`CANDIDATES`].
     pub candidates: u32,
     /// How candidates are found.
     pub access: Access,
@@ -281,11 +281,12 @@ impl VectorSections {
         let term_rows = flag(reader, "term rows")?;
         let quantizer = Extent::read(reader, body_len, "quantizer")?;
         let projection = ProjectionSection::read(reader, body_len, dim)?;
-        let rows = Run::read(reader, body_len, "int8 rows")?;
+        let rows = Run::read(reader, body_len, "rows")?;
         let code_dim = crate::vector::code_dim(dim as usize);
-        let row_bytes = u64::from(chunks) * code_dim as u64;
-        if dim == 0 || rows.block_payload as usize != code_dim || rows.payload_len != row_bytes {
-            return Err(reader.error("int8 rows", Problem::Inconsistent));
+        let row_len = crate::vector::row::row_len(code_dim);
+        let row_bytes = u64::from(chunks) * row_len as u64;
+        if dim == 0 || rows.block_payload as usize != row_len || rows.payload_len != row_bytes {
+            return Err(reader.error("rows", Problem::Inconsistent));
         }
         let candidates = within(reader, &CANDIDATES, "candidates")?;
         let access = Access::read(reader, body_len, chunks, code_dim)?;

@@ -21,9 +21,9 @@ use coracle::bytes::Writer;
 use coracle::cells::CellsError;
 use coracle::document::Chunk;
 use coracle::document::Document;
-use coracle::embed::row::NotFinite;
-use coracle::embed::row::encode_row;
-use coracle::embed::row::row_len;
+use coracle::vector::row::NotFinite;
+use coracle::vector::row::encode_row;
+use coracle::vector::row::row_len;
 use coracle::executor::Executor;
 use coracle::filter::ColumnParams;
 use coracle::filter::ColumnsBuilder;
@@ -124,7 +124,7 @@ pub enum BuildError {
     Graph(#[from] GraphError),
     /// A term row is not usable.
     #[error(transparent)]
-    TermRow(#[from] coracle::embed::row::NotFinite),
+    TermRow(#[from] coracle::vector::row::NotFinite),
     /// There are more chunks or terms than ids.
     #[error(
         "{what}: {got} are more than an index holds (2^32); split the input into several indexes"

@@ -4,7 +4,7 @@ use super::engine::row_dim_of;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
-use crate::embed::row::row_len;
+use crate::vector::row::row_len;
 use crate::index::CHECK_LEN;
 use crate::index::Extent;
 use crate::index::Root;

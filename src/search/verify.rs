@@ -8,7 +8,7 @@ use super::engine::row_dim_of;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
-use crate::embed::row::Row;
+use crate::vector::row::Row;
 use crate::filter::Column;
 use crate::index::Access;
 use crate::index::DocumentRecord;
@@ -265,7 +265,12 @@ impl<S: Source> Engine<S> {
         for batch in rows.chunks(BATCH) {
             let mut wants = Wants::new();
             batch.iter().for_each(|&extent| wants.block(extent));
-            self.store().wave(&wants).await?;
+            let wave = self.store().wave(&wants).await?;
+            for &extent in batch {
+                let row = wave.require(extent);
+                row.and_then(|row| Row::parse(row, resident.quantizer().code_dim()))
+                    .map_err(|bad| self.damaged(extent, bad))?;
+            }
             done.blocks += batch.len() as u64;
         }
         Ok(())
