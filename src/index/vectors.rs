@@ -24,8 +24,9 @@ pub struct VectorSections {
     pub dim: u32,
     /// How embeddings are compared.
     pub metric: Metric,
-    /// Whether dictionary entries begin with a term row, so that queries embed without a model.
-    pub term_rows: bool,
+    /// Terms that as many chunks hold or more have a term row, so that queries embed without a model;
+    /// at least 1. `None` if no term has one.
+    pub term_rows: Option<u32>,
     /// Parameters of the quantizer.
     pub quantizer: Extent,
     /// What brings embeddings to [`VectorSections::dim`] components, where the embedder makes more.
@@ -262,7 +263,7 @@ impl VectorSections {
         out.str(&self.embedder);
         out.varint(u64::from(self.dim));
         self.metric.write(out);
-        out.u8(u8::from(self.term_rows));
+        out.varint(u64::from(self.term_rows.unwrap_or(0)));
         self.quantizer.write(out);
         ProjectionSection::write(self.projection.as_ref(), out);
         self.rows.write(out);
@@ -278,7 +279,7 @@ impl VectorSections {
         let embedder = string(reader, "embedder")?;
         let dim = reader.varint_max(crate::vector::MAX_DIM as u64, "dimension")? as u32;
         let metric = Metric::read(reader)?;
-        let term_rows = flag(reader, "term rows")?;
+        let term_rows = reader.varint_u32("term rows")?;
         let quantizer = Extent::read(reader, body_len, "quantizer")?;
         let projection = ProjectionSection::read(reader, body_len, dim)?;
         let rows = Run::read(reader, body_len, "rows")?;
@@ -294,7 +295,7 @@ impl VectorSections {
             embedder,
             dim,
             metric,
-            term_rows,
+            term_rows: (term_rows > 0).then_some(term_rows),
             quantizer,
             projection,
             rows,

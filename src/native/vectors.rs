@@ -68,9 +68,9 @@ pub enum AccessChoice {
 /// What an index with cells is to be good at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Target {
-    /// Small files: every code is in two cells
+    /// Small files: every code is in one cell
     Size,
-    /// Few bytes for a search that finds much: in three
+    /// Few bytes for a search that finds much: in two
     #[default]
     Balanced,
     /// Fast searches once all cells are in memory: in four
@@ -109,8 +109,8 @@ impl VectorOptions {
 
     fn copies(&self) -> usize {
         match self.target {
-            Target::Size => 2,
-            Target::Balanced => 3,
+            Target::Size => 1,
+            Target::Balanced => 2,
             Target::Speed => 4,
         }
     }
@@ -234,7 +234,7 @@ pub fn write(
         embedder: embedder.clone(),
         dim: *dim as u32,
         metric: *metric,
-        term_rows: term_rows.is_some(),
+        term_rows: term_rows.as_ref().map(|rows| rows.least_df),
         quantizer: quantizer_extent,
         projection,
         rows: write_rows(body, &quantizer, &int8)?,

@@ -833,7 +833,7 @@ fn page<'a>(
 pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
     root.vectors
         .as_ref()
-        .filter(|vectors| vectors.term_rows)
+        .filter(|vectors| vectors.term_rows.is_some())
         .map(|vectors| vectors.dim as usize)
 }
 

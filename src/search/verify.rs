@@ -175,7 +175,7 @@ impl<S: Source> Engine<S> {
         let root = self.root();
         let reader = Reader::new(block, "term block");
         let row_dim = row_dim_of(root);
-        let mut reading = TermBlock::new(block, self.dictionary().row_len())?;
+        let mut reading = TermBlock::new(block, self.dictionary().rows())?;
         let mut long = Vec::new();
         done.blocks += 1;
         while let Some((key, term)) = reading.next_term()? {
@@ -183,7 +183,7 @@ impl<S: Source> Engine<S> {
             if self.dictionary().block_of_term(key) != Some(extent) {
                 return Err(reader.error("separator", Problem::Inconsistent));
             }
-            if let Some(dim) = row_dim {
+            if let Some(dim) = row_dim.filter(|_| !term.row.is_empty()) {
                 Row::parse(term.row, dim)?;
             }
             if term.place != terms.place {
