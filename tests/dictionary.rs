@@ -10,6 +10,7 @@ use coracle::postings::dictionary::EncodedBlock;
 use coracle::postings::dictionary::ListPlace;
 use coracle::postings::dictionary::SpellingBlock;
 use coracle::postings::dictionary::SpellingBuilder;
+use coracle::postings::dictionary::RowShape;
 use coracle::postings::dictionary::TermBlock;
 use coracle::postings::dictionary::TermBlockBuilder;
 use coracle::postings::dictionary::block_bytes;
@@ -20,6 +21,11 @@ use std::collections::BTreeMap;
 
 /// Bytes of the rows of these tests.
 const ROW_LEN: usize = 5;
+
+const ROWS: RowShape = RowShape {
+    len: ROW_LEN,
+    least_df: 1,
+};
 
 /// A list of `df` postings in consecutive chunks; a long one has blocks without gaps.
 fn list(df: u32) -> EncodedList {
@@ -191,7 +197,7 @@ fn reserved_keys_are_terms_with_a_row_alone_and_no_spellings() {
     let mut terms = words(WORDS);
     terms.insert("#smart".to_owned(), 0);
     let (blocks, _) = encode_terms(&terms, 4096);
-    let term = TermBlock::new(&blocks[0].bytes, ROW_LEN)
+    let term = TermBlock::new(&blocks[0].bytes, ROWS)
         .unwrap()
         .find("#smart")
         .unwrap()
@@ -217,7 +223,7 @@ fn blocks_of_long_lists_follow_one_another() {
         let mut next = ListPlace::default();
         for (term, &df) in &terms {
             let block = &blocks[directory.block_of(term).unwrap()].bytes;
-            let found = TermBlock::new(block, ROW_LEN)
+            let found = TermBlock::new(block, ROWS)
                 .unwrap()
                 .find(term)
                 .unwrap()
@@ -271,14 +277,14 @@ fn padding_is_zeros() {
     let mut bytes = blocks[0].bytes.clone();
     bytes.extend([0; 9]);
     let find = |bytes: &[u8]| {
-        TermBlock::new(bytes, ROW_LEN)
+        TermBlock::new(bytes, ROWS)
             .unwrap()
             .find("zz")
             .map(|_| ())
     };
     assert_eq!(find(&bytes), Ok(()));
     bytes.push(1);
-    let mut block = TermBlock::new(&bytes, ROW_LEN).unwrap();
+    let mut block = TermBlock::new(&bytes, ROWS).unwrap();
     assert!(
         (0..)
             .find_map(|_| block.next_term().map(|_| ()).err())
@@ -288,8 +294,8 @@ fn padding_is_zeros() {
 
 /// Reads everything, as a search would.
 fn survives(bytes: &[u8]) {
-    for row_len in [0, ROW_LEN] {
-        if let Ok(block) = TermBlock::new(bytes, row_len) {
+    for rows in [RowShape::NONE, ROWS, RowShape { least_df: 3, ..ROWS }] {
+        if let Ok(block) = TermBlock::new(bytes, rows) {
             let _ = block.clone().find("smart");
             let mut block = block;
             while let Ok(Some(_)) = block.next_term() {}
@@ -313,7 +319,7 @@ fn survives(bytes: &[u8]) {
 
 /// Reads a term block to its end.
 fn read_terms(bytes: &[u8]) -> bool {
-    TermBlock::new(bytes, ROW_LEN).is_ok_and(|mut block| {
+    TermBlock::new(bytes, ROWS).is_ok_and(|mut block| {
         loop {
             match block.next_term() {
                 Ok(Some(_)) => {}
@@ -367,12 +373,12 @@ proptest! {
         let (blocks, directory) = encode_terms(&terms, limit);
         for (term, &df) in &terms {
             let block = &blocks[directory.block_of(term).unwrap()].bytes;
-            let found = TermBlock::new(block, ROW_LEN).unwrap().find(term).unwrap().unwrap();
+            let found = TermBlock::new(block, ROWS).unwrap().find(term).unwrap().unwrap();
             prop_assert_eq!((found.df, found.idf), (df, idf(df)));
             prop_assert_eq!((found.row, found.list), (&row(df)[..], &list(df).head[..]));
         }
         if let Some(at) = directory.block_of(&absent) {
-            let found = TermBlock::new(&blocks[at].bytes, ROW_LEN).unwrap().find(&absent).unwrap();
+            let found = TermBlock::new(&blocks[at].bytes, ROWS).unwrap().find(&absent).unwrap();
             prop_assert_eq!(found.is_some(), terms.contains_key(&absent));
         } else {
             prop_assert!(!terms.contains_key(&absent));

@@ -5,8 +5,8 @@
 
 use coracle::embed::QueryVector;
 use coracle::embed::piece::decompose;
-use coracle::embed::row::Row;
-use coracle::embed::row::encode_row;
+use coracle::vector::row::Row;
+use coracle::vector::row::encode_row;
 use xxhash_rust::xxh3::xxh3_64;
 
 #[cfg(target_arch = "wasm32")]

@@ -11,18 +11,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`row`] | one row as bytes: a scale and 4-bit codes |
 //! | [`piece`] | word pieces: how a word that the dictionary lacks still finds rows |
-//! | this one | [`QueryVector`], the sum |
+//! | this one | [`QueryVector`], the sum of [`Row`]s |
 //!
 //! Every addition happens in the order of the calls and every square root is correctly rounded:
 //! native and WebAssembly agree to the bit.
 
 pub mod piece;
-pub mod row;
 
 use crate::bytes::FormatError;
-use crate::embed::row::Row;
+use crate::vector::row::Row;
 use crate::vector::arch::sqrt;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -31,7 +29,7 @@ use alloc::vec::Vec;
 ///
 /// ```
 /// use coracle::embed::QueryVector;
-/// use coracle::embed::row::encode_row;
+/// use coracle::vector::row::encode_row;
 ///
 /// let mut row = Vec::new();
 /// encode_row(&[3.0, 0.0, -4.0, 0.0], &mut row).expect("finite");
@@ -59,7 +57,7 @@ impl QueryVector {
     }
 
     /// Adds `weight` times the row stored in `bytes`, which are exactly
-    /// [`row_len`](row::row_len)`(dim)` long.
+    /// [`row_len`](crate::vector::row::row_len)`(dim)` long.
     ///
     /// `weight` is 1 for a term of the query, times its number of occurrences; less for a corrected
     /// or decomposed word. It must be finite.
@@ -95,7 +93,7 @@ impl QueryVector {
 #[cfg(test)]
 mod tests {
     use super::QueryVector;
-    use super::row::encode_row;
+    use crate::vector::row::encode_row;
     use alloc::vec::Vec;
     use proptest::prelude::prop;
     use proptest::prop_assert;

@@ -10,7 +10,7 @@
 //!               ├ quantizer      parameters of the codes                (vector::Quantizer)
 //!               ├ codes, graph   1-bit codes of all chunks; HNSW links: runs of blocks
 //!               ├ router, cells  or 1-bit codes in cells, a block each     (cells::Router)
-//!               ├ rows           int8 codes, one block per chunk
+//!               ├ rows           4-bit codes, one block per chunk
 //!               ├ passages       compressed texts of neighbouring chunks
 //!               ├ documents      compressed ids, urls, titles, metadata
 //!               └ columns        metadata by field, for filters and facets

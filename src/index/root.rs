@@ -300,7 +300,7 @@ impl Root {
             if let Some(projection) = &vectors.projection {
                 starts.push((projection.extent.offset, "projection"));
             }
-            starts.push((vectors.rows.offset, "int8 rows"));
+            starts.push((vectors.rows.offset, "rows"));
             let sections = vectors.access.sections();
             starts.extend(sections.map(|(name, offset)| (offset, name)));
         }
@@ -447,13 +447,13 @@ mod tests {
                 embedder: "model".into(),
                 dim: 50,
                 metric: Metric::Cosine,
-                term_rows: false,
+                term_rows: Some(2),
                 quantizer: extent,
                 projection: Some(ProjectionSection {
                     input_dim: 70,
                     extent,
                 }),
-                rows: run(4000, CHUNKS as usize * CODE_DIM, CODE_DIM as u32),
+                rows: run(4000, CHUNKS as usize * row_len(CODE_DIM), row_len(CODE_DIM) as u32),
                 candidates,
                 access,
             }),

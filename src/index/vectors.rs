@@ -24,15 +24,16 @@ pub struct VectorSections {
     pub dim: u32,
     /// How embeddings are compared.
     pub metric: Metric,
-    /// Whether dictionary entries begin with a term row, so that queries embed without a model.
-    pub term_rows: bool,
+    /// Terms that as many chunks hold or more have a term row, so that queries embed without a model;
+    /// at least 1. `None` if no term has one.
+    pub term_rows: Option<u32>,
     /// Parameters of the quantizer.
     pub quantizer: Extent,
     /// What brings embeddings to [`VectorSections::dim`] components, where the embedder makes more.
     pub projection: Option<ProjectionSection>,
-    /// int8 codes, one block per chunk.
+    /// A [`Row`](crate::vector::row::Row) of each chunk, a block each.
     pub rows: Run,
-    /// Candidates whose int8 codes a search reads at least, [`CANDIDATES`].
+    /// Candidates whose rows a search reads at least, [`CANDIDATES`].
     pub candidates: u32,
     /// How candidates are found.
     pub access: Access,
@@ -262,7 +263,7 @@ impl VectorSections {
         out.str(&self.embedder);
         out.varint(u64::from(self.dim));
         self.metric.write(out);
-        out.u8(u8::from(self.term_rows));
+        out.varint(u64::from(self.term_rows.unwrap_or(0)));
         self.quantizer.write(out);
         ProjectionSection::write(self.projection.as_ref(), out);
         self.rows.write(out);
@@ -278,14 +279,15 @@ impl VectorSections {
         let embedder = string(reader, "embedder")?;
         let dim = reader.varint_max(crate::vector::MAX_DIM as u64, "dimension")? as u32;
         let metric = Metric::read(reader)?;
-        let term_rows = flag(reader, "term rows")?;
+        let term_rows = reader.varint_u32("term rows")?;
         let quantizer = Extent::read(reader, body_len, "quantizer")?;
         let projection = ProjectionSection::read(reader, body_len, dim)?;
-        let rows = Run::read(reader, body_len, "int8 rows")?;
+        let rows = Run::read(reader, body_len, "rows")?;
         let code_dim = crate::vector::code_dim(dim as usize);
-        let row_bytes = u64::from(chunks) * code_dim as u64;
-        if dim == 0 || rows.block_payload as usize != code_dim || rows.payload_len != row_bytes {
-            return Err(reader.error("int8 rows", Problem::Inconsistent));
+        let row_len = crate::vector::row::row_len(code_dim);
+        let row_bytes = u64::from(chunks) * row_len as u64;
+        if dim == 0 || rows.block_payload as usize != row_len || rows.payload_len != row_bytes {
+            return Err(reader.error("rows", Problem::Inconsistent));
         }
         let candidates = within(reader, &CANDIDATES, "candidates")?;
         let access = Access::read(reader, body_len, chunks, code_dim)?;
@@ -293,7 +295,7 @@ impl VectorSections {
             embedder,
             dim,
             metric,
-            term_rows,
+            term_rows: (term_rows > 0).then_some(term_rows),
             quantizer,
             projection,
             rows,

@@ -21,9 +21,9 @@ use coracle::bytes::Writer;
 use coracle::cells::CellsError;
 use coracle::document::Chunk;
 use coracle::document::Document;
-use coracle::embed::row::NotFinite;
-use coracle::embed::row::encode_row;
-use coracle::embed::row::row_len;
+use coracle::vector::row::NotFinite;
+use coracle::vector::row::encode_row;
+use coracle::vector::row::row_len;
 use coracle::executor::Executor;
 use coracle::filter::ColumnParams;
 use coracle::filter::ColumnsBuilder;
@@ -89,6 +89,8 @@ pub struct TermRows {
     pub dim: usize,
     /// Keys that no chunk has ([`coracle::embed::piece`]), ascending; all sort before terms.
     pub extra: Vec<String>,
+    /// Terms that fewer chunks hold have no row in the index; at least 1.
+    pub least_df: u32,
     /// Rows of the extra keys, then of the dictionary's terms, in order.
     pub rows: Vec<f32>,
 }
@@ -124,7 +126,7 @@ pub enum BuildError {
     Graph(#[from] GraphError),
     /// A term row is not usable.
     #[error(transparent)]
-    TermRow(#[from] coracle::embed::row::NotFinite),
+    TermRow(#[from] coracle::vector::row::NotFinite),
     /// There are more chunks or terms than ids.
     #[error(
         "{what}: {got} are more than an index holds (2^32); split the input into several indexes"
@@ -315,6 +317,7 @@ fn build_id(
         hash.update(bytemuck::cast_slice(&embeddings.queries));
         if let Some(term_rows) = &embeddings.term_rows {
             hash.update(term_rows.extra.join("\0").as_bytes());
+            hash.update(&term_rows.least_df.to_le_bytes());
             hash.update(bytemuck::cast_slice(&term_rows.rows));
         }
     }
@@ -363,28 +366,35 @@ fn dictionary(
         let (what, got) = ("terms", count);
         return Err(BuildError::TooMany { what, got });
     };
-    let row = |at: usize| {
+    // The row at a place, of a key that `df` chunks hold.
+    let row = |at: usize, df: u32| {
         let mut row = Vec::new();
-        if let Some(rows) = term_rows {
+        if let Some(rows) = term_rows.filter(|rows| df == 0 || df >= rows.least_df) {
             encode_row(rows.row(at), &mut row)?;
         }
         Ok::<_, NotFinite>(row)
     };
     let stage = reporter.stage("dictionary", count as u64);
-    let row_len = term_rows.map_or(0, |rows| row_len(rows.dim));
+    // On average.
+    let row_len = term_rows.map_or(0, |rows| {
+        let with_row = (0..postings.len()).filter(|&at| postings.df(at) >= rows.least_df);
+        row_len(rows.dim) * (extra.len() + with_row.count()) / count.max(1)
+    });
     let mut builder = TermBlockBuilder::new(block_bytes(count, row_len));
     let mut term_blocks = Vec::new();
     let mut spelling = SpellingBuilder::new(SPELLING_BLOCK_BYTES);
     let mut spelling_blocks = Vec::new();
     // Keys of words and pieces that no chunk has come first: they begin with a smaller byte.
     for (at, key) in extra.iter().enumerate() {
-        term_blocks.extend(builder.push_row(key, &row(at)?));
+        term_blocks.extend(builder.push_row(key, &row(at, 0)?));
     }
     let postings_offset = body.offset();
     for start in (0..postings.len()).step_by(BATCH) {
         let batch = Threads.map(BATCH.min(postings.len() - start), |at| {
             let at = start + at;
-            Ok::<_, NotFinite>((postings.encode(at), row(extra.len() + at)?))
+            let term = postings.encode(at);
+            let row = row(extra.len() + at, term.df)?;
+            Ok::<_, NotFinite>((term, row))
         });
         for item in batch {
             let (term, row) = item?;

@@ -25,6 +25,7 @@ use coracle::index::BodyWriter;
 use coracle::index::CHECK_LEN;
 use coracle::index::CellBlocks;
 use coracle::index::ProjectionSection;
+use coracle::index::Run;
 use coracle::index::VectorSections;
 use coracle::search::CELL_BYTES;
 use coracle::vector::Quantizer;
@@ -34,6 +35,8 @@ use coracle::vector::VectorError;
 use coracle::vector::binary::BinaryCodes;
 use coracle::vector::binary::BinaryRows;
 use coracle::vector::binary::BinaryWriter;
+use coracle::vector::row::encode_residual;
+use coracle::vector::row::row_len;
 
 /// From this many chunks on codes are put in cells, of which a search reads some 50 kB with their
 /// router. A scan reads all codes, of 192 dimensions 28 bytes a chunk: here 70 kB.
@@ -65,9 +68,9 @@ pub enum AccessChoice {
 /// What an index with cells is to be good at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Target {
-    /// Small files: every code is in two cells
+    /// Small files: every code is in one cell
     Size,
-    /// Few bytes for a search that finds much: in three
+    /// Few bytes for a search that finds much: in two
     #[default]
     Balanced,
     /// Fast searches once all cells are in memory: in four
@@ -106,16 +109,16 @@ impl VectorOptions {
 
     fn copies(&self) -> usize {
         match self.target {
-            Target::Size => 2,
-            Target::Balanced => 3,
+            Target::Size => 1,
+            Target::Balanced => 2,
             Target::Speed => 4,
         }
     }
 }
 
-/// Writes quantizer, codes and int8 rows, and chooses how they are searched.
+/// Writes quantizer, codes and rows, and chooses how they are searched.
 ///
-/// What a first search reads stands in one piece, int8 rows behind it.
+/// What a first search reads stands in one piece, rows behind it.
 ///
 /// # Errors
 /// [`BuildError`], for an embedding that is not usable with the document it belongs to.
@@ -231,14 +234,32 @@ pub fn write(
         embedder: embedder.clone(),
         dim: *dim as u32,
         metric: *metric,
-        term_rows: term_rows.is_some(),
+        term_rows: term_rows.as_ref().map(|rows| rows.least_df),
         quantizer: quantizer_extent,
         projection,
-        rows: body.run(bytemuck::cast_slice(&int8), quantizer.code_dim() as u32)?,
+        rows: write_rows(body, &quantizer, &int8)?,
         candidates: measured.candidates,
         access,
     };
     Ok((sections, measured))
+}
+
+/// Writes the rows by which candidates are rescored.
+fn write_rows(
+    body: &mut BodyWriter<Staging>,
+    quantizer: &Quantizer,
+    int8: &[i8],
+) -> Result<Run, BuildError> {
+    let code_dim = quantizer.code_dim();
+    let batches: Vec<&[i8]> = int8.chunks(code_dim * BATCH).collect();
+    let rows = Threads.map(batches.len(), |at| {
+        let mut rows = Vec::with_capacity(BATCH * row_len(code_dim));
+        for code in batches[at].chunks_exact(code_dim) {
+            encode_residual(quantizer, code, &mut rows);
+        }
+        rows
+    });
+    Ok(body.run(&rows.concat(), row_len(code_dim) as u32)?)
 }
 
 /// Binary codes in blocks, if they are wanted, and int8 codes in rows.

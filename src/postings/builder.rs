@@ -204,12 +204,20 @@ impl Postings {
             .map(|&ordinal| self.terms.get(ordinal as usize))
     }
 
+    /// How many chunks hold the `at`th term in byte order.
+    ///
+    /// # Panics
+    /// When `at` is not below [`Postings::len`].
+    pub fn df(&self, at: usize) -> u32 {
+        self.runs[self.order[at] as usize].df
+    }
+
     /// The inverse document frequency of the `at`th term in byte order, as [`idf`](super::idf) has it.
     ///
     /// # Panics
     /// When `at` is not below [`Postings::len`].
     pub fn idf(&self, at: usize) -> f32 {
-        idf(self.runs[self.order[at] as usize].df, self.chunk_count()) as f32
+        idf(self.df(at), self.chunk_count()) as f32
     }
 
     /// Encodes the `at`th term in byte order. Terms can be encoded in parallel.

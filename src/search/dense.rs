@@ -27,7 +27,8 @@ use crate::vector::Quantizer;
 use crate::vector::Query;
 use crate::vector::binary::BinaryCodes;
 use crate::vector::binary::BinaryRows;
-use crate::vector::int8;
+use crate::vector::row::Row;
+use crate::vector::row::row_len;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::TopK;
 use alloc::vec::Vec;
@@ -139,8 +140,8 @@ impl Resident {
         if quantizer.dim() != sections.dim as usize || quantizer.metric() != sections.metric {
             return Err(reader.error("dimension", Problem::Inconsistent));
         }
-        if sections.rows.block_payload as usize != quantizer.code_dim() {
-            return Err(reader.error("int8 row length", Problem::Inconsistent));
+        if sections.rows.block_payload as usize != row_len(quantizer.code_dim()) {
+            return Err(reader.error("row length", Problem::Inconsistent));
         }
         let chunks = root.counts.chunks as usize;
         let codes = Codes::load(&sections.access, chunks, &quantizer, wave)?;
@@ -398,7 +399,10 @@ impl LoadCells<'_> {
     }
 }
 
-/// The score of a chunk by its int8 code.
-pub fn rescore(query: &Query, row: &Block) -> f32 {
-    int8::score(query, bytemuck::cast_slice(row))
+/// The score of a chunk by its row.
+///
+/// # Errors
+/// [`FormatError`] for a damaged row.
+pub fn rescore(query: &Query, row: &Block) -> Result<f32, FormatError> {
+    Ok(Row::parse(row, query.code_dim())?.score(query))
 }

@@ -1,10 +1,10 @@
 //! The dictionary of an opened index: where its blocks lie, and what they say.
 
-use super::engine::row_dim_of;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
-use crate::embed::row::row_len;
+use crate::vector::row::row_len;
+use crate::postings::dictionary::RowShape;
 use crate::index::CHECK_LEN;
 use crate::index::Extent;
 use crate::index::Root;
@@ -23,6 +23,16 @@ use alloc::vec::Vec;
 /// A block, and what is wrong with it.
 pub type Damaged = (Extent, FormatError);
 
+/// Which keys of the index with this root have rows.
+fn row_shape(root: &Root) -> RowShape {
+    let rows = root.vectors.as_ref().and_then(|vectors| {
+        let len = row_len(vectors.dim as usize);
+        let least_df = vectors.term_rows?;
+        Some(RowShape { len, least_df })
+    });
+    rows.unwrap_or(RowShape::NONE)
+}
+
 /// Both directories and the places of what they list.
 #[derive(Debug)]
 pub struct Dictionary {
@@ -31,7 +41,7 @@ pub struct Dictionary {
     terms_offset: u64,
     spelling_offset: u64,
     postings_offset: u64,
-    row_len: usize,
+    rows: RowShape,
 }
 
 impl Dictionary {
@@ -47,7 +57,7 @@ impl Dictionary {
             terms_offset: root.terms_offset,
             spelling_offset: root.spelling_offset,
             postings_offset: root.postings_offset,
-            row_len: row_dim_of(root).map_or(0, row_len),
+            rows: row_shape(root),
         })
     }
 
@@ -61,9 +71,9 @@ impl Dictionary {
         &self.spelling
     }
 
-    /// Bytes of a term's row; 0 if terms have none.
-    pub fn row_len(&self) -> usize {
-        self.row_len
+    /// Which keys have rows.
+    pub fn rows(&self) -> RowShape {
+        self.rows
     }
 
     /// Where a term block lies; `None` past the last one or where offsets exceed 64 bits.
@@ -119,7 +129,7 @@ impl Dictionary {
         let Some((extent, block)) = extent.and_then(|at| Some((at, wave.get(at)?))) else {
             return Ok(None);
         };
-        let term = TermBlock::new(block, self.row_len).and_then(|block| block.find(key));
+        let term = TermBlock::new(block, self.rows).and_then(|block| block.find(key));
         let term = term.map_err(|error| (extent, error))?;
         Ok(term.map(|term| (extent, term)))
     }

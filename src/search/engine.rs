@@ -195,13 +195,14 @@ impl<S: Source> Engine<S> {
         let (postings, by_meaning) = self.read_candidates(&mut search, &aim).await?;
         let mut ranking = self.rank_candidates(&search, aim, &postings, &by_meaning)?;
 
-        // One ranking, by estimates first, then by int8 codes. What will most likely be shown is read
+        // One ranking, by estimates first, then by rows. What will most likely be shown is read
         // beside these.
         if let Some(mut wants) = ranking.want_rows(self.root(), search.depth) {
             let likely = page(options, &ranking.candidates, options.limit + SPARE_HITS);
             want_records(&*self.layout()?, &places(likely), &mut wants);
             let rows = self.wave(&search.stats, &wants).await?;
-            ranking.rescore(self.root(), &rows, options.fusion);
+            let rescored = ranking.rescore(self.root(), &rows, options.fusion);
+            rescored.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
         let (mut result, ranked, best) = self.group(&search, ranking)?;
 
@@ -841,7 +842,7 @@ fn page<'a>(
 pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
     root.vectors
         .as_ref()
-        .filter(|vectors| vectors.term_rows)
+        .filter(|vectors| vectors.term_rows.is_some())
         .map(|vectors| vectors.dim as usize)
 }
 

@@ -400,6 +400,10 @@ impl Lookup {
     pub fn embedding(&self, dim: usize) -> Result<Option<Vec<f32>>, Damaged> {
         let mut vector = QueryVector::new(dim);
         let mut add = |entry: &Entry, weight: f32| {
+            // Terms of few chunks may have no row.
+            if entry.row.is_empty() {
+                return Ok(());
+            }
             let added = vector.add(&entry.row, weight);
             added.map_err(|error| (entry.block, error))
         };

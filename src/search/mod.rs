@@ -4,7 +4,7 @@
 //! query ─ analyse ─► terms ─ dictionary ─► entries ─┬─ posting lists ──► keyword ranking ─┐
 //!                                                   └─ term rows ─► query embedding       ├─ fuse
 //!                                                          └─ codes ──► vector ranking  ──┘    │
-//!            hits with excerpts ◄─ passages, documents ◄─ group by document ◄─ int8 rescoring ◄┘
+//!            hits with excerpts ◄─ passages, documents ◄─ group by document ◄─ rescoring ◄┘
 //! ```
 //!
 //! | file | responsibility |
@@ -174,7 +174,7 @@ pub struct Explain {
     pub vector: Option<(f32, f32)>,
     /// Rank by meaning, best 1.
     pub vector_rank: Option<u32>,
-    /// Whether the inner product comes from the int8 code (otherwise from the 1-bit code).
+    /// Whether the inner product comes from the chunk's row (otherwise from the 1-bit code).
     pub rescored: bool,
     /// The document's weight.
     pub weight: f32,

@@ -4,6 +4,7 @@ use super::Explain;
 use super::Fusion;
 use super::Mode;
 use super::dense;
+use super::dictionary::Damaged;
 use super::fuse::Best;
 use super::fuse::Parts;
 use super::lexical::Lookup;
@@ -47,7 +48,7 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// The int8 codes of the best candidates; nothing without an embedding of the query.
+    /// The rows of the best candidates; nothing without an embedding of the query.
     pub fn want_rows(&mut self, root: &Root, depth: usize) -> Option<Wants> {
         let vectors = root.vectors.as_ref().filter(|_| self.query.is_some())?;
         let rows = &vectors.rows;
@@ -61,23 +62,29 @@ impl Ranking {
         Some(wants)
     }
 
-    /// Ranks by the codes that [`Ranking::want_rows`] wanted.
-    pub fn rescore(&mut self, root: &Root, wave: &Wave, fusion: Fusion) {
+    /// Ranks by the rows that [`Ranking::want_rows`] wanted.
+    ///
+    /// # Errors
+    /// The row that is damaged.
+    pub fn rescore(&mut self, root: &Root, wave: &Wave, fusion: Fusion) -> Result<(), Damaged> {
         let (Some(query), Some(vectors)) = (&self.query, &root.vectors) else {
-            return;
+            return Ok(());
         };
         for candidate in &mut self.candidates {
             let extent = vectors.rows.extent(u64::from(candidate.chunk));
-            if let Some(row) = extent.and_then(|extent| wave.get(extent)) {
-                candidate.parts.cosine = Some(dense::rescore(query, row));
+            let row = extent.and_then(|extent| Some((extent, wave.get(extent)?)));
+            if let Some((extent, row)) = row {
+                let score = dense::rescore(query, row).map_err(|bad| (extent, bad))?;
+                candidate.parts.cosine = Some(score);
                 candidate.rescored = true;
             }
         }
         rank(&mut self.candidates, self.mode, fusion);
+        Ok(())
     }
 }
 
-/// Candidates whose int8 codes are read, for a page down to `depth`.
+/// Candidates whose rows are read, for a page down to `depth`.
 pub fn rescored(root: &Root, depth: usize) -> usize {
     let vectors = root.vectors.as_ref();
     let least = vectors.map_or(0, |vectors| vectors.candidates as usize);

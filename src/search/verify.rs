@@ -8,7 +8,7 @@ use super::engine::row_dim_of;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
-use crate::embed::row::Row;
+use crate::vector::row::Row;
 use crate::filter::Column;
 use crate::index::Access;
 use crate::index::DocumentRecord;
@@ -175,7 +175,7 @@ impl<S: Source> Engine<S> {
         let root = self.root();
         let reader = Reader::new(block, "term block");
         let row_dim = row_dim_of(root);
-        let mut reading = TermBlock::new(block, self.dictionary().row_len())?;
+        let mut reading = TermBlock::new(block, self.dictionary().rows())?;
         let mut long = Vec::new();
         done.blocks += 1;
         while let Some((key, term)) = reading.next_term()? {
@@ -183,7 +183,7 @@ impl<S: Source> Engine<S> {
             if self.dictionary().block_of_term(key) != Some(extent) {
                 return Err(reader.error("separator", Problem::Inconsistent));
             }
-            if let Some(dim) = row_dim {
+            if let Some(dim) = row_dim.filter(|_| !term.row.is_empty()) {
                 Row::parse(term.row, dim)?;
             }
             if term.place != terms.place {
@@ -265,7 +265,12 @@ impl<S: Source> Engine<S> {
         for batch in rows.chunks(BATCH) {
             let mut wants = Wants::new();
             batch.iter().for_each(|&extent| wants.block(extent));
-            self.store().wave(&wants).await?;
+            let wave = self.store().wave(&wants).await?;
+            for &extent in batch {
+                let row = wave.require(extent);
+                row.and_then(|row| Row::parse(row, resident.quantizer().code_dim()))
+                    .map_err(|bad| self.damaged(extent, bad))?;
+            }
             done.blocks += batch.len() as u64;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! int8 codes: finer scores for candidates already found.
+//! int8 codes: what builds measure distances with, and finer scores for candidates already found.
 //!
 //! `code_dim` bytes per row and nothing else, row-major, so the row of an id lies at
 //! `id * code_dim` and can be read by itself.

@@ -5,6 +5,8 @@
 //!                                                                                    │
 //!                  1-bit code: sign(r), 2 factors (code_dim/8 + 4 bytes)  ◄──────────┤
 //!                  int8 code:  round(r / step)     (code_dim bytes)       ◄──────────┘
+//!                      │
+//!                      └──► row: 4-bit code, a scale (code_dim/2 + 4 bytes)
 //! ```
 //!
 //! | file | what |
@@ -15,7 +17,8 @@
 //! | `quantizer.rs` | the trained parameters; encodes rows |
 //! | `query.rs` | everything a search needs of its query, prepared once |
 //! | `binary.rs` | 1-bit codes: blocks of 32 for scans, rows for graph walks |
-//! | `int8.rs` | int8 codes for rescoring |
+//! | `int8.rs` | int8 codes, from which cells, graphs and rows are made |
+//! | [`row`] | rows of 4 bits a dimension: what rescoring reads, and what stands for a term |
 //! | `topk.rs` | bounded collectors with a total order |
 //! | `patience.rs` | when a search that goes on in vain ends |
 //! | `visited.rs` | set of ordinals that is emptied at once |
@@ -40,6 +43,7 @@ mod projection;
 pub(crate) mod quantizer;
 mod query;
 pub mod rotate;
+pub mod row;
 pub mod topk;
 pub(crate) mod visited;
 

@@ -48,6 +48,8 @@ pub struct Query {
     pub(super) scale: Scale,
     /// Half the step of the quantized query: score per unit of agreement times `|r|² / |r|₁`.
     half_step: f32,
+    /// What the integers of `int8` are in units of.
+    int8_unit: f32,
     /// Score per unit of the int8 dot product.
     int8_scale: f32,
 }
@@ -72,7 +74,8 @@ impl Query {
         };
         let to_int = |x: f32| super::quantizer::round(x * inverse) as i16;
         let int8 = collect(&rotated, to_int);
-        let int8_scale = largest / INT8_QUERY_MAX * quantizer.int8_step();
+        let int8_unit = largest / INT8_QUERY_MAX;
+        let int8_scale = int8_unit * quantizer.int8_step();
 
         let mut centred = rotated;
         arithmetic::zip(&mut centred, quantizer.mean(), |x, mean| x - mean);
@@ -96,6 +99,7 @@ impl Query {
                 offset: quantizer.offset_step(),
                 bias,
             },
+            int8_unit,
             int8_scale,
         })
     }
@@ -124,6 +128,15 @@ impl Query {
             bias,
             ..self.scale
         }
+    }
+
+    /// The score of a residual that is `levels` times half of `scale`. There are at most as many as
+    /// the query has dimensions.
+    pub(super) fn row_score(&self, levels: &[i8], scale: f32) -> f32 {
+        let dot = (self.kernels.dot_i16)(levels, &self.int8[..levels.len()]);
+        // `f64` holds any product of these, so that no score is NaN.
+        let unit = 0.5 * f64::from(self.int8_unit) * f64::from(scale);
+        (f64::from(dot) * unit) as f32 + self.scale.bias
     }
 
     /// The score of an int8 code with this dot product.

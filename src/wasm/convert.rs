@@ -380,7 +380,7 @@ pub fn info(root: &Root) -> JsValue {
     let offline = root
         .vectors
         .as_ref()
-        .is_some_and(|vectors| vectors.term_rows);
+        .is_some_and(|vectors| vectors.term_rows.is_some());
     out.flag("offlineQueries", offline);
     let figures = Record::new();
     for (name, figure) in &root.figures {

@@ -286,7 +286,7 @@ fn word_blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     for at in 0..dictionary.terms().len() {
         let extent = dictionary.term_block(at).expect("block");
         let range = extent.offset as usize..extent.range().end as usize - CHECK_LEN;
-        let mut terms = TermBlock::new(&body[range], dictionary.row_len()).expect("terms");
+        let mut terms = TermBlock::new(&body[range], dictionary.rows()).expect("terms");
         while let Some((_, term)) = terms.next_term().expect("term") {
             if BlockTable::byte_len(term.df) > 0 {
                 let table = BlockTable::parse(term.list, term.df).expect("table");

@@ -11,7 +11,7 @@ use collection::Collection;
 use collection::dot;
 use collection::ndcg_at_10;
 use coracle::embed::QueryVector;
-use coracle::embed::row::Row;
+use coracle::vector::row::Row;
 use coracle::text::Analyzer;
 use coracle::text::Language;
 use coracle_cli::fit::FitParams;

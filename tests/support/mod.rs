@@ -178,6 +178,7 @@ pub fn embeddings(documents: &[Document], postings: &Postings) -> Embeddings {
     let keys = extra.iter().map(String::as_str).chain(postings.terms());
     let term_rows = TermRows {
         dim: DIM,
+        least_df: 1,
         rows: keys.flat_map(term_vector).collect(),
         extra,
     };

@@ -77,7 +77,8 @@ pub fn to_json(root: &Root) -> Json {
             "dim": vectors.dim,
             "input_dim": vectors.input_dim(),
             "metric": format!("{:?}", vectors.metric).to_lowercase(),
-            "term_rows": vectors.term_rows,
+            "term_rows": vectors.term_rows.is_some(),
+            "term_rows_least_df": vectors.term_rows,
             "candidates": vectors.candidates,
             "access": vectors.access.name(),
             "setting": setting(&vectors.access).into_iter().map(|(name, value)| (name.to_string(), json!(value))).collect::<serde_json::Map<_, _>>(),
@@ -105,7 +106,7 @@ pub fn to_text(root: &Root) -> String {
     match &root.vectors {
         None => out.push_str("vectors  none: keyword search only\n"),
         Some(vectors) => {
-            let offline = if vectors.term_rows {
+            let offline = if vectors.term_rows.is_some() {
                 "offline by term rows"
             } else {
                 "given by the caller"

@@ -218,7 +218,7 @@ fn explained(explain: &coracle::search::Explain) -> String {
         ));
     }
     if let Some((score, normalised)) = explain.vector {
-        let code = if explain.rescored { "int8" } else { "1-bit" };
+        let code = if explain.rescored { "4-bit" } else { "1-bit" };
         parts.push(format!("meaning {score:.3} ({code}) → {normalised:.3}"));
     }
     if explain.weight != 1.0 {

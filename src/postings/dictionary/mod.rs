@@ -44,6 +44,7 @@ pub use spelling::SpellingBlock;
 pub use spelling::SpellingBuilder;
 pub use terms::ListPlace;
 pub use terms::Term;
+pub use terms::RowShape;
 pub use terms::TermBlock;
 pub use terms::TermBlockBuilder;
 pub use terms::block_bytes;

@@ -30,7 +30,7 @@ const MIN_TERM_BYTES: usize = 3;
 
 const WHAT: &str = "term block";
 
-/// The bytes at which blocks of `terms` terms with rows of `row_len` bytes should end, so that the
+/// The bytes at which blocks of `terms` terms with rows of `row_len` bytes on average should end, so that the
 /// directory and the blocks that a query reads are smallest together.
 pub fn block_bytes(terms: usize, row_len: usize) -> usize {
     let all = terms.saturating_mul(TERM_BYTES + row_len) as f32;
@@ -122,6 +122,32 @@ impl TermBlockBuilder {
     }
 }
 
+/// Which keys have rows, and how long these are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowShape {
+    /// Bytes of a row; 0 if there are none.
+    pub len: usize,
+    /// Terms that fewer chunks hold have no row; reserved keys always have one.
+    pub least_df: u32,
+}
+
+impl RowShape {
+    /// No key has a row.
+    pub const NONE: Self = Self {
+        len: 0,
+        least_df: 1,
+    };
+
+    /// Bytes of the row of a key that `df` chunks hold.
+    #[must_use]
+    pub fn len_at(&self, df: u32) -> usize {
+        match df == 0 || df >= self.least_df {
+            true => self.len,
+            false => 0,
+        }
+    }
+}
+
 /// What a term block says about a key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Term<'a> {
@@ -129,7 +155,7 @@ pub struct Term<'a> {
     pub df: u32,
     /// Its inverse document frequency, 0 to 15.99 in steps of 1/4096.
     pub idf: f32,
-    /// Its row, if terms have rows.
+    /// Its row; empty if it has none.
     pub row: &'a [u8],
     /// Its posting list, or the table of a long one: [`PostingList::new`](crate::postings::PostingList::new).
     pub list: &'a [u8],
@@ -144,18 +170,18 @@ pub struct TermBlock<'a> {
     reader: Reader<'a>,
     keys: KeyReader,
     left: usize,
-    row_len: usize,
+    rows: RowShape,
     next: ListPlace,
 }
 
 impl<'a> TermBlock<'a> {
-    /// Begins to read a block of terms with rows of `row_len` bytes.
+    /// Begins to read a block of terms with such rows.
     ///
     /// # Errors
     /// [`FormatError`] when the head is damaged.
-    pub fn new(bytes: &'a [u8], row_len: usize) -> Result<Self, FormatError> {
+    pub fn new(bytes: &'a [u8], rows: RowShape) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes, WHAT);
-        let left = reader.count(MIN_TERM_BYTES + row_len, "term count")?;
+        let left = reader.count(MIN_TERM_BYTES, "term count")?;
         let next = ListPlace {
             blocks: reader.varint("posting blocks before")?,
             bytes: reader.varint("posting bytes before")?,
@@ -165,7 +191,7 @@ impl<'a> TermBlock<'a> {
             reader,
             keys: KeyReader::default(),
             left,
-            row_len,
+            rows,
             next,
         })
     }
@@ -195,7 +221,7 @@ impl<'a> TermBlock<'a> {
             0 => 0,
             _ => reader.u16("idf")?,
         };
-        let row = reader.take(self.row_len, "term row")?;
+        let row = reader.take(self.rows.len_at(df), "term row")?;
         let place = self.next;
         let start = reader.offset();
         match BlockTable::byte_len(df) {

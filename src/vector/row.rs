@@ -1,4 +1,5 @@
-//! One row as bytes.
+//! A vector in 4 bits a component: the residual of a chunk, by which candidates are rescored, or what
+//! stands for a term in a query ([`crate::embed`]).
 //!
 //! ```text
 //! ┌───────────────┬─────────────────────────────────┐
@@ -9,11 +10,14 @@
 //! ```
 //!
 //! Sixteen levels, symmetric around zero, none of them zero. Four bits lose nothing that a ranking
-//! shows: `tests/native/fit.rs` holds the difference.
+//! shows: `tests/native/fit.rs` holds the difference for terms, `tests/recall.rs` for chunks. Each row
+//! has a scale of its own, since residuals differ in length.
 
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::vector::Quantizer;
+use crate::vector::Query;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -66,6 +70,14 @@ pub fn encode_row(row: &[f32], out: &mut Vec<u8>) -> Result<(), NotFinite> {
         code(pair[0], scale) | high << 4
     }));
     Ok(())
+}
+
+/// Appends the row of a residual that is given as its int8 code, `row_len(code.len())` bytes.
+pub fn encode_residual(quantizer: &Quantizer, code: &[i8], out: &mut Vec<u8>) {
+    let step = quantizer.int8_step();
+    let residual: Vec<f32> = code.iter().map(|&x| f32::from(x) * step).collect();
+    let encoded = encode_row(&residual, out);
+    debug_assert!(encoded.is_ok(), "steps are at most 10^24");
 }
 
 /// The level nearest to `x`.
@@ -152,6 +164,22 @@ impl<'a> Row<'a> {
                 *x += level(code) * factor;
             }
         }
+    }
+
+    /// Estimates the inner product of the query and an embedding whose residual this row is.
+    ///
+    /// The dot product is one of integers. A row of another length is scored on the dimensions both
+    /// have.
+    #[must_use]
+    pub fn score(&self, query: &Query) -> f32 {
+        // Twice the level, to be an integer.
+        let twice = |code: u8| 2 * code as i8 - 15;
+        let pairs = self.codes.iter();
+        let levels: Vec<i8> = pairs
+            .flat_map(|&pair| [twice(pair & 15), twice(pair >> 4)])
+            .take(self.dim.min(query.code_dim()))
+            .collect();
+        query.row_score(&levels, self.scale)
     }
 
     /// The components.
