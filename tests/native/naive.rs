@@ -440,8 +440,8 @@ fn vector_search_is_near_exact_search() {
     }
 }
 
-/// With all that a filter allows rescored, cells give the hits of a scan to the bit; otherwise nearly
-/// all of them.
+/// With all that a filter allows rescored, cells give the hits of a scan to the bit; otherwise most of
+/// them.
 #[test]
 fn vector_search_in_cells_with_a_filter_is_that_of_a_scan() {
     let documents = support::documents(400, 11);
@@ -483,7 +483,7 @@ fn vector_search_in_cells_with_a_filter_is_that_of_a_scan() {
             let hits = shown(&probed).into_iter();
             found += hits.filter(|hit| wanted.contains(hit)).count();
         }
-        assert!(10 * found >= 9 * there, "{filter}: {found} of {there}");
+        assert!(10 * found >= 8 * there, "{filter}: {found} of {there}");
     }
 }
 
