@@ -453,7 +453,11 @@ mod tests {
                     input_dim: 70,
                     extent,
                 }),
-                rows: run(4000, CHUNKS as usize * row_len(CODE_DIM), row_len(CODE_DIM) as u32),
+                rows: run(
+                    4000,
+                    CHUNKS as usize * row_len(CODE_DIM),
+                    row_len(CODE_DIM) as u32,
+                ),
                 candidates,
                 access,
             }),
