@@ -381,6 +381,7 @@ mod tests {
     use crate::index::Run;
     use crate::vector::Metric;
     use crate::vector::binary::block_len;
+    use crate::vector::row::row_len;
     use alloc::vec;
 
     const CHUNKS: u32 = 40;
