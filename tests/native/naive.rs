@@ -483,7 +483,8 @@ fn vector_search_in_cells_with_a_filter_is_that_of_a_scan() {
             let hits = shown(&probed).into_iter();
             found += hits.filter(|hit| wanted.contains(hit)).count();
         }
-        assert!(10 * found >= 9 * there, "{filter}: {found} of {there}");
+        // Settings are those for the 10 nearest, here 40 are asked for; two cells hold each code.
+        assert!(20 * found >= 17 * there, "{filter}: {found} of {there}");
     }
 }
 
