@@ -8,9 +8,9 @@ use coracle::postings::dictionary::Directory;
 use coracle::postings::dictionary::DirectoryBuilder;
 use coracle::postings::dictionary::EncodedBlock;
 use coracle::postings::dictionary::ListPlace;
+use coracle::postings::dictionary::RowShape;
 use coracle::postings::dictionary::SpellingBlock;
 use coracle::postings::dictionary::SpellingBuilder;
-use coracle::postings::dictionary::RowShape;
 use coracle::postings::dictionary::TermBlock;
 use coracle::postings::dictionary::TermBlockBuilder;
 use coracle::postings::dictionary::block_bytes;
@@ -276,12 +276,7 @@ fn padding_is_zeros() {
     let (blocks, _) = encode_terms(&words(WORDS), 4096);
     let mut bytes = blocks[0].bytes.clone();
     bytes.extend([0; 9]);
-    let find = |bytes: &[u8]| {
-        TermBlock::new(bytes, ROWS)
-            .unwrap()
-            .find("zz")
-            .map(|_| ())
-    };
+    let find = |bytes: &[u8]| TermBlock::new(bytes, ROWS).unwrap().find("zz").map(|_| ());
     assert_eq!(find(&bytes), Ok(()));
     bytes.push(1);
     let mut block = TermBlock::new(&bytes, ROWS).unwrap();
@@ -294,7 +289,14 @@ fn padding_is_zeros() {
 
 /// Reads everything, as a search would.
 fn survives(bytes: &[u8]) {
-    for rows in [RowShape::NONE, ROWS, RowShape { least_df: 3, ..ROWS }] {
+    for rows in [
+        RowShape::NONE,
+        ROWS,
+        RowShape {
+            least_df: 3,
+            ..ROWS
+        },
+    ] {
         if let Ok(block) = TermBlock::new(bytes, rows) {
             let _ = block.clone().find("smart");
             let mut block = block;

@@ -20,8 +20,8 @@
 pub mod piece;
 
 use crate::bytes::FormatError;
-use crate::vector::row::Row;
 use crate::vector::arch::sqrt;
+use crate::vector::row::Row;
 use alloc::vec;
 use alloc::vec::Vec;
 

@@ -381,6 +381,7 @@ mod tests {
     use crate::index::Run;
     use crate::vector::Metric;
     use crate::vector::binary::block_len;
+    use crate::vector::row::row_len;
     use alloc::vec;
 
     const CHUNKS: u32 = 40;
@@ -453,7 +454,11 @@ mod tests {
                     input_dim: 70,
                     extent,
                 }),
-                rows: run(4000, CHUNKS as usize * row_len(CODE_DIM), row_len(CODE_DIM) as u32),
+                rows: run(
+                    4000,
+                    CHUNKS as usize * row_len(CODE_DIM),
+                    row_len(CODE_DIM) as u32,
+                ),
                 candidates,
                 access,
             }),

@@ -3,8 +3,6 @@
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
-use crate::vector::row::row_len;
-use crate::postings::dictionary::RowShape;
 use crate::index::CHECK_LEN;
 use crate::index::Extent;
 use crate::index::Root;
@@ -13,11 +11,13 @@ use crate::index::inflate;
 use crate::postings::BlockTable;
 use crate::postings::dictionary::Directory;
 use crate::postings::dictionary::ListPlace;
+use crate::postings::dictionary::RowShape;
 use crate::postings::dictionary::SpellingBlock;
 use crate::postings::dictionary::Term;
 use crate::postings::dictionary::TermBlock;
 use crate::store::Wants;
 use crate::store::Wave;
+use crate::vector::row::row_len;
 use alloc::vec::Vec;
 
 /// A block, and what is wrong with it.

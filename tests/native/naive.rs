@@ -483,6 +483,7 @@ fn vector_search_in_cells_with_a_filter_is_that_of_a_scan() {
             let hits = shown(&probed).into_iter();
             found += hits.filter(|hit| wanted.contains(hit)).count();
         }
+        // Settings are those for the 10 nearest, here 40 are asked for; two cells hold each code.
         assert!(10 * found >= 8 * there, "{filter}: {found} of {there}");
     }
 }
