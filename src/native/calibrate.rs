@@ -13,7 +13,7 @@
 //! what may be missed at most.
 //!
 //! The truth is that of int8 codes, from which the rows that rank hits are made: so recall is that of
-//! candidates, to which rows of 4 bits add their own error (`tests/recall.rs`). A sample of 200 queries has a
+//! candidates, to which rows of 4 bits add their own error. A sample of 200 queries has a
 //! standard error of about 0.005 at a recall of 0.95.
 
 use crate::indexer::Threads;

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Sixteen levels, symmetric around zero, none of them zero. Four bits lose nothing that a ranking
-//! shows: `tests/native/fit.rs` holds the difference for terms, `tests/recall.rs` for chunks. Each row
+//! shows: `tests/native/fit.rs` holds the difference for terms, `DESIGN.md` the one for chunks. Each row
 //! has a scale of its own, since residuals differ in length.
 
 use crate::bytes::FormatError;
