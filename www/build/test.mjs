@@ -43,7 +43,7 @@ await import('./build.mjs').catch(({ message }) => {
   counts.failed += 1;
   console.error(`✖ build: ${message}`);
 });
-const web = [...filesBelow(at('tests/web')), ...filesBelow(at('benches/race'))].filter((file) => file.endsWith('.test.mjs'));
+const web = [...filesBelow(at('tests/web')), ...filesBelow(at('benches'))].filter((file) => file.endsWith('.test.mjs'));
 // One file at a time: each drives a browser or a worker, which take every core there is.
 await stage('JavaScript tests', 'node', ['--test', '--test-reporter=spec', '--test-concurrency=1', ...web]);
 console.log(`\n${counts.passed} passed, ${counts.failed} failed`);
