@@ -126,8 +126,8 @@ async function builds(pages) {
   ];
 }
 
-/** Asks one question with an empty profile. */
-async function ask(browser, server, page, query, line) {
+/** Asks one question with an empty profile, and then `next` in the same visit. */
+async function ask(browser, server, page, query, line, next) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   try {
     const tab = await context.newPage();
@@ -135,21 +135,33 @@ async function ask(browser, server, page, query, line) {
     tab.on('pageerror', (error) => failures.push(error.message));
     server.begin(line);
     await tab.goto(`${server.url}/${page}?q=${encodeURIComponent(query)}`, { waitUntil: 'commit' });
-    const shown = await tab.waitForFunction(() => globalThis.shown, undefined, { timeout: 60_000 }).catch((error) => {
-      throw new Error(`${page}, "${query}": ${failures.join('; ') || error.message}`);
-    });
-    const { titles, urls, at: ms, error } = await shown.jsonValue();
-    if (error) throw new Error(`${page}, "${query}": ${error}`);
+    const answered = async () => {
+      const shown = await tab.waitForFunction(() => globalThis.shown, undefined, { timeout: 60_000 }).catch((error) => {
+        throw new Error(`${page}, "${query}": ${failures.join('; ') || error.message}`);
+      });
+      const result = await shown.jsonValue();
+      if (result.error) throw new Error(`${page}, "${query}": ${result.error}`);
+      return result;
+    };
+    const { titles, urls, at: ms } = await answered();
+    const preview = await tab.evaluate(() => globalThis.preview);
     const answers = server.answers().filter(({ path }) => !path.endsWith('.html'));
     const first = answers[0];
     // The page's script is what starts; round trips are those after it.
     const after = answers.filter(({ start }) => start >= first.end);
+    const bytes = server.wire();
+    const trips = waves(after);
+    const paths = answers.map(({ path, bytes }) => [path, bytes]);
+    if (next) {
+      await tab.evaluate((query) => globalThis.ask(query), next);
+      await answered();
+    }
     return {
-      query, titles, urls, ms,
-      bytes: server.wire(),
+      query, titles, urls, ms, preview, bytes,
+      second: server.wire() - bytes,
       requests: answers.length,
-      waves: waves(after),
-      paths: answers.map(({ path, bytes }) => [path, bytes]),
+      waves: trips,
+      paths,
     };
   } finally {
     await context.close();
@@ -162,13 +174,13 @@ async function measure(browser, engine, queries) {
   const server = await serve({ mounts, pages: { '/pagefind.html': pages.pagefind, '/coracle.html': pages.coracle } });
   try {
     const asked = [];
-    for (const query of queries) {
-      asked.push(await ask(browser, server, page, query, COUNTED));
+    for (const [at, query] of queries.entries()) {
+      asked.push(await ask(browser, server, page, query, COUNTED, queries[(at + 1) % queries.length]));
       if (asked.length % 20 === 0) say(`  ${engine.engine}: ${asked.length} of ${queries.length}`);
     }
     const slow = [];
     for (const query of queries.slice(0, Number(flags.slow ?? (flags.quick ? 3 : 20)))) {
-      slow.push((await ask(browser, server, page, query, SLOW_4G)).ms);
+      slow.push(await ask(browser, server, page, query, SLOW_4G));
     }
     return { asked, slow };
   } finally {
@@ -180,14 +192,16 @@ function row({ folder, ...engine }, { asked, slow }) {
   const bytes = asked.map((answer) => answer.bytes).sort((a, b) => a - b);
   const mean = (list) => list.reduce((sum, x) => sum + x, 0) / list.length;
   const share = (bytes, part) => bytes[Math.ceil(bytes.length * part) - 1];
-  slow.sort((a, b) => a - b);
+  const median = (list) => list.sort((a, b) => a - b)[Math.ceil(list.length / 2) - 1];
   return {
     engine: engine.engine, corpus, queries: asked.length,
     mean_bytes: round(mean(bytes)), p95_bytes: share(bytes, 0.95), max_bytes: bytes.at(-1),
     waves: Math.max(...asked.map((answer) => answer.waves)),
     mean_waves: round(mean(asked.map((answer) => answer.waves)), 2),
     requests: round(mean(asked.map((answer) => answer.requests)), 1),
-    slow4g_ms: round(share(slow, 0.5)),
+    second_mean_bytes: round(mean(asked.map((answer) => answer.second))),
+    slow4g_ms: round(median(slow.map(({ ms }) => ms))),
+    slow4g_preview_ms: round(median(slow.map(({ ms, preview }) => preview ?? ms))),
     empty: asked.filter((answer) => answer.titles.length === 0).length,
     files: engine.files, index_bytes: engine.index_bytes,
     build_s: engine.build_s, build_cpu_s: engine.build_cpu_s, build_peak_bytes: engine.build_peak_bytes,
@@ -219,5 +233,5 @@ try {
 } finally {
   await browser.close();
 }
-console.table(rows.map(({ engine, mean_bytes, p95_bytes, max_bytes, mean_waves, waves, requests, slow4g_ms, empty }) => ({ engine, mean_bytes, p95_bytes, max_bytes, mean_waves, waves, requests, slow4g_ms, empty })));
+console.table(rows.map(({ engine, mean_bytes, p95_bytes, max_bytes, second_mean_bytes, mean_waves, waves, requests, slow4g_ms, slow4g_preview_ms, empty }) => ({ engine, mean_bytes, p95_bytes, max_bytes, second_mean_bytes, mean_waves, waves, requests, slow4g_ms, slow4g_preview_ms, empty })));
 if (!flags.quick) await publish(rows);

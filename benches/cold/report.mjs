@@ -22,11 +22,11 @@ export function table(rows) {
   const kB = (bytes) => (bytes === undefined ? '' : (bytes / 1000).toFixed(0));
   const seconds = (s) => (s === undefined ? '' : s.toFixed(1));
   const lines = rows.map((row) => [
-    NAMES[row.engine] ?? row.engine, kB(row.mean_bytes), peer ? (row.mean_bytes / peer.mean_bytes).toFixed(2) : '', kB(row.p95_bytes), kB(row.max_bytes),
-    row.mean_waves, row.waves, row.requests, row.slow4g_ms, peer ? (row.slow4g_ms / peer.slow4g_ms).toFixed(2) : '', row.empty,
+    NAMES[row.engine] ?? row.engine, kB(row.mean_bytes), peer ? (row.mean_bytes / peer.mean_bytes).toFixed(2) : '', kB(row.p95_bytes), kB(row.max_bytes), kB(row.second_mean_bytes),
+    row.mean_waves, row.waves, row.requests, row.slow4g_preview_ms, row.slow4g_ms, peer ? (row.slow4g_ms / peer.slow4g_ms).toFixed(2) : '', row.empty,
     row.files, (row.index_bytes / 1e6).toFixed(1), seconds(row.build_s), seconds(row.build_cpu_s), kB(row.build_peak_bytes && row.build_peak_bytes / 1000),
   ]);
-  const head = ['engine', 'mean kB', '×', 'p95 kB', 'max kB', 'trips', 'most', 'requests', 'slow 4G ms', '×', 'without result', 'files', 'index MB', 'build s', 'CPU s', 'peak MB'];
+  const head = ['engine', 'mean kB', '×', 'p95 kB', 'max kB', 'second kB', 'trips', 'most', 'requests', 'slow 4G first rows ms', 'all ms', '×', 'without result', 'files', 'index MB', 'build s', 'CPU s', 'peak MB'];
   const text = [head, head.map((_, at) => (at ? '--:' : '---')), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
   return `${rows[0].corpus}, ${rows[0].queries} questions; × is against Pagefind\n\n${text}\n`;
 }
