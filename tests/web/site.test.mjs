@@ -189,6 +189,7 @@ for (const gone of ['deleted', 'replaced by other bytes']) {
         return gone === 'deleted' ? route.fulfill({ status: 404 }) : route.fulfill({ status: 206, body: 'other' });
       });
       await page.getByRole('combobox').fill('wrangler bucket');
+      await page.waitForFunction(() => globalThis.answered === 'wrangler bucket');
       await page.getByRole('option').filter({ hasText: 'Workers' }).first().waitFor();
       assert.ok(isNew);
       assert.equal(page.workers().length, 1);
