@@ -6,7 +6,7 @@ import { list } from '../race/record.mjs';
 import { replaceSection } from '../race/report.mjs';
 
 const RECORD = at('benches/record/cold.json');
-const NAMES = { coracle: 'Coracle, words and meaning', 'coracle-keyword': 'Coracle, words', pagefind: 'Pagefind, words' };
+const NAMES = { coracle: 'Coracle, hybrid', 'coracle-keyword': 'Coracle, words', pagefind: 'Pagefind, words' };
 
 /** Writes the rows, their table and their picture. */
 export async function publish(rows) {
@@ -39,9 +39,9 @@ export function picture(rows) {
   ]);
   const y = { field: 'engine', type: 'nominal', sort: null, title: null, axis: { labelLimit: 240, labelFontSize: 13 } };
   const x = { field: 'value', type: 'quantitative', title: null, axis: null };
-  const ours = { condition: { test: "datum.engine === 'Coracle, words and meaning'", value: '#045a8d' }, value: '#9ebcda' };
+  const ours = { condition: { test: "datum.engine === 'Coracle, hybrid'", value: '#045a8d' }, value: '#9ebcda' };
   const column = (what) => ({
-    width: 300, height: 110, title: { text: what, fontSize: 13, fontWeight: 'normal' },
+    width: 520, height: 90, title: { text: what, fontSize: 13, fontWeight: 'normal' },
     transform: [{ filter: { field: 'what', equal: what } }],
     layer: [
       { mark: { type: 'bar', height: { band: 0.7 } }, encoding: { y, x, color: ours } },
@@ -51,7 +51,7 @@ export function picture(rows) {
   const { width, height, ...rest } = frame(
     `First search on ${rows[0].corpus}, nothing cached`,
     `All that is fetched but the page: scripts, WebAssembly, index. ${rows[0].queries} questions, five results each.`,
-    { data: { values }, hconcat: [...new Set(values.map(({ what }) => what))].map(column), resolve: { scale: { x: 'independent' } } },
+    { data: { values }, vconcat: [...new Set(values.map(({ what }) => what))].map(column), resolve: { scale: { x: 'independent' } } },
   );
   return rest;
 }
