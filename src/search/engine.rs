@@ -177,17 +177,17 @@ impl<S: Source> Engine<S> {
         }
 
         // Words that the index lacks, or has only as beginnings of others.
-        if !search.lookup.is_settled()
-            && let Some(wants) = search.lookup.want_spellings(&self.dictionary)
-        {
-            let wave = self.wave(&search.stats, &wants).await?;
-            let corrected = search.lookup.correct(&self.dictionary, &wave);
-            corrected.map_err(|(at, bad)| self.damaged(at, bad))?;
-        }
-        if let Some(wants) = search.lookup.want_rest(&self.dictionary) {
-            let wave = self.wave(&search.stats, &wants).await?;
-            let decomposed = search.lookup.decompose(&self.dictionary, &wave);
-            decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
+        if !search.lookup.is_settled() {
+            if let Some(wants) = search.lookup.want_spellings(&self.dictionary) {
+                let wave = self.wave(&search.stats, &wants).await?;
+                let corrected = search.lookup.correct(&self.dictionary, &wave);
+                corrected.map_err(|(at, bad)| self.damaged(at, bad))?;
+            }
+            if let Some(wants) = search.lookup.want_rest(&self.dictionary) {
+                let wave = self.wave(&search.stats, &wants).await?;
+                let decomposed = search.lookup.decompose(&self.dictionary, &wave);
+                decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
+            }
         }
 
         // Long posting lists and near cells, which give two rankings.
@@ -502,8 +502,8 @@ impl<S: Source> Engine<S> {
                     candidates[at].parts.cosine = Some(estimate.score);
                 }
             }
-            // Cells that were not read hold nothing nearer than what was found, or they would have
-            // been read: without an estimate a chunk counts as the last of those.
+            // Cells that were not read look farther away than those that were: without an estimate a
+            // chunk counts as the last one found.
             let last = by_meaning.last().map(|last| last.score);
             for candidate in &mut candidates {
                 candidate.parts.cosine = candidate.parts.cosine.or(last);
