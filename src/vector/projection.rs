@@ -2,8 +2,8 @@
 //!
 //! Embeddings of one collection fill few of their dimensions: of MiniLM's 384, the leading 192
 //! principal directions of a collection of technical texts hold about nine tenths of the squared
-//! lengths, 256 hold 0.97. An index may keep these only, which shrinks codes, term rows and int8
-//! rows alike. Everything that enters the index goes through the same projection, and so does an
+//! lengths, 256 hold 0.97. An index may keep these only, which shrinks codes, term rows and the
+//! rows of chunks alike. Everything that enters the index goes through the same projection, and so does an
 //! embedding that a search is given; a query that is summed from term rows is projected already.
 //!
 //! Source: principal component analysis (Pearson, "On lines and planes of closest fit", 1901), here

@@ -221,11 +221,8 @@ fn forged_blocks_never_panic() {
         places.into_par_iter().for_each(|(block, at)| {
             for mask in [0x01, 0x10, 0x80, 0xff] {
                 let mut bytes = body.clone();
-                let start = block.offset as usize;
-                let payload = &mut bytes[start..start + block.len as usize];
-                let (payload, stored) = payload.split_at_mut(block.len as usize - CHECK_LEN);
-                payload[at] ^= mask;
-                stored.copy_from_slice(&check(root.build_id, block.offset, payload));
+                bytes[block.offset as usize + at] ^= mask;
+                seal(&mut bytes, root.build_id, block);
                 let altered = || Altered {
                     index: &index,
                     file: &name,
@@ -266,9 +263,7 @@ fn long_lists_are_not_trusted_either() {
             bytes: &bytes,
         };
         assert_noticed(&what, outcome(altered), &good);
-        let payload = &mut bytes[start..start + block.len as usize];
-        let (payload, stored) = payload.split_at_mut(block.len as usize - CHECK_LEN);
-        stored.copy_from_slice(&check(root.build_id, block.offset, payload));
+        seal(&mut bytes, root.build_id, block);
         let forged = || Altered {
             index: &index,
             file: &name,
@@ -300,6 +295,13 @@ fn word_blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
         blocks.push(extent);
     }
     blocks
+}
+
+/// Gives an altered block of the body the check that belongs to it.
+fn seal(body: &mut [u8], build_id: u64, block: Extent) {
+    let bytes = &mut body[block.offset as usize..block.range().end as usize];
+    let (payload, stored) = bytes.split_at_mut(block.len as usize - CHECK_LEN);
+    stored.copy_from_slice(&check(build_id, block.offset, payload));
 }
 
 /// The check of a block as the specification has it.
