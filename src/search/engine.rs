@@ -1,8 +1,6 @@
 //! An opened index and the search pipeline.
 
-use super::Excerpt;
 use super::Group;
-use super::Hit;
 use super::MAX_LIMIT;
 use super::MAX_QUERY_BYTES;
 use super::Mode;
@@ -13,11 +11,15 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::fuse::Best;
+use super::hits::hits;
+use super::hits::page;
+use super::hits::places;
+use super::hits::records;
+use super::hits::want_records;
 use super::lexical::Lookup;
 use super::ranking::Candidate;
 use super::ranking::Ranking;
 use super::ranking::best_of;
-use super::ranking::explain;
 use super::ranking::place_of;
 use super::ranking::rank;
 use super::ranking::rescored;
@@ -26,7 +28,6 @@ use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::document::ChunkId;
-use crate::document::DocumentId;
 use crate::filter::Bitmap;
 use crate::filter::Columns;
 use crate::index::Access;
@@ -60,9 +61,6 @@ const CANDIDATES: usize = 100;
 
 /// Hits beyond the page whose passages are read before the last ranking: it seldom reaches deeper.
 const SPARE_HITS: usize = 4;
-
-/// Characters of an excerpt, about.
-const EXCERPT_CHARS: usize = 240;
 
 /// An opened index.
 ///
@@ -208,12 +206,14 @@ impl<S: Source> Engine<S> {
 
         // Passages and documents of the hits.
         let layout = self.layout()?;
-        let places = places(&ranked);
+        let shown = places(&ranked);
         let mut wants = Wants::new();
-        want_records(&layout, &places, &mut wants);
+        want_records(&layout, &shown, &mut wants);
         let wave = self.wave(&search.stats, &wants).await?;
-        let records = self.records(&layout, &places, &wave)?;
-        result.hits = self.hits(&search, ranked, records, &best);
+        let records = records(&layout, &shown, &wave);
+        let records = records.map_err(|(at, bad)| self.damaged(at, bad))?;
+        let (lookup, explains) = (&search.lookup, options.explain);
+        result.hits = hits(&self.analyzer, lookup, explains, ranked, records, &best);
         result.stats = search.stats.into_inner();
         Ok(result)
     }
@@ -233,7 +233,9 @@ impl<S: Source> Engine<S> {
         let mut wants = Wants::new();
         want_records(&layout, &places, &mut wants);
         let wave = self.store.wave(&wants).await?;
-        self.records(&layout, &places, &wave)?
+        let records = records(&layout, &places, &wave);
+        records
+            .map_err(|(at, bad)| self.damaged(at, bad))?
             .pop()
             .ok_or(SearchError::NoChunk { chunk, chunks })
     }
@@ -711,131 +713,6 @@ impl<S: Source> Engine<S> {
         }
         Ok(facets)
     }
-
-    fn hits(
-        &self,
-        search: &Search<'_>,
-        ranked: Vec<Candidate>,
-        records: Vec<(Passage, DocumentRecord)>,
-        best: &Best,
-    ) -> Vec<Hit> {
-        let weighted = search.lookup.weighted_terms();
-        let terms: Vec<(&str, f32)> = weighted
-            .iter()
-            .map(|(term, weight)| (term.as_str(), *weight))
-            .collect();
-        let mut hits = Vec::with_capacity(ranked.len());
-        for (candidate, (passage, document)) in ranked.into_iter().zip(records) {
-            let explains = search.options.explain;
-            hits.push(Hit {
-                id: document.id,
-                chunk: candidate.chunk,
-                score: candidate.score,
-                title: document.title,
-                url: document.url,
-                excerpt: self.excerpt(&passage.text, &terms),
-                headings: passage.headings,
-                anchor: passage.anchor,
-                meta: document.meta,
-                explain: explains.then(|| explain(&candidate, best, &search.lookup)),
-            });
-        }
-        hits
-    }
-
-    fn excerpt(&self, text: &str, terms: &[(&str, f32)]) -> Excerpt {
-        const ELLIPSIS: &str = "…";
-        let window = self.analyzer.excerpt(text, terms, EXCERPT_CHARS);
-        let mut out = String::new();
-        if window.cut_before {
-            out.push_str(ELLIPSIS);
-        }
-        let shift = out.len();
-        let start = window.range.start;
-        out.push_str(text.get(window.range).unwrap_or_default());
-        if window.cut_after {
-            out.push_str(ELLIPSIS);
-        }
-        let marks = window.highlights.into_iter();
-        let marks = marks
-            .map(|mark| mark.start - start + shift..mark.end - start + shift)
-            .collect();
-        Excerpt { text: out, marks }
-    }
-
-    /// Passages and documents of these chunks out of the wave that brought their blocks.
-    fn records(
-        &self,
-        layout: &Layout,
-        places: &[(ChunkId, DocumentId)],
-        wave: &Wave,
-    ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
-        let mut inflated: Vec<(Extent, Vec<u8>)> = Vec::new();
-        let mut records = Vec::with_capacity(places.len());
-        for &(chunk, document) in places {
-            let (Some(passage), Some(document)) = (
-                layout.passages.locate(chunk),
-                layout.documents.locate(document),
-            ) else {
-                continue;
-            };
-            let mut raw = |extent: Extent, what| {
-                let known = inflated.iter().position(|(known, _)| *known == extent);
-                let at = match known {
-                    Some(at) => at,
-                    None => {
-                        let raw = wave.require(extent).and_then(|block| inflate(block, what));
-                        inflated.push((extent, raw.map_err(|bad| self.damaged(extent, bad))?));
-                        inflated.len() - 1
-                    }
-                };
-                Ok::<_, StoreError>(at)
-            };
-            let (passages, documents) =
-                (raw(passage.0, "passages")?, raw(document.0, "documents")?);
-            records.push((
-                Passage::find(&inflated[passages].1, passage.1)
-                    .map_err(|bad| self.damaged(passage.0, bad))?,
-                DocumentRecord::find(&inflated[documents].1, document.1)
-                    .map_err(|bad| self.damaged(document.0, bad))?,
-            ));
-        }
-        Ok(records)
-    }
-}
-
-fn want_records(layout: &Layout, places: &[(ChunkId, DocumentId)], wants: &mut Wants) {
-    for &(chunk, document) in places {
-        let tables = [
-            layout.passages.locate(chunk),
-            layout.documents.locate(document),
-        ];
-        tables
-            .into_iter()
-            .flatten()
-            .for_each(|(extent, _)| wants.block(extent));
-    }
-}
-
-fn places<'a>(page: impl IntoIterator<Item = &'a Candidate>) -> Vec<(ChunkId, DocumentId)> {
-    let page = page.into_iter();
-    page.map(|candidate| (candidate.chunk, candidate.document))
-        .collect()
-}
-
-/// The `limit` hits of a page out of ranked candidates.
-fn page<'a>(
-    options: &SearchOptions,
-    candidates: &'a [Candidate],
-    limit: usize,
-) -> Vec<&'a Candidate> {
-    let mut seen: Vec<DocumentId> = Vec::new();
-    let hits = candidates.iter().filter(|candidate| {
-        let is_first = options.group == Group::Chunk || !seen.contains(&candidate.document);
-        seen.push(candidate.document);
-        is_first
-    });
-    hits.skip(options.offset).take(limit).collect()
 }
 
 /// Components of the rows of terms, if they have rows.

@@ -1,7 +1,7 @@
 //! Query → hits.
 //!
 //! ```text
-//! query ─ analyse ─► terms ─ dictionary ─► entries ─┬─ posting lists ──► keyword ranking ─┐
+//! query ─ analyse ─► terms ─ term blocks ─► words ──┬─ posting lists ──► keyword ranking ─┐
 //!                                                   └─ term rows ─► query embedding       ├─ fuse
 //!                                                          └─ codes ──► vector ranking  ──┘    │
 //!            hits with excerpts ◄─ passages, documents ◄─ group by document ◄─ rescoring ◄┘
@@ -15,6 +15,7 @@
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
 //! | `fuse.rs` | two scores → one |
+//! | `hits.rs` | ranked candidates → hits: page, records, excerpts |
 //! | `verify.rs` | every block and structure of an index, checked |
 //!
 //! A *wave* is a set of reads that do not depend on one another; everything between two waves is
@@ -25,6 +26,7 @@ mod dense;
 mod dictionary;
 mod engine;
 mod fuse;
+mod hits;
 mod lexical;
 mod ranking;
 mod verify;

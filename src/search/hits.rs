@@ -1,0 +1,157 @@
+//! Ranked candidates → hits: the page asked for, its records, excerpts.
+
+use super::Excerpt;
+use super::Group;
+use super::Hit;
+use super::SearchOptions;
+use super::dictionary::Damaged;
+use super::fuse::Best;
+use super::lexical::Lookup;
+use super::ranking::Candidate;
+use super::ranking::explain;
+use crate::document::ChunkId;
+use crate::document::DocumentId;
+use crate::index::DocumentRecord;
+use crate::index::Extent;
+use crate::index::Layout;
+use crate::index::Passage;
+use crate::index::inflate;
+use crate::store::Wants;
+use crate::store::Wave;
+use crate::text::Analyzer;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Characters of an excerpt, about.
+const EXCERPT_CHARS: usize = 240;
+
+/// A chunk and the document that it belongs to.
+pub type Place = (ChunkId, DocumentId);
+
+/// Wants the blocks that hold the passages and documents of these places.
+pub fn want_records(layout: &Layout, places: &[Place], wants: &mut Wants) {
+    for &(chunk, document) in places {
+        let tables = [
+            layout.passages.locate(chunk),
+            layout.documents.locate(document),
+        ];
+        tables
+            .into_iter()
+            .flatten()
+            .for_each(|(extent, _)| wants.block(extent));
+    }
+}
+
+/// The places of candidates.
+pub fn places<'a>(page: impl IntoIterator<Item = &'a Candidate>) -> Vec<Place> {
+    let page = page.into_iter();
+    page.map(|candidate| (candidate.chunk, candidate.document))
+        .collect()
+}
+
+/// The `limit` hits of a page out of ranked candidates.
+pub fn page<'a>(
+    options: &SearchOptions,
+    candidates: &'a [Candidate],
+    limit: usize,
+) -> Vec<&'a Candidate> {
+    let mut seen: Vec<DocumentId> = Vec::new();
+    let hits = candidates.iter().filter(|candidate| {
+        let is_first = options.group == Group::Chunk || !seen.contains(&candidate.document);
+        seen.push(candidate.document);
+        is_first
+    });
+    hits.skip(options.offset).take(limit).collect()
+}
+
+/// Passages and documents of these places out of the wave that brought their blocks.
+///
+/// # Errors
+/// The block that is damaged.
+pub fn records(
+    layout: &Layout,
+    places: &[Place],
+    wave: &Wave,
+) -> Result<Vec<(Passage, DocumentRecord)>, Damaged> {
+    let mut inflated: Vec<(Extent, Vec<u8>)> = Vec::new();
+    let mut records = Vec::with_capacity(places.len());
+    for &(chunk, document) in places {
+        let (Some(passage), Some(document)) = (
+            layout.passages.locate(chunk),
+            layout.documents.locate(document),
+        ) else {
+            continue;
+        };
+        let mut raw = |extent: Extent, what| {
+            let known = inflated.iter().position(|(known, _)| *known == extent);
+            let at = match known {
+                Some(at) => at,
+                None => {
+                    let raw = wave.require(extent).and_then(|block| inflate(block, what));
+                    inflated.push((extent, raw.map_err(|bad| (extent, bad))?));
+                    inflated.len() - 1
+                }
+            };
+            Ok::<_, Damaged>(at)
+        };
+        let (passages, documents) = (raw(passage.0, "passages")?, raw(document.0, "documents")?);
+        records.push((
+            Passage::find(&inflated[passages].1, passage.1).map_err(|bad| (passage.0, bad))?,
+            DocumentRecord::find(&inflated[documents].1, document.1)
+                .map_err(|bad| (document.0, bad))?,
+        ));
+    }
+    Ok(records)
+}
+
+/// Hits of ranked candidates and their records; with `explains`, how their scores came about.
+pub fn hits(
+    analyzer: &Analyzer,
+    lookup: &Lookup,
+    explains: bool,
+    ranked: Vec<Candidate>,
+    records: Vec<(Passage, DocumentRecord)>,
+    best: &Best,
+) -> Vec<Hit> {
+    let weighted = lookup.weighted_terms();
+    let terms: Vec<(&str, f32)> = weighted
+        .iter()
+        .map(|(term, weight)| (term.as_str(), *weight))
+        .collect();
+    let mut hits = Vec::with_capacity(ranked.len());
+    for (candidate, (passage, document)) in ranked.into_iter().zip(records) {
+        hits.push(Hit {
+            id: document.id,
+            chunk: candidate.chunk,
+            score: candidate.score,
+            title: document.title,
+            url: document.url,
+            excerpt: excerpt(analyzer, &passage.text, &terms),
+            headings: passage.headings,
+            anchor: passage.anchor,
+            meta: document.meta,
+            explain: explains.then(|| explain(&candidate, best, lookup)),
+        });
+    }
+    hits
+}
+
+fn excerpt(analyzer: &Analyzer, text: &str, terms: &[(&str, f32)]) -> Excerpt {
+    const ELLIPSIS: &str = "…";
+    let window = analyzer.excerpt(text, terms, EXCERPT_CHARS);
+    let mut out = String::new();
+    if window.cut_before {
+        out.push_str(ELLIPSIS);
+    }
+    let shift = out.len();
+    let start = window.range.start;
+    out.push_str(text.get(window.range).unwrap_or_default());
+    if window.cut_after {
+        out.push_str(ELLIPSIS);
+    }
+    let marks = window.highlights.into_iter();
+    let marks = marks
+        .map(|mark| mark.start - start + shift..mark.end - start + shift)
+        .collect();
+    Excerpt { text: out, marks }
+}
