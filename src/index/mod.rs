@@ -23,6 +23,7 @@
 //! | `vectors.rs` | what the root says of vectors: sections, access, settings |
 //! | `block.rs` | blocks: place, check and compression |
 //! | `inflate.rs` | undoes the compression of blocks |
+//! | `signed.rs` | what a signed index has more: places and messages of its signatures |
 //! | `passages.rs` | records shown with hits and the table that finds them |
 //! | `write.rs` | an index out of its parts: the body front to back, then the root |
 //!
@@ -34,6 +35,7 @@ mod block;
 mod inflate;
 mod passages;
 mod root;
+mod signed;
 mod vectors;
 mod write;
 
@@ -60,6 +62,11 @@ pub use root::OLDEST_READABLE;
 pub use root::ROOT_FILE;
 pub use root::Root;
 pub use root::RootError;
+pub use signed::LEAF_HASH_BYTES;
+pub use signed::Leaves;
+pub use signed::SEAL_BYTES;
+pub use signed::SIGNATURE_BYTES;
+pub use signed::Seal;
 pub use vectors::Access;
 pub use vectors::CANDIDATES;
 pub use vectors::CellBlocks;

@@ -5,6 +5,7 @@
 //! damaged is refused before anything of it is believed.
 
 use super::block::Extent;
+use super::signed::Seal;
 use super::vectors::VectorSections;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -177,6 +178,8 @@ impl Root {
     /// [`RootError::NotAnIndex`] and [`RootError::Version`] for foreign files, otherwise
     /// [`RootError::Format`] naming the field.
     pub fn parse(bytes: &[u8]) -> Result<Self, RootError> {
+        // A signature behind the root is for those who hold a key.
+        let (bytes, _) = Seal::split(bytes);
         if !bytes.starts_with(&MAGIC) {
             return Err(RootError::NotAnIndex);
         }

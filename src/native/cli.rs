@@ -17,6 +17,7 @@ use crate::ingest::address::UrlStyle;
 use crate::ingest::chunk::ChunkOptions;
 use crate::projection::VectorDims;
 use crate::report::Verbosity;
+use crate::signing::PublicKeys;
 use crate::vectors::AccessChoice;
 use crate::vectors::DEFAULT_RECALL;
 use crate::vectors::Target;
@@ -32,6 +33,7 @@ const EXIT_CODES: &str = "Exit codes:
   5  a file or folder could not be read or written
   6  a remote endpoint failed or refused
   7  a limit that was set is exceeded
+  8  the index is not signed by a key that was given
 
 Every flag can also be set as CORACLE_<FLAG> in the environment, or in coracle.toml under
 [build], [search] or [serve]; the command line comes first, then the environment, then the file.";
@@ -264,6 +266,14 @@ pub struct BuildArgs {
     /// Largest file: 256MiB in the range layout, 64KiB in the split layout where nothing is said
     #[arg(long, value_name = "BYTES", env = "CORACLE_PART_BYTES", value_parser = parse_bytes, help_heading = "Files")]
     pub part_bytes: Option<u64>,
+    /// Sign the index with the Ed25519 key in FILE, as openssl genpkey -algorithm ed25519 writes it
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CORACLE_SIGN",
+        help_heading = "Files"
+    )]
+    pub sign: Option<PathBuf>,
     /// Fail when a cold query is predicted to read more, for example 300kB
     #[arg(long, value_name = "BYTES", env = "CORACLE_MAX_COLD_BYTES", value_parser = parse_bytes, help_heading = "Files")]
     pub max_cold_bytes: Option<u64>,
@@ -367,6 +377,9 @@ pub struct SearchArgs {
     /// Weight of the vector side in the convex combination, 0 to 1 [default: 0.8]
     #[arg(long, value_name = "WEIGHT", env = "CORACLE_ALPHA", value_parser = parse_alpha)]
     pub alpha: Option<f32>,
+    /// Refuse what the owner of this key did not sign; several keys with commas between them
+    #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
+    pub public_key: Option<PublicKeys>,
 }
 
 /// What to search with.
@@ -418,6 +431,9 @@ pub struct ServeArgs {
 pub struct IndexArgs {
     /// Folder or http(s) address of the index
     pub index: String,
+    /// Refuse what the owner of this key did not sign; several keys with commas between them
+    #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
+    pub public_key: Option<PublicKeys>,
 }
 
 /// `coracle completions`

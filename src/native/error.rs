@@ -40,6 +40,8 @@ pub enum ExitCode {
     Endpoint = 6,
     /// A limit that was set is exceeded, for example `--max-cold-bytes`.
     LimitExceeded = 7,
+    /// The index is not signed by a key that was given.
+    NotSigned = 8,
 }
 
 impl From<ExitCode> for std::process::ExitCode {
@@ -142,6 +144,7 @@ impl Failure {
                     SourceProblem::WrongLength { .. } | SourceProblem::NotABundle(_) => {
                         ExitCode::DamagedIndex
                     }
+                    SourceProblem::Signature(_) => ExitCode::NotSigned,
                     _ => ExitCode::Io,
                 },
                 SearchError::Store(_) | SearchError::Analyzer { .. } => ExitCode::DamagedIndex,

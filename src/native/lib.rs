@@ -11,6 +11,7 @@ pub mod projection;
 
 pub mod fit;
 
+pub mod signing;
 pub mod source;
 
 pub mod publish;

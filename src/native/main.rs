@@ -76,7 +76,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::Done)
         }
         Command::Search(args) => {
-            let found = command::search::search(&args.index, &args.query, &search_options(args)?)?;
+            let found = command::search::search(
+                &args.index,
+                args.public_key.as_ref(),
+                &args.query,
+                &search_options(args)?,
+            )?;
             if json {
                 print(&format!(
                     "{}\n",
@@ -95,7 +100,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         }
         Command::Serve(args) => serve(args),
         Command::Inspect(args) => {
-            let root = command::inspect::root(&args.index)?;
+            let root = command::inspect::root(&args.index, args.public_key.as_ref())?;
             if json {
                 print(&format!("{}\n", command::inspect::to_json(&root)))?;
             } else {
@@ -104,7 +109,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::Done)
         }
         Command::Verify(args) => {
-            let done = command::verify::verify(&args.index, &reporter)?;
+            let done = command::verify::verify(&args.index, args.public_key.as_ref(), &reporter)?;
             if json {
                 let done = serde_json::json!({
                     "blocks": done.blocks, "postings": done.postings, "records": done.records,

@@ -6,13 +6,16 @@
 //! build that is killed leaves its staging folder; the next one removes it, because nobody holds its
 //! lock any more.
 
+use crate::signing;
 use coracle::index::Files;
 use coracle::index::ROOT_FILE;
 use coracle::index::Root;
+use coracle::index::Seal;
 use coracle::index::Sink;
 use coracle::store::BUNDLE_MAGIC;
 use coracle::store::Source;
 use coracle::store::SourceError;
+use ed25519_dalek::SigningKey;
 use std::collections::HashMap;
 use std::fs;
 use std::fs::File;
@@ -175,16 +178,35 @@ impl Staging {
         Ok((files, self.body_len))
     }
 
-    /// Publishes the body under `root`; returns the number of files and their bytes.
+    /// Publishes the body under `root`, signed if there is a key; returns the number of files and
+    /// their bytes.
     ///
     /// # Errors
     /// [`PublishError`]; the previous index is untouched unless the last rename succeeded.
-    pub fn publish(mut self, root: &Root) -> Result<(usize, u64), PublishError> {
-        let root_bytes = root.to_bytes();
-        let total = root_bytes.len() as u64 + self.body_len;
-        if self.destination == Destination::Bundle {
+    pub fn publish(
+        mut self,
+        root: &Root,
+        key: Option<&SigningKey>,
+    ) -> Result<(usize, u64), PublishError> {
+        let is_bundle = self.destination == Destination::Bundle;
+        let mut root_bytes = root.to_bytes();
+        let mut pages = Vec::new();
+        let mut page_file = None;
+        if let Some(key) = key {
+            let parts: Vec<PathBuf> = self.parts.iter().map(|(_, path)| path.clone()).collect();
+            let signed = signing::sign(key, root, is_bundle, &parts);
+            let signed = signed.map_err(|(path, source)| PublishError {
+                path: path.display().to_string(),
+                source,
+            })?;
+            root_bytes.extend_from_slice(&signed.seal.to_bytes());
+            page_file = Some(signed.seal.page_file_name());
+            pages = signed.pages;
+        }
+        let total = (root_bytes.len() + pages.len()) as u64 + self.body_len;
+        if is_bundle {
             let staged = self.folder.join("bundle");
-            at(&staged, self.write_bundle(&staged, &root_bytes))?;
+            at(&staged, self.write_bundle(&staged, &root_bytes, &pages))?;
             at(&self.out, fs::rename(&staged, &self.out))?;
             self.created_out = false;
             return Ok((1, total + BUNDLE_MAGIC.len() as u64 + 8));
@@ -199,14 +221,11 @@ impl Staging {
             at(&target, fs::rename(path, &target))?;
             names.push(name);
         }
-        let staged = self.folder.join(ROOT_FILE);
-        let written = File::create(&staged).and_then(|mut file| {
-            file.write_all(&root_bytes)?;
-            file.sync_all()
-        });
-        at(&staged, written)?;
-        let target = self.out.join(ROOT_FILE);
-        at(&target, fs::rename(&staged, &target))?;
+        if let Some(name) = page_file {
+            self.replace(&name, &pages)?;
+            names.push(name);
+        }
+        self.replace(ROOT_FILE, &root_bytes)?;
         self.created_out = false;
         // Readers that opened the index before may go on with the previous build's files; older ones
         // are removed. A leftover file costs space, not correctness.
@@ -228,12 +247,25 @@ impl Staging {
         }
     }
 
-    fn write_bundle(&self, staged: &Path, root: &[u8]) -> io::Result<()> {
+    /// Writes a file beside the index and moves it to its place.
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PublishError> {
+        let staged = self.folder.join(name);
+        let written = File::create(&staged).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        at(&staged, written)?;
+        let target = self.out.join(name);
+        at(&target, fs::rename(&staged, &target))
+    }
+
+    fn write_bundle(&self, staged: &Path, root: &[u8], pages: &[u8]) -> io::Result<()> {
         let mut file = BufWriter::new(File::create(staged)?);
         file.write_all(&coracle::store::bundle(root, &[]))?;
         for (_, path) in &self.parts {
             io::copy(&mut File::open(path)?, &mut file)?;
         }
+        file.write_all(pages)?;
         file.into_inner()
             .map_err(io::IntoInnerError::into_error)?
             .sync_all()
@@ -302,8 +334,10 @@ fn previous_files(out: &Path) -> Vec<String> {
     let Ok(root) = Root::parse(&bytes) else {
         return Vec::new();
     };
+    let (_, seal) = Seal::split(&bytes);
     (0..root.files.hashes.len())
         .filter_map(|part| root.files.name(part))
+        .chain(seal.map(|seal| seal.page_file_name()))
         .collect()
 }
 

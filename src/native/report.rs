@@ -242,6 +242,9 @@ pub struct Summary {
     pub files: u64,
     /// Bytes written.
     pub bytes_out: u64,
+    /// What readers check the index with, if it was signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
     /// Wall-clock seconds of the whole command.
     pub seconds: f64,
     /// Seconds of each stage.
@@ -284,6 +287,9 @@ impl fmt::Display for Summary {
             count(self.files),
             bytes(self.bytes_out)
         )?;
+        if let Some(key) = &self.public_key {
+            writeln!(f, "signed   public key {key}")?;
+        }
         write!(f, "took     {:.1} s", self.seconds)?;
         if let Some(peak) = self.peak_memory_bytes {
             write!(f, ", {} peak memory", bytes(peak))?;

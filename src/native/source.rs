@@ -1,5 +1,8 @@
 //! Where a native process reads an index from: a folder, a bundle, or an HTTP address.
 
+use crate::signing::CheckStats;
+use crate::signing::Checked;
+use crate::signing::PublicKeys;
 use coracle::index::ROOT_FILE;
 use coracle::store::Bundle;
 use coracle::store::Source;
@@ -72,6 +75,51 @@ fn problem(file: &str, range: Option<Range<u64>>, error: &io::Error) -> SourceEr
         _ => SourceProblem::Failed(error.to_string()),
     };
     SourceError::new(file, range, problem)
+}
+
+/// An index given on the command line, and perhaps a key that must have signed it.
+#[derive(Debug)]
+pub enum Input {
+    /// As the host gives it.
+    Open(Location),
+    /// Nothing but what was signed.
+    Checked(Box<Checked<Location>>),
+}
+
+impl Input {
+    /// Finds `place`, and checks what comes from it if there are keys.
+    ///
+    /// # Errors
+    /// As [`Location::open`].
+    pub fn open(place: &str, keys: Option<&PublicKeys>) -> Result<Self, SourceError> {
+        let location = Location::open(place)?;
+        let Some(keys) = keys else {
+            return Ok(Self::Open(location));
+        };
+        let is_bundle = matches!(location, Location::Bundle(_));
+        Ok(Self::Checked(Box::new(Checked::new(
+            location,
+            keys.clone(),
+            is_bundle,
+        ))))
+    }
+
+    /// What checking signatures cost so far, if they are checked.
+    pub fn check_stats(&self) -> Option<CheckStats> {
+        match self {
+            Self::Open(_) => None,
+            Self::Checked(checked) => Some(checked.stats()),
+        }
+    }
+}
+
+impl Source for Input {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        match self {
+            Self::Open(location) => location.read(file, range).await,
+            Self::Checked(checked) => checked.read(file, range).await,
+        }
+    }
 }
 
 impl Source for Location {

@@ -44,6 +44,7 @@ use crate::document::Value;
 use crate::filter::Filter;
 use crate::filter::FilterError;
 use crate::store::ReadStats;
+use crate::store::SourceProblem;
 use crate::store::StoreError;
 use crate::vector::VectorError;
 use alloc::boxed::Box;
@@ -282,7 +283,10 @@ impl SearchError {
     /// A stable name of the kind of error, for programs.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Store(StoreError::Source(_)) => "source",
+            Self::Store(StoreError::Source(error)) => match error.problem {
+                SourceProblem::Signature(_) => "signature",
+                _ => "source",
+            },
             Self::Store(StoreError::Root(_)) => "root",
             Self::Store(StoreError::Format { .. }) => "damaged",
             Self::Filter(_) => "filter",

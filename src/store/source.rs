@@ -93,6 +93,8 @@ pub enum SourceProblem {
     },
     /// The file is not a whole bundle.
     NotABundle(crate::bytes::FormatError),
+    /// A key was given, and these are not bytes that its owner signed; in what way.
+    Signature(String),
     /// Nothing came.
     Empty,
     /// The read was given up by the caller.
@@ -135,6 +137,7 @@ impl fmt::Display for SourceError {
                     ": not an index: {error}; give a folder with an index or a bundle"
                 )
             }
+            SourceProblem::Signature(reason) => write!(f, ": {reason}"),
             SourceProblem::Empty => f.write_str(": nothing came"),
             SourceProblem::Aborted => f.write_str(": aborted"),
             SourceProblem::Failed(reason) => write!(f, ": {reason}"),

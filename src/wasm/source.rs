@@ -76,6 +76,7 @@ fn problem(thrown: &JsValue) -> SourceProblem {
         Some(status) => SourceProblem::Status(status as u16),
         None => match member("message").as_string() {
             Some(_) if member("name") == "AbortError" => SourceProblem::Aborted,
+            Some(message) if member("code") == "signature" => SourceProblem::Signature(message),
             Some(message) => SourceProblem::Failed(message),
             None => SourceProblem::Failed("the source did not return a Uint8Array".into()),
         },

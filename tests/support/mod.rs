@@ -222,7 +222,10 @@ pub fn write_with(
         &reporter,
     );
     let written = written.expect("written");
-    written.staging.publish(&written.root).expect("published");
+    written
+        .staging
+        .publish(&written.root, None)
+        .expect("published");
 }
 
 /// The files of an index in memory.

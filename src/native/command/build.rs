@@ -39,6 +39,8 @@ use crate::report::Recall;
 use crate::report::Reporter;
 use crate::report::Summary;
 use crate::report::peak_memory_bytes;
+use crate::signing::public_key;
+use crate::signing::signing_key;
 use coracle::document::Chunk;
 use coracle::document::Document;
 use coracle::embed::QueryVector;
@@ -69,6 +71,7 @@ const WINDOW_TOKENS: usize = 256;
 pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> {
     let started = Instant::now();
     check(args)?;
+    let key = args.sign.as_deref().map(signing_key).transpose()?;
     if let Some(threads) = args.threads {
         // A pool that exists already has been set up by this function with the same number.
         let _ = rayon::ThreadPoolBuilder::new()
@@ -118,7 +121,7 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
     }
     let recall = recall(&written);
     let (documents, chunks) = (written.root.counts.documents, written.root.counts.chunks);
-    let (files, bytes_out) = written.staging.publish(&written.root)?;
+    let (files, bytes_out) = written.staging.publish(&written.root, key.as_ref())?;
     let mut left_out: Vec<LeftOut> = quarantined
         .iter()
         .map(|bad| LeftOut {
@@ -136,6 +139,7 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
         bytes_in,
         files: files as u64,
         bytes_out,
+        public_key: key.as_ref().map(public_key),
         seconds: started.elapsed().as_secs_f64(),
         stages: reporter.stage_times(),
         peak_memory_bytes: peak_memory_bytes(),

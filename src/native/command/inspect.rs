@@ -2,7 +2,8 @@
 
 use crate::budget::ColdCost;
 use crate::error::Failure;
-use crate::source::Location;
+use crate::signing::PublicKeys;
+use crate::source::Input;
 use coracle::index::Access;
 use coracle::index::FORMAT_VERSION;
 use coracle::index::Root;
@@ -15,8 +16,8 @@ use std::fmt::Write;
 ///
 /// # Errors
 /// [`Failure`] when it cannot be read.
-pub fn root(place: &str) -> Result<Root, Failure> {
-    let source = Location::open(place).map_err(coracle::store::StoreError::from)?;
+pub fn root(place: &str, keys: Option<&PublicKeys>) -> Result<Root, Failure> {
+    let source = Input::open(place, keys).map_err(coracle::store::StoreError::from)?;
     let engine = pollster::block_on(Engine::open(source, 0))?;
     Ok(engine.root().clone())
 }

@@ -1,25 +1,45 @@
 //! `coracle search`: one query against an index, in the terminal.
 
 use crate::error::Failure;
-use crate::source::Location;
+use crate::signing::CheckStats;
+use crate::signing::PublicKeys;
+use crate::source::Input;
 use coracle::search::Engine;
 use coracle::search::Excerpt;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
 use coracle::search::SearchResult;
 use coracle::store::DEFAULT_CACHE_BYTES;
+use coracle::store::ReadStats;
 use serde_json::Value as Json;
 use serde_json::json;
 use std::fmt::Write;
 
-/// Searches the index at `place`.
+/// Searches the index at `place`. Where there are keys, what checking cost is part of the figures.
 ///
 /// # Errors
 /// [`Failure`] when the index cannot be read or the options do not fit it.
-pub fn search(place: &str, query: &str, options: &SearchOptions) -> Result<SearchResult, Failure> {
-    let source = Location::open(place).map_err(coracle::store::StoreError::from)?;
+pub fn search(
+    place: &str,
+    keys: Option<&PublicKeys>,
+    query: &str,
+    options: &SearchOptions,
+) -> Result<SearchResult, Failure> {
+    let source = Input::open(place, keys).map_err(coracle::store::StoreError::from)?;
     let engine = pollster::block_on(Engine::open(source, DEFAULT_CACHE_BYTES))?;
-    Ok(pollster::block_on(engine.search(query, options))?)
+    let mut found = pollster::block_on(engine.search(query, options))?;
+    if let Some(CheckStats { requests, bytes }) = engine.store().source().check_stats() {
+        let (waves, cached) = (0, 0);
+        let sections = vec![("signatures", bytes)];
+        found.stats.add(&ReadStats {
+            waves,
+            requests,
+            bytes,
+            cached,
+            sections,
+        });
+    }
+    Ok(found)
 }
 
 /// The result as one JSON object.

@@ -2,19 +2,24 @@
 
 use crate::error::Failure;
 use crate::report::Reporter;
-use crate::source::Location;
+use crate::signing::PublicKeys;
+use crate::source::Input;
 use coracle::search::Engine;
 use coracle::search::Verified;
 use coracle::store::Source;
 use coracle::store::StoreError;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Checks the root, the hash of every file against its name, and every block and structure.
+/// Checks the root, signatures where there are keys, the hash of every file against its name, and every block and structure.
 ///
 /// # Errors
 /// The first [`Failure`], naming file and field.
-pub fn verify(place: &str, reporter: &Reporter) -> Result<Verified, Failure> {
-    let source = Location::open(place).map_err(StoreError::from)?;
+pub fn verify(
+    place: &str,
+    keys: Option<&PublicKeys>,
+    reporter: &Reporter,
+) -> Result<Verified, Failure> {
+    let source = Input::open(place, keys).map_err(StoreError::from)?;
     let engine = pollster::block_on(Engine::open(source, 0))?;
     let root = engine.root();
     let files = &root.files;
