@@ -286,6 +286,23 @@ impl<S: Source> Checked<S> {
         Ok(())
     }
 
+    async fn read_pages(
+        &self,
+        file: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Vec<u8>, SourceError> {
+        let bytes = self.source.read(file, range).await;
+        let bytes = bytes.map_err(|error| match error.problem {
+            SourceProblem::NotFound => {
+                let reason = "the file with the signatures is not there; publish the index again";
+                refused(file, None, reason.to_owned())
+            }
+            _ => error,
+        })?;
+        self.count(1, bytes.len() as u64);
+        Ok(bytes)
+    }
+
     /// The signed hashes of a page.
     async fn page(&self, index: &SignedIndex, page: u64) -> Result<Arc<[u8]>, SourceError> {
         if let Some(hashes) = self.pages.borrow().get(&page) {
@@ -295,8 +312,7 @@ impl<S: Source> Checked<S> {
         let file = &index.page_file;
         let fail = |range: &Range<u64>| forged(file, Some(range.clone()), "a page of signatures");
         if !index.ranged {
-            let bytes = self.source.read(file, None).await?;
-            self.count(1, bytes.len() as u64);
+            let bytes = self.read_pages(file, None).await?;
             for page in 0..index.leaves.pages() {
                 let at = index.leaves.page(page);
                 let bytes = bytes.get(at.start as usize..at.end as usize);
@@ -304,8 +320,7 @@ impl<S: Source> Checked<S> {
             }
         } else {
             let range = index.page_start + at.start..index.page_start + at.end;
-            let bytes = self.source.read(file, Some(range)).await?;
-            self.count(1, bytes.len() as u64);
+            let bytes = self.read_pages(file, Some(range)).await?;
             self.keep(index, page, Some(&bytes))
                 .ok_or_else(|| fail(&at))?;
         }

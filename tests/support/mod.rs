@@ -42,6 +42,7 @@ use coracle_cli::report::Reporter;
 use coracle_cli::report::Verbosity;
 use coracle_cli::vectors::AccessChoice;
 use coracle_cli::vectors::VectorOptions;
+use ed25519_dalek::SigningKey;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Components of the embeddings as the indexes keep them.
@@ -205,6 +206,17 @@ pub fn write_with(
     destination: Destination,
     access: AccessChoice,
 ) {
+    write_signed(documents, out, destination, access, None);
+}
+
+/// As [`write_with`], signed with `key` if there is one.
+pub fn write_signed(
+    documents: &[Document],
+    out: &Path,
+    destination: Destination,
+    access: AccessChoice,
+    key: Option<&SigningKey>,
+) {
     let reporter = Reporter::new(Verbosity::Quiet);
     let postings = indexer::postings(analyzer(), documents, &reporter);
     let embeddings = embeddings(documents, &postings);
@@ -224,7 +236,7 @@ pub fn write_with(
     let written = written.expect("written");
     written
         .staging
-        .publish(&written.root, None)
+        .publish(&written.root, key)
         .expect("published");
 }
 

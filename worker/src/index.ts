@@ -8,6 +8,8 @@ export interface Env {
   INDEX_FROM: string;
   /** Folder of the index among the assets or in the bucket, ending in a slash; may be empty. */
   INDEX_PREFIX?: string;
+  /** Public key of who must have signed the index; without it, signatures are not looked at. */
+  PUBLIC_KEY?: string;
   /** Origin that pages may call from; default: any. */
   ALLOW_ORIGIN?: string;
   /** Milliseconds after which a search is given up; default 10,000. */
@@ -16,10 +18,10 @@ export interface Env {
   ASSETS?: Fetcher;
 }
 
-function openIndex({ INDEX_FROM: from, INDEX_PREFIX: prefix = '', INDEX: bucket, ASSETS: assets }: Env): Promise<Index> {
-  if (/^https?:/.test(from)) return open(from);
-  if (from === 'r2' && bucket) return open(bucketSource(bucket, prefix));
-  if (from === 'assets' && assets) return open(assetsSource(assets, prefix));
+function openIndex({ INDEX_FROM: from, INDEX_PREFIX: prefix = '', INDEX: bucket, ASSETS: assets, PUBLIC_KEY: publicKey }: Env): Promise<Index> {
+  if (/^https?:/.test(from)) return open(from, { publicKey });
+  if (from === 'r2' && bucket) return open(bucketSource(bucket, prefix), { publicKey });
+  if (from === 'assets' && assets) return open(assetsSource(assets, prefix), { publicKey });
   const missing = from === 'r2' ? 'binding INDEX' : from === 'assets' ? 'binding ASSETS' : 'INDEX_FROM = "assets" | "r2" | URL';
   return Promise.reject(new Error(`wrangler.toml lacks ${missing}`));
 }

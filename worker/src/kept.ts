@@ -5,7 +5,7 @@ import type { Index } from '@coracle-search/coracle';
  * Errors after which opening the index again may help: a newer build took the place of the files that
  * the open index would read next. `closed` comes to searches that were under way when that was noticed.
  */
-const lost = new Set(['source', 'root', 'damaged', 'closed']);
+const lost = new Set(['source', 'root', 'damaged', 'signature', 'closed']);
 
 export interface KeptIndex {
   /** Puts the index to use, opening it first if need be. */

@@ -23,6 +23,14 @@ const moduleBeside = {
   },
 };
 
+/** What checks signatures is a file of its own, for those who give a key. */
+const verifyBeside = {
+  name: 'verify beside the worker',
+  setup(pass) {
+    pass.onResolve({ filter: /^\.\/verify\.js$/ }, () => ({ path: './coracle-verify.js', external: true }));
+  },
+};
+
 const target = ['chrome116', 'firefox124', 'safari17.4'];
 
 /** One self-contained script; `host` is what `#host` stands for in it. */
@@ -31,7 +39,7 @@ function script(entry, outfile, host, options = {}) {
     entryPoints: [`${source}/${entry}`],
     outfile: `${out}/${outfile}`,
     alias: { '#host': `${source}/host/${host}.ts` },
-    plugins: [css, moduleBeside],
+    plugins: [css, moduleBeside, ...(host === 'browser' ? [verifyBeside] : [])],
     bundle: true,
     format: 'esm',
     minify: true,
@@ -49,6 +57,7 @@ export async function buildScripts() {
     script('index.ts', 'browser.js', 'browser'),
     script('element/index.ts', 'coracle-search.js', 'browser'),
     script('worker.ts', 'coracle-worker.js', 'browser'),
+    script('verify.ts', 'coracle-verify.js', 'browser'),
     script('index.ts', 'workerd.js', 'workerd'),
     script('index.ts', 'server.js', 'server', { platform: 'node', target: 'node20' }),
   ]);

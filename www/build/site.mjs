@@ -63,7 +63,7 @@ export async function buildSite() {
   for (const stale of ['docs', 'coracle']) rmSync(`${out}/${stale}`, { recursive: true, force: true });
   mkdirSync(`${out}/coracle`, { recursive: true });
   for (const name of ['site.css', 'site.js', 'icon.svg', '_headers']) copyFileSync(at('www/demo', name), `${out}/${name}`);
-  for (const name of ['coracle-search.js', 'coracle-worker.js', 'coracle_bg.wasm']) {
+  for (const name of ['coracle-search.js', 'coracle-worker.js', 'coracle-verify.js', 'coracle_bg.wasm']) {
     copyFileSync(at('www/dist', name), `${out}/coracle/${name}`);
   }
 

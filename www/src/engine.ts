@@ -6,7 +6,7 @@ import { CoracleIndex, type Task } from '../pkg/coracle.js';
 import { codeOf, CoracleError, toError } from './error.js';
 import type { From, Hit, Index, IndexInfo, OpenOptions, SearchOptions, SearchResult, Source } from './index.js';
 import { keep } from './keep.js';
-import { toReads } from './source.js';
+import { toReads, type Reads } from './source.js';
 import { Tasks } from './task.js';
 
 /** A hit before it can read its own text. */
@@ -25,7 +25,7 @@ export interface Engine {
 }
 
 /** Options of opening as plain data. */
-export interface PlainOpenOptions extends Pick<OpenOptions, 'timeout' | 'keep'> {
+export interface PlainOpenOptions extends Pick<OpenOptions, 'timeout' | 'keep' | 'publicKey'> {
   /** Bytes that were read ahead as the root file; if they are no root, it is read again. */
   root?: Uint8Array | undefined;
 }
@@ -39,18 +39,24 @@ export interface EngineOptions extends PlainOpenOptions {
 
 /** Opens an index in this thread. The module must have been initialised. */
 export async function openEngine(from: string | Source | Uint8Array, options: EngineOptions = {}): Promise<Engine> {
-  const { signal, timeout, root, keep: keeps } = options;
+  const { signal, timeout, root, keep: keeps, publicKey } = options;
   signal?.throwIfAborted();
   let source = toReads(from, options.request);
+  let checked = (reads: Reads) => reads;
   const tasks = new Tasks();
   const index = await within(timeout, signal, async (stop) => {
+    // Without a key, nothing of what checks signatures is loaded.
+    if (publicKey != null) checked = await (await import('./verify.js')).checker(publicKey, from instanceof Uint8Array);
     // Opening reads the root and nothing else.
-    const ahead = root && tasks.run<CoracleIndex>(CoracleIndex.open(), { read: async () => root }, stop).catch(() => undefined);
-    return (await ahead) ?? tasks.run<CoracleIndex>(CoracleIndex.open(), source, stop);
+    const open = (reads: Reads) => tasks.run<CoracleIndex>(CoracleIndex.open(), checked(reads), stop);
+    const ahead = root && open({ read: async () => root }).catch(() => undefined);
+    return (await ahead) ?? open(source);
   });
   tasks.onstuck = () => index.release();
   const info = index.info() as IndexInfo;
   if (keeps && typeof from === 'string') source = await keep(source, from, info.buildId);
+  // Above what was kept: that may stem from a visit without a key.
+  source = checked(source);
   let isClosed = false;
   // One controller for each search under way, not one for all: on workers a signal belongs to the
   // request that made it.

@@ -236,6 +236,11 @@ export interface OpenOptions {
   worker?: boolean;
   /** Whether a browser keeps what was read for the next visit; default `true`. */
   keep?: boolean;
+  /**
+   * Refuses everything that the owner of this key did not sign: `coracle build --sign` prints it.
+   * Several with spaces between them: one of them signed.
+   */
+  publicKey?: string | null;
   /** Milliseconds after which opening rejects with the code `timeout`; default 30,000. */
   timeout?: number;
   /** Gives up opening: the promise rejects with the signal's reason. */
@@ -265,7 +270,8 @@ export interface Index {
  * @param from URL of the folder that `coracle build` wrote (relative to the page in browsers; a
  *   folder's path works too in Node, Deno and Bun), a `Source` that reads its files, or the bytes of
  *   a bundle
- * @throws {CoracleError} if there is no index, or it is damaged or of an unknown version
+ * @throws {CoracleError} if there is no index, or it is damaged or of an unknown version, or not
+ *   signed by the owner of `publicKey`
  */
 export function open(from: From, options: OpenOptions = {}): Promise<Index> {
   return openOn(from, options);

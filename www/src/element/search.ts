@@ -4,7 +4,7 @@ import type { Filter, Hit, Index, Mode, SearchOptions, SearchResult } from '../i
 import { Announcer } from './announcer.js';
 import { element, icon } from './dom.js';
 import { become, option } from './hit.js';
-import { warm, withShared } from './shared.js';
+import { warm, withShared, type Place } from './shared.js';
 import { english, type Strings } from './strings.js';
 import css from './style.css';
 
@@ -38,6 +38,7 @@ let instances = 0;
  * @element coracle-search
  *
  * @attr {string} src - folder of the index; default `/search/`
+ * @attr {string} public-key - shows nothing but what the owner of this key signed
  * @attr {string} placeholder - text in the empty field
  * @attr {string} label - name of the field for screen readers
  * @attr {number} limit - results at a time; default 8
@@ -88,7 +89,7 @@ let instances = 0;
  * @cssprop --coracle-layer - z-index of the panel; default 1000
  */
 export class CoracleSearch extends HTMLElement {
-  static readonly observedAttributes = ['src', 'placeholder', 'label', 'hotkey', 'preload', 'mode', 'filter', 'group', 'limit'];
+  static readonly observedAttributes = ['src', 'public-key', 'placeholder', 'label', 'hotkey', 'preload', 'mode', 'filter', 'group', 'limit'];
 
   readonly #id = `coracle-${++instances}`;
   readonly #input = element('input', {
@@ -247,12 +248,12 @@ export class CoracleSearch extends HTMLElement {
 
   // Searching
 
-  get #src(): string {
-    return new URL(this.getAttribute('src') ?? '/search/', document.baseURI).href;
+  get #place(): Place {
+    return [new URL(this.getAttribute('src') ?? '/search/', document.baseURI).href, this.getAttribute('public-key')];
   }
 
   #warm(): void {
-    if (!this.#index) warm(this.#src);
+    if (!this.#index) warm(this.#place);
   }
 
   #typed(delay = DEBOUNCE_MS): void {
@@ -294,7 +295,7 @@ export class CoracleSearch extends HTMLElement {
         if (isHybrid && offset === 0) words = this.#preview(index, query, { ...options, mode: 'keyword' });
         return whole;
       };
-      result = await (this.#index ? search(this.#index) : withShared(this.#src, search));
+      result = await (this.#index ? search(this.#index) : withShared(this.#place, search));
     } catch (thrown) {
       if (signal.aborted || isAbort(thrown)) return;
       // Results by words alone are better than an error.
@@ -599,7 +600,7 @@ function parsed(json: string | null): Filter | undefined {
   try {
     return JSON.parse(json) as Filter;
   } catch {
-    throw new SyntaxError(`coracle-search: the filter attribute is not JSON: ${json}`);
+    throw new SyntaxError(`filter is not JSON: ${json}`);
   }
 }
 

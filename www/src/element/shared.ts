@@ -1,41 +1,46 @@
-/** Elements with the same `src` share one index and one worker thread. */
+/** Elements with the same `src` and `public-key` share one index and one worker thread. */
 import { isLost } from '../error.js';
 import { open, type Index } from '../index.js';
 
 const opened = new Map<string, Promise<Index>>();
 
-function shared(src: string): Promise<Index> {
-  let index = opened.get(src);
+/** Where an index is, and who must have signed it. */
+export type Place = [src: string, publicKey: string | null];
+
+function shared(place: Place): Promise<Index> {
+  const [src, publicKey] = place;
+  const name = `${place}`;
+  let index = opened.get(name);
   if (!index) {
-    index = open(src);
-    index.catch(() => opened.delete(src));
-    opened.set(src, index);
+    index = open(src, { publicKey });
+    index.catch(() => opened.delete(name));
+    opened.set(name, index);
   }
   return index;
 }
 
 /**
- * Opens the index at `src`, unless it is open, and puts it to use.
+ * Opens the index at a place, unless it is open, and puts it to use.
  *
  * A page may stay open for days while its index is replaced, which takes away the files that the open
  * index would read next. So an index that cannot be read any more is opened anew, once.
  */
-export async function withShared<T>(src: string, use: (index: Index) => Promise<T>): Promise<T> {
-  const index = shared(src);
+export async function withShared<T>(place: Place, use: (index: Index) => Promise<T>): Promise<T> {
+  const index = shared(place);
   try {
     return await use(await index);
   } catch (thrown) {
     // An index that could not even be opened is not in the map any more.
     if (!isLost(thrown) || !(await index.catch(() => undefined))) throw thrown;
-    if (opened.get(src) === index) {
-      opened.delete(src);
+    if (opened.get(`${place}`) === index) {
+      opened.delete(`${place}`);
       (await index).close();
     }
-    return use(await shared(src));
+    return use(await shared(place));
   }
 }
 
-/** Begins to open the index at `src`. A failure shows when it is put to use. */
-export function warm(src: string): void {
-  shared(src).catch(() => undefined);
+/** Begins to open the index at a place. A failure shows when it is put to use. */
+export function warm(place: Place): void {
+  shared(place).catch(() => undefined);
 }

@@ -4,8 +4,9 @@
  * The page fetches the module and the index's root while the worker's script is on its way, so that the
  * three cost one round trip together.
  */
-import { folderUrl, isData, toIndex, type OpenOn } from '../engine.js';
+import { folderUrl, toIndex, type OpenOn } from '../engine.js';
 import { CoracleError } from '../error.js';
+import type { Source } from '../index.js';
 import type { Port } from '../protocol.js';
 import { ROOT } from '../source.js';
 import { openRemote, Remote } from '../remote.js';
@@ -13,11 +14,11 @@ import { openRemote, Remote } from '../remote.js';
 const WORKER = new URL('./coracle-worker.js', import.meta.url);
 const MODULE = new URL('./coracle_bg.wasm', import.meta.url);
 
-export const openOn: OpenOn = async (from, { worker = true, signal, keep = true, timeout }) => {
+export const openOn: OpenOn = async (from, { worker = true, signal, keep = true, timeout, publicKey }) => {
   signal?.throwIfAborted();
   // A source is a function of this thread: the other one asks for its reads.
-  const source = isData(from) && !(from instanceof Uint8Array) ? from : undefined;
-  const sent = isData(from) ? (source ? undefined : (from as Uint8Array)) : folderUrl(from, document.baseURI);
+  const source = 'read' in Object(from) ? (from as Source) : undefined;
+  const sent = source ? undefined : from instanceof Uint8Array ? from : folderUrl(from as string | URL, document.baseURI);
   const [module, root, thread] = await Promise.all([
     compiled(),
     typeof sent === 'string' ? ahead(sent) : undefined,
@@ -26,7 +27,7 @@ export const openOn: OpenOn = async (from, { worker = true, signal, keep = true,
   const remote = new Remote(thread.port, source);
   thread.onfailure = (reason) => remote.fail(reason);
   try {
-    return toIndex(await openRemote(remote, module, sent, { root, keep, timeout }, signal, () => thread.end()));
+    return toIndex(await openRemote(remote, module, sent, { root, keep, timeout, publicKey }, signal, () => thread.end()));
   } catch (thrown) {
     thread.end();
     throw thrown;
@@ -57,11 +58,9 @@ function compiled(): Promise<WebAssembly.Module> {
 }
 
 async function compile(): Promise<WebAssembly.Module> {
-  const response = await fetch(MODULE).catch((cause) => {
-    throw new CoracleError('module-unavailable', `${MODULE} cannot be fetched; copy it beside the scripts`, { cause });
-  });
-  if (!response.ok) {
-    throw new CoracleError('module-unavailable', `${MODULE} answers ${response.status}; copy it beside the scripts`);
+  const response = await fetch(MODULE).catch(() => undefined);
+  if (!response?.ok) {
+    throw new CoracleError('module-unavailable', `${MODULE} answers ${response?.status ?? 'nothing'}; copy it beside the scripts`);
   }
   // Streaming compilation insists on the media type, which small static servers may not know.
   return response.headers.get('content-type')?.startsWith('application/wasm')
@@ -111,7 +110,7 @@ function trusted(url: string): unknown {
   if (!factory) return url;
   policy ??= factory.createPolicy('coracle', {
     createScriptURL(asked: string) {
-      if (asked !== WORKER.href) throw new TypeError(`not a script of coracle: ${asked}`);
+      if (asked !== WORKER.href) throw new TypeError(asked);
       return asked;
     },
   });

@@ -8,13 +8,13 @@ import type { Source } from '../index.js';
 
 let ready: Promise<unknown> | undefined;
 
-export const openOn: OpenOn = async (from, { signal, timeout }) => {
+export const openOn: OpenOn = async (from, { signal, timeout, publicKey }) => {
   ready ??= readFile(new URL('./coracle_bg.wasm', import.meta.url)).then((module) => initSync({ module }));
   await ready;
-  if (isData(from)) return toIndex(await openEngine(from, { signal, timeout }));
-  if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), { signal, timeout }));
+  if (isData(from)) return toIndex(await openEngine(from, { signal, timeout, publicKey }));
+  if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), { signal, timeout, publicKey }));
   const folder = String(from).startsWith('file:') ? fileURLToPath(from) : resolve(String(from));
-  return toIndex(await openEngine(folderSource(folder), { signal, timeout }));
+  return toIndex(await openEngine(folderSource(folder), { signal, timeout, publicKey }));
 };
 
 /** What the file system says, in the words that a `Source` uses. */

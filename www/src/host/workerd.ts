@@ -5,8 +5,8 @@ import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.j
 
 let ready = false;
 
-export const openOn: OpenOn = async (from, { signal, timeout }) => {
+export const openOn: OpenOn = async (from, { signal, timeout, publicKey }) => {
   if (!ready) initSync({ module });
   ready = true;
-  return toIndex(await openEngine(isData(from) ? from : folderUrl(from), { signal, timeout }));
+  return toIndex(await openEngine(isData(from) ? from : folderUrl(from), { signal, timeout, publicKey }));
 };
