@@ -46,7 +46,7 @@ export async function checker(keys: string, isBundle: boolean): Promise<(reads: 
   const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle;
   if (!subtle) throw refusal('signatures can be checked on pages served by https only');
   const imported = await Promise.all(keys.split(/[\s,]+/).filter(Boolean).map(importKey));
-  if (imported.length === 0) throw new CoracleError('usage', 'publicKey is empty');
+  if (imported.length === 0) throw new CoracleError('public-key', 'the public key is empty');
   let signed: Signed | undefined;
   return (reads) => checked(reads);
 
@@ -80,11 +80,11 @@ export async function checker(keys: string, isBundle: boolean): Promise<(reads: 
     async function part(file: string, start: number | undefined, end: number | undefined, stop: AbortSignal) {
       const of = signed;
       const at = of?.parts.get(file);
-      if (!of || at === undefined) throw refusal(`no signed root names ${file}`);
+      if (!of || at === undefined) throw refusal('no signed root names this file');
       const length = Math.min(of.partBytes, of.bodyBytes - at * of.partBytes);
       const from = start ?? 0;
       const to = end ?? length;
-      if (to > length) throw refusal(`${file} ends before byte ${to}`);
+      if (to > length) throw refusal('the file that was signed ends before');
       const first = Math.floor(from / of.leafBytes);
       const last = Math.ceil(to / of.leafBytes);
       const wide = [first * of.leafBytes, Math.min(last * of.leafBytes, length)] as const;
@@ -94,11 +94,11 @@ export async function checker(keys: string, isBundle: boolean): Promise<(reads: 
         reads.read(file, isWhole ? undefined : wide[0], isWhole ? undefined : wide[1], stop),
         load(of, Math.floor(leaf / of.pageLeaves), Math.floor((leaf + last - first - 1) / of.pageLeaves), stop),
       ]);
-      if (bytes.length !== wide[1] - wide[0]) throw refusal(`${bytes.length} bytes of ${file} came, ${wide[1] - wide[0]} were signed`);
+      if (bytes.length !== wide[1] - wide[0]) throw refusal(`${bytes.length} bytes came instead of ${wide[1] - wide[0]}; publish the index again`);
       const hashes: Promise<void>[] = [];
       for (let i = 0; i < last - first; i++) {
         const content = bytes.subarray(i * of.leafBytes, (i + 1) * of.leafBytes);
-        hashes.push(checkLeaf(of, leaf + i, content, file));
+        hashes.push(checkLeaf(of, leaf + i, content));
       }
       await Promise.all(hashes);
       return bytes.subarray(from - wide[0], to - wide[0]);
@@ -123,14 +123,14 @@ export async function checker(keys: string, isBundle: boolean): Promise<(reads: 
   async function opened(file: Uint8Array): Promise<Signed | undefined> {
     const end = file.length - SEAL_BYTES;
     if (end < 0 || new TextDecoder().decode(file.subarray(-8)) !== 'CORASIGN') {
-      throw refusal(`${ROOT} is not signed; build the index with --sign, or open it without a public key`);
+      throw refusal('the index is not signed; build it with --sign, or open it without a public key');
     }
     const seal = new DataView(file.buffer, file.byteOffset + end, SEAL_BYTES);
     const digest = await sha256(file.subarray(0, end + 12));
     const signature = file.slice(end + 20, end + 84);
     const by = await Promise.all(imported.map((key) => verifies(key, signature, message('coracle index 1 root', digest))));
     const key = imported[by.indexOf(true)];
-    if (!key) throw refusal(`${ROOT} is not signed by the owner of the public key`);
+    if (!key) throw refusal('the root is not signed by the owner of the public key');
     const front = frontOf(file.subarray(0, end));
     // What was signed and still is no root, the engine refuses for its own reason.
     if (!front) return undefined;
@@ -202,16 +202,16 @@ async function checkPage(of: Signed, page: number, bytes: Uint8Array): Promise<v
   const isSigned =
     bytes.length === end - start &&
     (await verifies(of.key, bytes.slice(-SIGNATURE_BYTES), message('coracle index 1 page', of.digest, place, hashes)));
-  if (!isSigned) throw refusal(`page ${page} of ${of.pageFile} is not what was signed; publish the index again`);
+  if (!isSigned) throw refusal(`the signatures in ${of.pageFile} are not what was signed; publish the index again`);
   of.pages.set(page, hashes);
 }
 
-async function checkLeaf(of: Signed, leaf: number, content: Uint8Array, file: string): Promise<void> {
+async function checkLeaf(of: Signed, leaf: number, content: Uint8Array): Promise<void> {
   const signed = of.pages.get(Math.floor(leaf / of.pageLeaves))!;
   const at = (leaf % of.pageLeaves) * HASH_BYTES;
   const hash = await sha256(joined(of.digest, content));
   for (let i = 0; i < HASH_BYTES; i++) {
-    if (hash[i] !== signed[at + i]) throw refusal(`${file} is not what was signed; publish the index again`);
+    if (hash[i] !== signed[at + i]) throw refusal('the bytes are not what was signed; publish the index again');
   }
 }
 
@@ -249,13 +249,13 @@ async function importKey(text: string): Promise<CryptoKey> {
   try {
     der = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   } catch (cause) {
-    throw new CoracleError('usage', 'publicKey is not base64', { cause });
+    throw new CoracleError('public-key', 'the public key is not base64', { cause });
   }
   try {
     return await crypto.subtle.importKey('spki', der, 'Ed25519', false, ['verify']);
   } catch (cause) {
     if ((cause as Error).name === 'NotSupportedError') throw refusal('Ed25519 signatures cannot be checked here; update this browser');
-    throw new CoracleError('usage', 'publicKey is no Ed25519 key; take the one that `coracle build --sign` prints', { cause });
+    throw new CoracleError('public-key', 'the public key is not of Ed25519; take the one that `coracle build --sign` prints', { cause });
   }
 }
 
