@@ -51,8 +51,11 @@ export async function checker(keys: string, isBundle: boolean): Promise<(reads: 
   return (reads) => checked(reads);
 
   function checked(reads: Reads): Reads {
-    /** Pages that the reads of one wave want; they begin in one go. */
-    let batch: { pages: Set<number>; done: Promise<void> } | undefined;
+    /**
+     * Pages that the reads of one wave want; they begin in one go. The signal tells waves apart: on
+     * workers nobody may wait for what another request reads.
+     */
+    let batch: { stop: AbortSignal; pages: Set<number>; done: Promise<void> } | undefined;
 
     async function root(stop: AbortSignal): Promise<Uint8Array> {
       const file = await reads.read(ROOT, undefined, undefined, stop);
@@ -61,20 +64,22 @@ export async function checker(keys: string, isBundle: boolean): Promise<(reads: 
     }
 
     function load(of: Signed, first: number, last: number, stop: AbortSignal): Promise<void> | undefined {
+      let wanted: Promise<void> | undefined;
       for (let page = first; page <= last; page++) {
         if (of.pages.has(page)) continue;
-        batch ??= {
-          pages: new Set(),
+        if (batch?.stop !== stop) {
+          const pages = new Set<number>();
           // After all reads of the wave have said what they want.
-          done: Promise.resolve().then(() => {
-            const { pages } = batch!;
-            batch = undefined;
+          const done = Promise.resolve().then(() => {
+            if (batch?.pages === pages) batch = undefined;
             return fetchPages(reads, of, [...pages], stop);
-          }),
-        };
+          });
+          batch = { stop, pages, done };
+        }
         batch.pages.add(page);
+        wanted = batch.done;
       }
-      return batch?.done;
+      return wanted;
     }
 
     async function part(file: string, start: number | undefined, end: number | undefined, stop: AbortSignal) {
