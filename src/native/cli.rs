@@ -80,7 +80,7 @@ impl GlobalArgs {
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Build an index from documents
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Search an index
     Search(SearchArgs),
     /// Serve a folder on this machine, with byte ranges

@@ -33,7 +33,7 @@ fn parse(args: &str, folder: &Path) -> Result<Cli, ConfigError> {
 
 fn build(args: &str, folder: &Path) -> BuildArgs {
     match parse(args, folder).expect("parses").command {
-        Command::Build(build) => build,
+        Command::Build(build) => *build,
         other => panic!("not a build: {other:?}"),
     }
 }
