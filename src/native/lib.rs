@@ -17,6 +17,7 @@ pub mod publish;
 
 pub mod calibrate;
 pub mod indexer;
+mod preset;
 pub mod vectors;
 
 pub mod budget;
