@@ -71,11 +71,28 @@ async function compile(): Promise<WebAssembly.Module> {
 
 /** Starts a worker; ends in a thread on the page itself if the page's policy forbids it. */
 async function startWorker(): Promise<Thread> {
+  const ahead = await preloaded();
+  return (ahead && (await startFrom(ahead))) || (await startFrom(WORKER.href)) || startHere();
+}
+
+/**
+ * The worker's script at an address of its own, if the page has preloaded it: a worker would ask for it
+ * once more.
+ */
+let copy: string | undefined;
+
+async function preloaded(): Promise<string | undefined> {
+  if (!document.querySelector('link[rel=preload][href$="coracle-worker.js"]')) return undefined;
+  const response = await fetch(WORKER).catch(() => undefined);
+  return response?.ok ? (copy = URL.createObjectURL(await response.blob())) : undefined;
+}
+
+async function startFrom(script: string): Promise<Thread | undefined> {
   let worker: Worker;
   try {
-    worker = new Worker(trusted(WORKER.href) as string, { type: 'module', name: 'coracle' });
+    worker = new Worker(trusted(script) as string, { type: 'module', name: 'coracle' });
   } catch {
-    return startHere();
+    return undefined;
   }
   const started = await new Promise<boolean>((resolve) => {
     worker.onmessage = () => resolve(true);
@@ -86,7 +103,7 @@ async function startWorker(): Promise<Thread> {
   });
   if (!started) {
     worker.terminate();
-    return startHere();
+    return undefined;
   }
   const thread: Thread = { port: worker, end: () => worker.terminate() };
   worker.onerror = (event) => {
@@ -111,7 +128,7 @@ function trusted(url: string): unknown {
   if (!factory) return url;
   policy ??= factory.createPolicy('coracle', {
     createScriptURL(asked: string) {
-      if (asked !== WORKER.href) throw new TypeError(`not a script of coracle: ${asked}`);
+      if (asked !== WORKER.href && asked !== copy) throw new TypeError(`not a script of coracle: ${asked}`);
       return asked;
     },
   });
