@@ -85,12 +85,9 @@ impl Ranking {
 }
 
 /// Candidates whose rows are read, for a page down to `depth`.
-///
-/// The index says how many it takes for ten hits. Shorter pages take fewer, at least half of them.
 pub fn rescored(root: &Root, depth: usize) -> usize {
     let vectors = root.vectors.as_ref();
-    let for_ten = vectors.map_or(0, |vectors| vectors.candidates as usize);
-    let least = (for_ten * depth.clamp(5, 10)).div_ceil(10);
+    let least = vectors.map_or(0, |vectors| vectors.candidates as usize);
     least.max(2 * depth)
 }
 
