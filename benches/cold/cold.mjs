@@ -121,6 +121,7 @@ async function builds(pages) {
   const other = await timed('pagefind', binary, ['--site', pages, '--output-path', peer, '--force-language', 'en', '--quiet']);
   return [
     { engine: 'coracle', folder, ...whole, ...size(folder) },
+    { engine: 'coracle-preload', folder, ...whole, ...size(folder) },
     { engine: 'coracle-keyword', folder: keyword, ...words, ...size(keyword) },
     { engine: 'pagefind', folder: peer, ...other, ...size(peer) },
   ];
@@ -146,9 +147,9 @@ async function ask(browser, server, page, query, line, next) {
     const { titles, urls, at: ms } = await answered();
     const preview = await tab.evaluate(() => globalThis.preview);
     const answers = server.answers().filter(({ path }) => !path.endsWith('.html'));
-    const first = answers[0];
-    // The page's script is what starts; round trips are those after it.
-    const after = answers.filter(({ start }) => start >= first.end);
+    // The engine's script is what starts; round trips are those after it.
+    const script = answers.find(({ path }) => /\/(coracle-search|pagefind)\.js$/.test(path));
+    const after = answers.filter(({ start }) => start >= script.end);
     const bytes = server.wire();
     const trips = waves(after);
     const paths = answers.map(({ path, bytes }) => [path, bytes]);
@@ -170,8 +171,8 @@ async function ask(browser, server, page, query, line, next) {
 
 async function measure(browser, engine, queries) {
   const mounts = { '/coracle/': at('www/dist'), '/search/': engine.folder, '/pagefind/': engine.folder };
-  const page = engine.engine === 'pagefind' ? 'pagefind.html' : 'coracle.html';
-  const server = await serve({ mounts, pages: { '/pagefind.html': pages.pagefind, '/coracle.html': pages.coracle } });
+  const page = { pagefind: 'pagefind.html', 'coracle-preload': 'hinted.html' }[engine.engine] ?? 'coracle.html';
+  const server = await serve({ mounts, pages: { '/pagefind.html': pages.pagefind, '/coracle.html': pages.coracle, '/hinted.html': pages.hinted } });
   try {
     const asked = [];
     for (const [at, query] of queries.entries()) {

@@ -4,7 +4,16 @@
 export const SHOWN = 5;
 
 /** Coracle's element, as a site would write it; the question is typed as soon as the script runs. */
-export const coracle = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cold search</title><link rel="icon" href="data:,">
+export const coracle = coraclePage('');
+
+/** The same with the hints of the guide, by which the browser fetches everything in the first wave. */
+export const hinted = coraclePage(`
+<link rel="preload" as="fetch" crossorigin href="/coracle/coracle_bg.wasm">
+<link rel="preload" as="fetch" crossorigin href="/coracle/coracle-worker.js">
+<link rel="preload" as="fetch" crossorigin href="/search/root.cora">`);
+
+function coraclePage(hints) {
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cold search</title><link rel="icon" href="data:,">${hints}
 <script type="module">
   addEventListener('coracle-results', ({ detail }) => {
     globalThis.shown = { at: performance.now(), titles: detail.hits.map((hit) => hit.title), urls: detail.hits.map((hit) => hit.url) };
@@ -21,6 +30,7 @@ export const coracle = `<!doctype html><html lang="en"><head><meta charset="utf-
   };
   ask(new URLSearchParams(location.search).get('q'));
 </script></head><body><coracle-search limit="${SHOWN}" inline></coracle-search></body></html>`;
+}
 
 /** Pagefind's own interface in JavaScript; its ready-made elements would weigh more. */
 export const pagefind = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Cold search</title><link rel="icon" href="data:,">

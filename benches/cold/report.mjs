@@ -6,7 +6,7 @@ import { list } from '../race/record.mjs';
 import { replaceSection } from '../race/report.mjs';
 
 const RECORD = at('benches/record/cold.json');
-const NAMES = { coracle: 'Coracle, hybrid', 'coracle-keyword': 'Coracle, words', pagefind: 'Pagefind, words' };
+const NAMES = { coracle: 'Coracle, hybrid', 'coracle-preload': 'Coracle, hybrid, preloaded', 'coracle-keyword': 'Coracle, words', pagefind: 'Pagefind, words' };
 
 /** Writes the rows, their table and their picture. */
 export async function publish(rows) {

@@ -11,6 +11,10 @@ use crate::bytes::Reader;
 use crate::bytes::Writer;
 use alloc::vec::Vec;
 use core::ops::Range;
+use miniz_oxide::deflate::core::CompressorOxide;
+use miniz_oxide::deflate::core::TDEFLFlush;
+use miniz_oxide::deflate::core::compress_to_output;
+use miniz_oxide::deflate::core::create_comp_flags_from_zip_params;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Bytes that a block takes beyond its payload.
@@ -21,6 +25,9 @@ pub const CHECK_LEN: usize = 4;
 /// 125,000 passages: a unit of 64 bytes takes 10.0 kB for the table, one of 128 takes 7.7 kB and 2 % more
 /// for the blocks.
 pub const UNIT: u32 = 128;
+
+/// So far back DEFLATE refers.
+pub const MAX_PRESET: usize = 1 << 15;
 
 /// A compressed payload may not grow beyond this many bytes.
 pub const MAX_INFLATED: usize = 1 << 26;
@@ -185,10 +192,41 @@ pub fn payload<'a>(
 
 /// Compresses a payload: its length as a varint, then raw DEFLATE (RFC 1951).
 pub fn deflate(raw: &[u8]) -> Vec<u8> {
+    deflate_after(&[], raw)
+}
+
+/// Compresses a payload as if `preset` had gone before it: what occurs there takes few bytes here.
+///
+/// At most the last [`MAX_PRESET`] bytes of `preset` can be referred to.
+pub fn deflate_after(preset: &[u8], raw: &[u8]) -> Vec<u8> {
     let mut out = Writer::new();
     out.varint(raw.len() as u64);
-    out.raw(&miniz_oxide::deflate::compress_to_vec(raw, 9));
+    let flags = create_comp_flags_from_zip_params(9, RAW_WINDOW, 0);
+    let mut compressor = CompressorOxide::new(flags);
+    if !preset.is_empty() {
+        // Ends on a whole byte, and what comes after may refer to it.
+        compress(&mut compressor, preset, TDEFLFlush::Sync, |_| ());
+    }
+    compress(&mut compressor, raw, TDEFLFlush::Finish, |bytes| {
+        out.raw(bytes);
+    });
     out.into_bytes()
+}
+
+/// Raw DEFLATE with the largest window, as zlib writes it.
+const RAW_WINDOW: i32 = -15;
+
+/// Feeds all of `bytes`; `take` gets what has been compressed so far.
+fn compress(
+    compressor: &mut CompressorOxide,
+    bytes: &[u8],
+    flush: TDEFLFlush,
+    mut take: impl FnMut(&[u8]),
+) {
+    compress_to_output(compressor, bytes, flush, |compressed| {
+        take(compressed);
+        true
+    });
 }
 
 /// Undoes [`deflate`].
@@ -196,10 +234,22 @@ pub fn deflate(raw: &[u8]) -> Vec<u8> {
 /// # Errors
 /// [`Problem::BadCompression`], or [`Problem::OutOfRange`] for a length above [`MAX_INFLATED`].
 pub fn inflate(payload: &[u8], what: &'static str) -> Result<Vec<u8>, FormatError> {
+    inflate_after(&[], payload, what)
+}
+
+/// Undoes [`deflate_after`].
+///
+/// # Errors
+/// As [`inflate`].
+pub fn inflate_after(
+    preset: &[u8],
+    payload: &[u8],
+    what: &'static str,
+) -> Result<Vec<u8>, FormatError> {
     let mut reader = Reader::new(payload, what);
     let len = reader.varint_max(MAX_INFLATED as u64, "length")? as usize;
     let compressed = reader.take(reader.left(), "data")?;
-    decompress(compressed, len).ok_or_else(|| reader.error("data", Problem::BadCompression))
+    decompress(preset, compressed, len).ok_or_else(|| reader.error("data", Problem::BadCompression))
 }
 
 #[cfg(test)]
@@ -248,5 +298,25 @@ mod tests {
         for cut in 0..packed.len() {
             assert!(inflate(&packed[..cut], "t").is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn what_a_preset_holds_takes_few_bytes() {
+        let text: Vec<u8> = (0..600u32).map(|i| (i * i / 7) as u8).collect();
+        let long = [vec![b' '; MAX_PRESET], text.clone()].concat();
+        for preset in [&text, &long] {
+            let packed = deflate_after(preset, &text);
+            assert!(packed.len() < 40, "{}", packed.len());
+            let back = inflate_after(preset, &packed, "t");
+            assert_eq!(back.as_deref(), Ok(&text[..]));
+            // It is nothing without what it was compressed after.
+            assert_ne!(inflate(&packed, "t").ok(), Some(text.clone()));
+            assert_ne!(
+                inflate_after(&preset[..9], &packed, "t").ok(),
+                Some(text.clone())
+            );
+        }
+        let packed = deflate_after(&text, &[]);
+        assert_eq!(inflate_after(&text, &packed, "t"), Ok(vec![]));
     }
 }

@@ -11,13 +11,15 @@ const SHORT: u32 = 10;
 /// DEFLATE cannot make more bytes out of one.
 const MAX_RATIO: usize = 1032;
 
-/// The `len` bytes that `compressed` stands for; `None` if it does not.
-pub fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
+/// The `len` bytes that `compressed` stands for, which may refer to those of `preset` before them;
+/// `None` if it does not.
+pub fn decompress(preset: &[u8], compressed: &[u8], len: usize) -> Option<Vec<u8>> {
     if len > compressed.len().saturating_mul(MAX_RATIO) {
         return None;
     }
-    let mut out = alloc::vec![0; len];
-    let mut at = 0;
+    let mut out = preset.to_vec();
+    let mut at = out.len();
+    out.resize(at + len, 0);
     let mut bits = Bits {
         bytes: compressed,
         hold: 0,
@@ -41,7 +43,7 @@ pub fn decompress(compressed: &[u8], len: usize) -> Option<Vec<u8>> {
             _ => return None,
         }
         if is_last {
-            return (at == len).then_some(out);
+            return (at == out.len()).then(|| out.split_off(preset.len()));
         }
     }
 }
@@ -283,21 +285,21 @@ mod tests {
         for raw in samples() {
             for level in [0, 1, 6, 10] {
                 let packed = miniz_oxide::deflate::compress_to_vec(&raw, level);
-                let unpacked = decompress(&packed, raw.len());
+                let unpacked = decompress(&[], &packed, raw.len());
                 assert!(
                     unpacked.as_deref() == Some(&raw),
                     "level {level}, {} bytes",
                     raw.len()
                 );
-                assert_eq!(decompress(&packed, raw.len() + 1), None);
+                assert_eq!(decompress(&[], &packed, raw.len() + 1), None);
                 if !raw.is_empty() {
-                    assert_eq!(decompress(&packed, raw.len() - 1), None);
+                    assert_eq!(decompress(&[], &packed, raw.len() - 1), None);
                 }
             }
         }
         // Fixed codes, which the compressor above seldom chooses.
         assert_eq!(
-            decompress(&[0x4b, 0x4c, 0x4a, 0x06, 0x00], 3).as_deref(),
+            decompress(&[], &[0x4b, 0x4c, 0x4a, 0x06, 0x00], 3).as_deref(),
             Some(&b"abc"[..])
         );
     }
@@ -311,7 +313,7 @@ mod tests {
                 for bit in (0..packed.len() * 8).filter(|bit| *bit < 2_000 || bit % 97 == 0) {
                     let mut packed = packed.clone();
                     packed[bit / 8] ^= 1 << (bit % 8);
-                    if let Some(ours) = decompress(&packed, raw.len()) {
+                    if let Some(ours) = decompress(&[], &packed, raw.len()) {
                         let theirs =
                             miniz_oxide::inflate::decompress_to_vec_with_limit(&packed, raw.len());
                         assert!(theirs.is_ok_and(|theirs| theirs == ours), "bit {bit}");

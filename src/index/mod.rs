@@ -41,11 +41,14 @@ mod write;
 
 pub use block::CHECK_LEN;
 pub use block::Extent;
+pub use block::MAX_PRESET;
 pub use block::Run;
 pub use block::UNIT;
 pub use block::deflate;
+pub use block::deflate_after;
 pub use block::extent_of_units;
 pub use block::inflate;
+pub use block::inflate_after;
 pub use block::payload;
 pub use passages::DOCUMENT_BLOCK_BYTES;
 pub use passages::DocumentRecord;

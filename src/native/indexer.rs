@@ -12,6 +12,7 @@
 //! depend on its inputs and parameters only.
 
 use crate::calibrate::Measured;
+use crate::preset;
 use crate::publish::PublishError;
 use crate::publish::Staging;
 use crate::report::Reporter;
@@ -38,6 +39,7 @@ use coracle::index::RecordBlocks;
 use coracle::index::RecordTable;
 use coracle::index::Root;
 use coracle::index::deflate;
+use coracle::index::deflate_after;
 use coracle::postings::Bm25Params;
 use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
@@ -220,7 +222,8 @@ pub fn write(
         Passage::write(chunk, blocks.next_record());
         stage.advance(1);
     }
-    layout.passages = records(&mut body, blocks, PASSAGE_BLOCK_BYTES)?;
+    layout.preset = preset::train(chunks.iter().map(|(_, chunk)| *chunk));
+    layout.passages = records(&mut body, blocks, PASSAGE_BLOCK_BYTES, &layout.preset)?;
     let documents_offset = body.offset();
     let mut blocks = RecordBlocks::new();
     for document in documents {
@@ -228,7 +231,7 @@ pub fn write(
         layout.push(document);
         stage.advance(1);
     }
-    layout.documents = records(&mut body, blocks, DOCUMENT_BLOCK_BYTES)?;
+    layout.documents = records(&mut body, blocks, DOCUMENT_BLOCK_BYTES, &[])?;
     let mut builder = ColumnsBuilder::new(ColumnParams::default());
     for (id, document) in documents.iter().enumerate() {
         builder.add(id as u32, &document.meta)?;
@@ -324,11 +327,12 @@ fn build_id(
     hash.digest()
 }
 
-/// Compresses and writes records in blocks of about `target` bytes; returns where each block lies.
+/// Compresses and writes records in blocks of about `target` bytes, after `preset`; returns where each block lies.
 fn records(
     body: &mut BodyWriter<Staging>,
     records: RecordBlocks,
     target: usize,
+    preset: &[u8],
 ) -> Result<RecordTable, BuildError> {
     let offset = body.offset();
     // There are fewer than 2^32 documents and chunks.
@@ -336,7 +340,7 @@ fn records(
     let (per_block, blocks) = records.finish(target);
     let mut table = RecordTable::new(offset, count, per_block);
     for batch in blocks.chunks(BATCH) {
-        for packed in Threads.map(batch.len(), |at| deflate(&batch[at])) {
+        for packed in Threads.map(batch.len(), |at| deflate_after(preset, &batch[at])) {
             table.push(body.padded_block(&packed)?);
         }
     }

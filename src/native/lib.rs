@@ -18,6 +18,7 @@ pub mod publish;
 
 pub mod calibrate;
 pub mod indexer;
+mod preset;
 pub mod vectors;
 
 pub mod budget;

@@ -61,7 +61,9 @@ before(async () => {
   plain.close();
   assert.ok(good.length > 3);
   const script = (name, type) => [`/coracle/${name}`, { type, body: readFileSync(`${site}coracle/${name}`) }];
+  // With the worker's script preloaded: the thread then runs a copy of it, at another address.
   const html = (key) => `<!doctype html><title>Search</title><link rel="icon" href="data:,">
+    <link rel="preload" as="fetch" crossorigin href="/coracle/coracle-worker.js">
     <script type="module" src="/coracle/coracle-search.js"></script><coracle-search src="/search/" public-key="${key}"></coracle-search>`;
   pages = new Map([
     ['/', { type: 'text/html', body: Buffer.from('<!doctype html><title>Empty</title><link rel="icon" href="data:,">') }],

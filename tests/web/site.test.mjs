@@ -163,6 +163,27 @@ test('strict_policy_with_real_index_meets_no_complaint', () =>
     assert.deepEqual(complaints, []);
   }, bare(STRICT_POLICY)));
 
+const HINTS = ['/coracle/coracle_bg.wasm', '/coracle/coracle-worker.js', '/search/root.cora']
+  .map((href) => `<link rel="preload" as="fetch" crossorigin href="${href}">`)
+  .join('');
+
+for (const [name, policy] of [
+  ['workers_from_copies', STRICT_POLICY.replace("worker-src 'self'", "worker-src 'self' blob:")],
+  ['workers_from_files', STRICT_POLICY],
+]) {
+  test(`hints_of_the_guide_under_a_policy_of_${name}`, () =>
+    onSite(async (page, { server }) => {
+      await page.getByRole('combobox').fill('keyboard');
+      await state(page, 'results');
+      assert.equal(page.workers().length, 1);
+      const asked = (file) => server.asked.filter(({ path }) => path === file).length;
+      assert.equal(asked('/coracle/coracle_bg.wasm'), 1);
+      assert.equal(asked('/search/root.cora'), 1);
+      // Where a copy may not run, a worker asks for the file itself.
+      if (name === 'workers_from_copies') assert.equal(asked('/coracle/coracle-worker.js'), 1);
+    }, bare(policy, `${HINTS}<coracle-search src="/search/"></coracle-search>`)));
+}
+
 test('missing_index_is_said_and_retry_works_once_it_is_there', () =>
   onSite(async (page) => {
     await page.locator('coracle-search').evaluate((field) => field.setAttribute('src', '/nowhere/'));

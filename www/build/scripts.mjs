@@ -23,14 +23,6 @@ const moduleBeside = {
   },
 };
 
-/** What checks signatures is a file of its own, for those who give a key. */
-const verifyBeside = {
-  name: 'verify beside the worker',
-  setup(pass) {
-    pass.onResolve({ filter: /^\.\/verify\.js$/ }, () => ({ path: './coracle-verify.js', external: true }));
-  },
-};
-
 const target = ['chrome116', 'firefox124', 'safari17.4'];
 
 /** One self-contained script; `host` is what `#host` stands for in it. */
@@ -39,7 +31,7 @@ function script(entry, outfile, host, options = {}) {
     entryPoints: [`${source}/${entry}`],
     outfile: `${out}/${outfile}`,
     alias: { '#host': `${source}/host/${host}.ts` },
-    plugins: [css, moduleBeside, ...(host === 'browser' ? [verifyBeside] : [])],
+    plugins: [css, moduleBeside],
     bundle: true,
     format: 'esm',
     minify: true,
@@ -57,6 +49,7 @@ export async function buildScripts() {
     script('index.ts', 'browser.js', 'browser'),
     script('element/index.ts', 'coracle-search.js', 'browser'),
     script('worker.ts', 'coracle-worker.js', 'browser'),
+    // For those who give a key.
     script('verify.ts', 'coracle-verify.js', 'browser'),
     script('index.ts', 'workerd.js', 'workerd'),
     script('index.ts', 'server.js', 'server', { platform: 'node', target: 'node20' }),

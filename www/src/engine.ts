@@ -26,6 +26,8 @@ export interface Engine {
 
 /** Options of opening as plain data. */
 export interface PlainOpenOptions extends Pick<OpenOptions, 'timeout' | 'keep' | 'publicKey'> {
+  /** Address of the scripts: a thread may have been started from a copy at another one. */
+  base?: string | undefined;
   /** Bytes that were read ahead as the root file; if they are no root, it is read again. */
   root?: Uint8Array | undefined;
 }
@@ -33,20 +35,22 @@ export interface PlainOpenOptions extends Pick<OpenOptions, 'timeout' | 'keep' |
 /** How an index is opened in this thread. */
 export interface EngineOptions extends PlainOpenOptions {
   signal?: AbortSignal | undefined;
+  /** Loads what checks signatures; nobody without a key does. */
+  loadVerify?: () => Promise<typeof import('./verify.js')>;
   /** Goes with every request for a range. */
   request?: RequestInit;
 }
 
 /** Opens an index in this thread. The module must have been initialised. */
 export async function openEngine(from: string | Source | Uint8Array, options: EngineOptions = {}): Promise<Engine> {
-  const { signal, timeout, root, keep: keeps, publicKey } = options;
+  const { signal, timeout, root, keep: keeps, publicKey, loadVerify } = options;
   signal?.throwIfAborted();
   let source = toReads(from, options.request);
   let checked = (reads: Reads) => reads;
   const tasks = new Tasks();
   const index = await within(timeout, signal, async (stop) => {
     // Without a key, nothing of what checks signatures is loaded.
-    if (publicKey != null) checked = await (await import('./verify.js')).checker(publicKey, from instanceof Uint8Array);
+    if (publicKey != null) checked = await (await loadVerify!()).checker(publicKey, from instanceof Uint8Array);
     // Opening reads the root and nothing else.
     const open = (reads: Reads) => tasks.run<CoracleIndex>(CoracleIndex.open(), checked(reads), stop);
     const ahead = root && open({ read: async () => root }).catch(() => undefined);
@@ -144,7 +148,7 @@ export function toIndex(engine: Engine): Index {
 }
 
 export function closed(): CoracleError {
-  return new CoracleError('closed', 'the index was closed; open it again to search');
+  return new CoracleError('closed', 'the index was closed; open it again');
 }
 
 /** What a host's `openOn` looks like. */

@@ -31,7 +31,9 @@ export function serve(port: Port): void {
     if (request.type === 'open') {
       await init({ module_or_path: request.module });
       // Past the browser's cache: it would let only one read of a file run at a time.
-      engine = await openEngine(request.from ?? remote, { ...request.options, signal, request: { cache: 'no-store' } });
+      const ranges: RequestInit = { cache: 'no-store' };
+      const loadVerify = () => import(/* @vite-ignore */ new URL('./coracle-verify.js', request.options.base).href);
+      engine = await openEngine(request.from ?? remote, { ...request.options, signal, loadVerify, request: ranges });
       return engine.info;
     }
     if (!engine) throw closed();

@@ -32,14 +32,14 @@ function set(made: Element, attributes: Attributes): void {
 }
 
 /** Text with some of it highlighted. Marks that overlap, go backwards or lie outside are skipped. */
-export function marked(text: string, marks: readonly (readonly [number, number])[]): DocumentFragment {
-  const out = document.createDocumentFragment();
+export function marked(text: string, marks: readonly (readonly [number, number])[]): (Node | string)[] {
+  const out: (Node | string)[] = [];
   let at = 0;
   for (const [start, end] of marks) {
     if (!(start >= at && end > start && end <= text.length)) continue;
-    out.append(text.slice(at, start), element('mark', { part: 'mark' }, text.slice(start, end)));
+    out.push(text.slice(at, start), element('mark', { part: 'mark' }, text.slice(start, end)));
     at = end;
   }
-  out.append(text.slice(at));
+  out.push(text.slice(at));
   return out;
 }

@@ -28,7 +28,7 @@ export function option(hit: Hit, position: number, id: string, base: string): HT
     made.append(path);
   }
   if (hit.excerpt.text !== '') {
-    made.append(element('span', { part: 'hit-excerpt' }, marked(hit.excerpt.text, hit.excerpt.marks)));
+    made.append(element('span', { part: 'hit-excerpt' }, ...marked(hit.excerpt.text, hit.excerpt.marks)));
   }
   if (target) made.append(element('span', { part: 'hit-url' }, readable(target)));
   return made;

@@ -7,11 +7,13 @@ const opened = new Map<string, Promise<Index>>();
 /** Where an index is, and who must have signed it. */
 export type Place = [src: string, publicKey: string | null];
 
-function shared(place: Place): Promise<Index> {
+/** The open index at a place; another one than `lost`, which is closed. */
+function shared(place: Place, lost?: Promise<Index>): Promise<Index> {
   const [src, publicKey] = place;
   const name = `${place}`;
   let index = opened.get(name);
-  if (!index) {
+  if (!index || index === lost) {
+    lost?.then((index) => index.close());
     index = open(src, { publicKey });
     index.catch(() => opened.delete(name));
     opened.set(name, index);
@@ -32,11 +34,7 @@ export async function withShared<T>(place: Place, use: (index: Index) => Promise
   } catch (thrown) {
     // An index that could not even be opened is not in the map any more.
     if (!isLost(thrown) || !(await index.catch(() => undefined))) throw thrown;
-    if (opened.get(`${place}`) === index) {
-      opened.delete(`${place}`);
-      (await index).close();
-    }
-    return use(await shared(place));
+    return use(await shared(place, index));
   }
 }
 

@@ -23,8 +23,6 @@ export interface Strings {
   count(shown: number, total: number): string;
 }
 
-const number = new Intl.NumberFormat('en');
-
 export const english: Strings = {
   label: 'Search',
   placeholder: 'Search',
@@ -42,6 +40,7 @@ export const english: Strings = {
   close: 'close',
   count(shown, total) {
     if (total === 1) return '1 result';
-    return shown < total ? `${number.format(shown)} of ${number.format(total)} results` : `${number.format(total)} results`;
+    // No more than 100 are shown.
+    return `${shown < total ? `${shown} of ` : ''}${total.toLocaleString('en')} results`;
   },
 };

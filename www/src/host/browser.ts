@@ -14,7 +14,7 @@ import { openRemote, Remote } from '../remote.js';
 const WORKER = new URL('./coracle-worker.js', import.meta.url);
 const MODULE = new URL('./coracle_bg.wasm', import.meta.url);
 
-export const openOn: OpenOn = async (from, { worker = true, signal, keep = true, timeout, publicKey }) => {
+export const openOn: OpenOn = async (from, { worker = true, signal, ...options }) => {
   signal?.throwIfAborted();
   // A source is a function of this thread: the other one asks for its reads.
   const source = 'read' in Object(from) ? (from as Source) : undefined;
@@ -27,7 +27,7 @@ export const openOn: OpenOn = async (from, { worker = true, signal, keep = true,
   const remote = new Remote(thread.port, source);
   thread.onfailure = (reason) => remote.fail(reason);
   try {
-    return toIndex(await openRemote(remote, module, sent, { root, keep, timeout, publicKey }, signal, () => thread.end()));
+    return toIndex(await openRemote(remote, module, sent, { keep: true, ...options, root, base: WORKER.href }, signal, () => thread.end()));
   } catch (thrown) {
     thread.end();
     throw thrown;
@@ -60,7 +60,7 @@ function compiled(): Promise<WebAssembly.Module> {
 async function compile(): Promise<WebAssembly.Module> {
   const response = await fetch(MODULE).catch(() => undefined);
   if (!response?.ok) {
-    throw new CoracleError('module-unavailable', `${MODULE} answers ${response?.status ?? 'nothing'}; copy it beside the scripts`);
+    throw new CoracleError('module-unavailable', `${MODULE} is missing`);
   }
   // Streaming compilation insists on the media type, which small static servers may not know.
   return response.headers.get('content-type')?.startsWith('application/wasm')
@@ -70,11 +70,28 @@ async function compile(): Promise<WebAssembly.Module> {
 
 /** Starts a worker; ends in a thread on the page itself if the page's policy forbids it. */
 async function startWorker(): Promise<Thread> {
+  const ahead = await preloaded();
+  return (ahead && (await startFrom(ahead))) || (await startFrom(WORKER.href)) || startHere();
+}
+
+/**
+ * The worker's script at an address of its own, if the page has preloaded it: a worker would ask for it
+ * once more.
+ */
+let copy: string | undefined;
+
+async function preloaded(): Promise<string | undefined> {
+  if (!document.querySelector('link[rel=preload][href$="coracle-worker.js"]')) return undefined;
+  const response = await fetch(WORKER).catch(() => undefined);
+  return response?.ok ? (copy = URL.createObjectURL(await response.blob())) : undefined;
+}
+
+async function startFrom(script: string): Promise<Thread | undefined> {
   let worker: Worker;
   try {
-    worker = new Worker(trusted(WORKER.href) as string, { type: 'module', name: 'coracle' });
+    worker = new Worker(trusted(script) as string, { type: 'module', name: 'coracle' });
   } catch {
-    return startHere();
+    return undefined;
   }
   const started = await new Promise<boolean>((resolve) => {
     worker.onmessage = () => resolve(true);
@@ -85,11 +102,11 @@ async function startWorker(): Promise<Thread> {
   });
   if (!started) {
     worker.terminate();
-    return startHere();
+    return undefined;
   }
   const thread: Thread = { port: worker, end: () => worker.terminate() };
   worker.onerror = (event) => {
-    thread.onfailure?.(new CoracleError('worker-failed', `the search worker stopped: ${event.message}`));
+    thread.onfailure?.(new CoracleError('worker-failed', event.message));
   };
   return thread;
 }
@@ -110,7 +127,7 @@ function trusted(url: string): unknown {
   if (!factory) return url;
   policy ??= factory.createPolicy('coracle', {
     createScriptURL(asked: string) {
-      if (asked !== WORKER.href) throw new TypeError(asked);
+      if (asked !== WORKER.href && asked !== copy) throw new TypeError(asked);
       return asked;
     },
   });

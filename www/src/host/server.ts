@@ -8,13 +8,15 @@ import type { Source } from '../index.js';
 
 let ready: Promise<unknown> | undefined;
 
+const loadVerify = () => import('../verify.js');
+
 export const openOn: OpenOn = async (from, { signal, timeout, publicKey }) => {
   ready ??= readFile(new URL('./coracle_bg.wasm', import.meta.url)).then((module) => initSync({ module }));
   await ready;
-  if (isData(from)) return toIndex(await openEngine(from, { signal, timeout, publicKey }));
-  if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), { signal, timeout, publicKey }));
+  if (isData(from)) return toIndex(await openEngine(from, { signal, timeout, publicKey, loadVerify }));
+  if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), { signal, timeout, publicKey, loadVerify }));
   const folder = String(from).startsWith('file:') ? fileURLToPath(from) : resolve(String(from));
-  return toIndex(await openEngine(folderSource(folder), { signal, timeout, publicKey }));
+  return toIndex(await openEngine(folderSource(folder), { signal, timeout, publicKey, loadVerify }));
 };
 
 /** What the file system says, in the words that a `Source` uses. */

@@ -5,8 +5,10 @@ import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.j
 
 let ready = false;
 
+const loadVerify = () => import('../verify.js');
+
 export const openOn: OpenOn = async (from, { signal, timeout, publicKey }) => {
   if (!ready) initSync({ module });
   ready = true;
-  return toIndex(await openEngine(isData(from) ? from : folderUrl(from), { signal, timeout, publicKey }));
+  return toIndex(await openEngine(isData(from) ? from : folderUrl(from), { signal, timeout, publicKey, loadVerify }));
 };
