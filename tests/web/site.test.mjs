@@ -231,7 +231,7 @@ test('missing_module_names_the_file_to_copy', () =>
     await page.route('**/coracle_bg.wasm', (route) => route.fulfill({ status: 404 }));
     await page.getByRole('combobox').fill('keyboard');
     await state(page, 'error');
-    assert.match(await page.locator('[part=message]').innerText(), /coracle_bg\.wasm answers 404; copy it/);
+    assert.match(await page.locator('[part=message]').innerText(), /coracle_bg\.wasm is missing; copy it/);
     await page.unroute('**/coracle_bg.wasm');
     await page.getByRole('button', { name: 'Try again' }).click();
     await state(page, 'results');

@@ -60,7 +60,7 @@ function compiled(): Promise<WebAssembly.Module> {
 async function compile(): Promise<WebAssembly.Module> {
   const response = await fetch(MODULE).catch(() => undefined);
   if (!response?.ok) {
-    throw new CoracleError('module-unavailable', `${MODULE} is missing`);
+    throw new CoracleError('module-unavailable', `${MODULE} is missing; copy it there`);
   }
   // Streaming compilation insists on the media type, which small static servers may not know.
   return response.headers.get('content-type')?.startsWith('application/wasm')
