@@ -20,6 +20,7 @@ pub mod indexer;
 pub mod vectors;
 
 pub mod budget;
+pub mod evaluate;
 
 pub mod error;
 
