@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { at, run, say } from '../../www/build/tools.mjs';
 import { PEERS } from './peers.mjs';
-import { publish, rowsOf, table } from './report.mjs';
+import { gains, publish, readRecord, rowsOf, table } from './report.mjs';
 
 const USAGE = `usage: npm run eval [-- flags]
   --data DIR      folder of collections in the layout of BEIR, each with corpus.jsonl or corpus.jsonl.gz,
@@ -16,15 +16,21 @@ const USAGE = `usage: npm run eval [-- flags]
   --peers A,B     these peers, or none (default: ${Object.keys(PEERS).join(',')})
   --cli FILE      a coracle that is there (default: build one)
   --out FILE      write the rows to this file and leave the record as it is
+  --plot          measure nothing: table and picture from the record
 Environment: CORACLE_DATA (default ../shared/data).
 Collections of other folders than the default are shown and, with --out, written; the record holds the default.`;
 
 const text = { type: 'string' };
 const { values: flags } = parseArgs({
-  options: { data: text, sets: text, peers: text, cli: text, out: text, help: { type: 'boolean', short: 'h' } },
+  options: { data: text, sets: text, peers: text, cli: text, out: text, plot: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
 });
 if (flags.help) {
   console.log(USAGE);
+  process.exit(0);
+}
+
+if (flags.plot) {
+  await publish(readRecord(), { record: true });
   process.exit(0);
 }
 
@@ -90,6 +96,6 @@ for (const set of sets) {
   rows.push(...own);
   console.table(own.map(({ mode, ndcg10, mrr10, recall100, p }) => ({ mode, ndcg10, mrr10, recall100, p })));
 }
-console.log(table(rows));
+console.log(`${table(rows)}\n${gains(rows)}`);
 const whole = data === resolve(standard) && !flags.sets && !flags.peers;
 await publish(rows, { out: flags.out, record: whole && !flags.out });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { picture, rowsOf, table } from './report.mjs';
+import { gains, picture, rowsOf, table } from './report.mjs';
 
 const figures = (mode, ndcg10) => ({ mode, ndcg10, mrr10: ndcg10 / 2, recall100: 1, recall10: 1, found5: 1 });
 const report = {
@@ -32,4 +32,13 @@ test('the table marks gains that are no chance and ends in means', () => {
 test('the picture has ours and the peers', () => {
   const { data } = picture(rowsOf('boats', report));
   assert.deepEqual(data.values.map(({ mode, ours }) => [mode, ours]), [['keyword', true], ['vector-default', true], ['hybrid-default', true], ['peer', false]]);
+});
+
+test('what is kept and gained is told where the model was asked', () => {
+  assert.equal(gains(rowsOf('boats', report)), '');
+  const asked = { ...report, modes: [...report.modes, figures('vector-model', 0.5), figures('hybrid-model', 0.45)] };
+  const foreign = asked.modes.map((mode) => ({ ...mode, ndcg10: mode.ndcg10 ** 2 }));
+  const lines = gains([...rowsOf('boats', asked), ...rowsOf('boote-de', { ...asked, modes: foreign })]).trim().split('\n');
+  assert.equal(lines[2], '| boats | 0.800 | +0.110 | −0.050 |');
+  assert.equal(lines.at(-1), '| mean of the English ones | 0.800 | +0.110 | −0.050 |');
 });

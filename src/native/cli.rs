@@ -254,6 +254,25 @@ pub struct BuildArgs {
           default_value_t = DEFAULT_RECALL, help_heading = "Search by meaning")]
     pub recall: f64,
 
+    /// Judge the finished index by these questions and keep nDCG@10 in it; as in eval
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CORACLE_QUERIES",
+        requires = "qrels",
+        help_heading = "Figures"
+    )]
+    pub queries: Option<PathBuf>,
+    /// The judgements of these questions
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CORACLE_QRELS",
+        requires = "queries",
+        help_heading = "Figures"
+    )]
+    pub qrels: Option<PathBuf>,
+
     /// How the index is laid out in files
     #[arg(
         long,

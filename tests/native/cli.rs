@@ -181,6 +181,27 @@ fn index_is_judged_by_its_headings_and_by_files() {
         table.out
     );
 
+    let build = [
+        "build",
+        "docs",
+        "--out",
+        "judged",
+        "--queries",
+        "queries.tsv",
+    ];
+    world.json(&[&build[..], &KEYWORD, &["--qrels", "qrels.tsv"]].concat());
+    let figures = &world.json(&["inspect", "judged"])["figures"];
+    assert_eq!(
+        (&figures["eval_questions"], &figures["eval_ndcg10_keyword"]),
+        (&json!(2.0), &json!(0.5))
+    );
+    assert!(
+        world
+            .run(&["inspect", "judged"])
+            .out
+            .contains("2 judged questions: keyword 0.5000")
+    );
+
     world.run(&files).fails(2, &["--qrels"]);
     world.write("qrels.tsv", "1\tboats.md\t1\n2\tboats.md\tgood\n");
     world.run(&judged).fails(3, &["qrels.tsv:2", "good"]);

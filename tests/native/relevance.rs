@@ -59,7 +59,8 @@ fn measure(folder: &Path, place: &str, ways: &[Way]) -> Vec<Figures> {
     if ways.iter().any(|way| way.model) {
         assert!(evaluate::embed(&root, &mut questions).expect("embeddings"));
     }
-    evaluate::measure(place, &questions, ways, &Stage::hidden()).expect("results")
+    evaluate::measure(|| evaluate::open(place), &questions, ways, &Stage::hidden())
+        .expect("results")
 }
 
 /// nDCG@10 of a collection.

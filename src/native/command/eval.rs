@@ -44,7 +44,7 @@ pub fn eval(args: &EvalArgs, reporter: &Reporter) -> Result<Report, Failure> {
     let ways = evaluate::ways(engine.root(), is_embedded);
     let mut modes = {
         let stage = reporter.stage("search", 0);
-        evaluate::measure(place, &questions, &ways, &stage)?
+        evaluate::measure(|| evaluate::open(place), &questions, &ways, &stage)?
     };
     for run in &args.run {
         let Some((name, path)) = run.split_once('=') else {

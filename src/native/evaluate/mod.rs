@@ -36,6 +36,7 @@ use coracle::search::Mode;
 use coracle::search::SearchError;
 use coracle::search::SearchOptions;
 use coracle::store::DEFAULT_CACHE_BYTES;
+use coracle::store::Source;
 use coracle::store::StoreError;
 use rayon::iter::IntoParallelRefIterator;
 use rayon::iter::ParallelIterator;
@@ -86,10 +87,9 @@ const fn way(name: &'static str, mode: Mode, exact: bool, model: bool) -> Way {
 /// The ways in which an index can be searched that may differ.
 #[must_use]
 pub fn ways(root: &Root, has_embeddings: bool) -> Vec<Way> {
-    let mut ways = vec![KEYWORD];
+    let mut ways = offline_ways(root);
     if let Some(vectors) = &root.vectors {
         if vectors.term_rows.is_some() {
-            ways.extend(OFFLINE);
             if matches!(vectors.access, Access::Cells { .. }) {
                 ways.extend(EXACT);
             }
@@ -97,6 +97,17 @@ pub fn ways(root: &Root, has_embeddings: bool) -> Vec<Way> {
         if has_embeddings {
             ways.extend(MODEL);
         }
+    }
+    ways
+}
+
+/// The ways in which visitors can search an index without a model.
+#[must_use]
+pub fn offline_ways(root: &Root) -> Vec<Way> {
+    let mut ways = vec![KEYWORD];
+    let mut vectors = root.vectors.iter();
+    if vectors.any(|vectors| vectors.term_rows.is_some()) {
+        ways.extend(OFFLINE);
     }
     ways
 }
@@ -255,12 +266,25 @@ pub fn embed(root: &Root, questions: &mut [Question]) -> Result<bool, EmbedError
     Ok(true)
 }
 
-/// Asks the index at `place` all questions in each of these ways, which run side by side.
+/// What a root records of these figures: the number of questions and nDCG@10 by mode. Every visitor
+/// reads a root, so the rest is left to reports.
+#[must_use]
+pub fn root_figures(questions: usize, measured: &[Figures]) -> Vec<(String, f64)> {
+    let mut figures = vec![("eval_questions".to_owned(), questions as f64)];
+    figures.extend(
+        measured
+            .iter()
+            .map(|of| (format!("eval_ndcg10_{}", of.mode), of.ndcg10)),
+    );
+    figures
+}
+
+/// Asks an index all questions in each of these ways, which run side by side; `open` opens it.
 ///
 /// # Errors
 /// The first [`SearchError`].
-pub fn measure(
-    place: &str,
+pub fn measure<S: Source>(
+    open: impl Fn() -> Result<Engine<S>, SearchError> + Sync,
     questions: &[Question],
     ways: &[Way],
     stage: &Stage<'_>,
@@ -269,7 +293,7 @@ pub fn measure(
     ways.par_iter()
         .map(|way| {
             // An engine serves one thread.
-            let engine = open(place)?;
+            let engine = open()?;
             let mut found = Vec::with_capacity(questions.len());
             for question in questions {
                 found.push(ask(&engine, question, way)?);
@@ -280,7 +304,11 @@ pub fn measure(
         .collect()
 }
 
-fn ask(engine: &Engine<Location>, question: &Question, way: &Way) -> Result<Ranked, SearchError> {
+fn ask<S: Source>(
+    engine: &Engine<S>,
+    question: &Question,
+    way: &Way,
+) -> Result<Ranked, SearchError> {
     let search = |limit| {
         let options = SearchOptions {
             mode: way.mode,

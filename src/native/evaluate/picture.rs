@@ -13,6 +13,9 @@ const FRAME_HEIGHT: u32 = 100;
 /// Room for the names of modes.
 const NAMES: u32 = 130;
 
+/// Figures end at 1; beyond it stands the legend.
+const AXIS_END: f64 = 1.3;
+
 const COLOURS: [RGBColor; 3] = [
     RGBColor(4, 90, 141),
     RGBColor(116, 169, 207),
@@ -44,15 +47,18 @@ fn draw<'a>(report: &Report, area: &Area<'a>) -> Result<(), Failed<'a>> {
         .margin(12)
         .x_label_area_size(24)
         .y_label_area_size(NAMES)
-        .build_cartesian_2d(0.0..1.05, modes..0.0)?;
+        .build_cartesian_2d(0.0..AXIS_END, modes..0.0)?;
     chart
         .configure_mesh()
         .disable_y_mesh()
         .disable_y_axis()
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(229, 229, 229))
-        .x_labels(11)
-        .x_label_formatter(&|x| format!("{x:.1}"))
+        .x_labels(14)
+        .x_label_formatter(&|&x| match x {
+            x if x > 1.01 => String::new(),
+            x => format!("{x:.1}"),
+        })
         .y_labels(0)
         .draw()?;
     let place = |h, v| Pos::new(h, v);
