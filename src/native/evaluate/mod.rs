@@ -89,10 +89,8 @@ const fn way(name: &'static str, mode: Mode, exact: bool, model: bool) -> Way {
 pub fn ways(root: &Root, has_embeddings: bool) -> Vec<Way> {
     let mut ways = offline_ways(root);
     if let Some(vectors) = &root.vectors {
-        if vectors.term_rows.is_some() {
-            if matches!(vectors.access, Access::Cells { .. }) {
-                ways.extend(EXACT);
-            }
+        if vectors.term_rows.is_some() && matches!(vectors.access, Access::Cells { .. }) {
+            ways.extend(EXACT);
         }
         if has_embeddings {
             ways.extend(MODEL);
