@@ -12,13 +12,12 @@ import { gains, publish, readRecord, rowsOf, table } from './report.mjs';
 const USAGE = `usage: npm run eval [-- flags]
   --data DIR      folder of collections in the layout of BEIR, each with corpus.jsonl or corpus.jsonl.gz,
                   queries.jsonl and qrels.tsv (default: $CORACLE_DATA/ir)
-  --sets A,B      these collections of it (default: all)
+  --sets A,B      these collections of it, recording nothing (default: all)
   --peers A,B     these peers, or none (default: ${Object.keys(PEERS).join(',')})
   --cli FILE      a coracle that is there (default: build one)
   --out FILE      write the rows to this file and leave the record as it is
   --plot          measure nothing: table and picture from the record
-Environment: CORACLE_DATA (default ../shared/data).
-Collections of other folders than the default are shown and, with --out, written; the record holds the default.`;
+Environment: CORACLE_DATA (default ../shared/data).`;
 
 const text = { type: 'string' };
 const { values: flags } = parseArgs({
@@ -97,5 +96,4 @@ for (const set of sets) {
   console.table(own.map(({ mode, ndcg10, mrr10, recall100, p }) => ({ mode, ndcg10, mrr10, recall100, p })));
 }
 console.log(`${table(rows)}\n${gains(rows)}`);
-const whole = data === resolve(standard) && !flags.sets && !flags.peers;
-await publish(rows, { out: flags.out, record: whole && !flags.out });
+await publish(rows, { out: flags.out, record: !flags.out && !flags.sets });
