@@ -36,7 +36,7 @@ const EXIT_CODES: &str = "Exit codes:
   8  the index is not signed by a key that was given
 
 Every flag can also be set as CORACLE_<FLAG> in the environment, or in coracle.toml under
-[build], [search] or [serve]; the command line comes first, then the environment, then the file.";
+[build], [search], [serve] or [eval]; the command line comes first, then the environment, then the file.";
 
 /// Hybrid search from static files: builds, searches, serves and checks indexes.
 #[derive(Debug, Clone, Parser)]
@@ -89,6 +89,8 @@ pub enum Command {
     Inspect(IndexArgs),
     /// Check every byte of an index
     Verify(IndexArgs),
+    /// Measure how good the answers of an index are
+    Eval(EvalArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
@@ -253,6 +255,25 @@ pub struct BuildArgs {
     #[arg(long, value_name = "SHARE", env = "CORACLE_RECALL", value_parser = parse_recall,
           default_value_t = DEFAULT_RECALL, help_heading = "Search by meaning")]
     pub recall: f64,
+
+    /// Judge the finished index by these questions and keep nDCG@10 in it; as in eval
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CORACLE_QUERIES",
+        requires = "qrels",
+        help_heading = "Figures"
+    )]
+    pub queries: Option<PathBuf>,
+    /// The judgements of these questions
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CORACLE_QRELS",
+        requires = "queries",
+        help_heading = "Figures"
+    )]
+    pub qrels: Option<PathBuf>,
 
     /// How the index is laid out in files
     #[arg(
@@ -424,6 +445,32 @@ pub struct ServeArgs {
     /// Open the browser
     #[arg(long, env = "CORACLE_OPEN", value_parser = FalseyValueParser::new())]
     pub open: bool,
+}
+
+/// `coracle eval`
+#[derive(Debug, Clone, Args)]
+pub struct EvalArgs {
+    /// Folder or http(s) address of the index
+    pub index: String,
+    /// Questions: JSON lines with _id and text (BEIR), or lines of identifier, tab, question; without
+    /// them the headings of the index are asked for
+    #[arg(long, value_name = "FILE", env = "CORACLE_QUERIES", requires = "qrels")]
+    pub queries: Option<PathBuf>,
+    /// Judgements: lines of query, document, grade (BEIR) or query, 0, document, grade (TREC)
+    #[arg(long, value_name = "FILE", env = "CORACLE_QRELS", requires = "queries")]
+    pub qrels: Option<PathBuf>,
+    /// Judge a ranking of another program beside the index, a TREC run file; may be repeated
+    #[arg(
+        long,
+        value_name = "NAME=FILE",
+        env = "CORACLE_RUN",
+        value_delimiter = ',',
+        requires = "qrels"
+    )]
+    pub run: Vec<String>,
+    /// Draw the figures into this file, as SVG
+    #[arg(long, value_name = "FILE", env = "CORACLE_PICTURE")]
+    pub picture: Option<PathBuf>,
 }
 
 /// `coracle inspect` and `coracle verify`

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::config::ConfigError;
 use crate::embed::EmbedError;
 use crate::embed::ReadyMadeError;
+use crate::evaluate::JudgedError;
 use crate::fit::ridge::RidgeError;
 use crate::indexer::BuildError;
 use crate::ingest::IngestError;
@@ -77,6 +78,8 @@ pub enum Failure {
     Build(BuildError),
     /// The index could not be read or searched.
     Search(SearchError),
+    /// Questions, judgements or rankings to judge by are unusable.
+    Judged(JudgedError),
     /// A file of an index is not the one that its name says.
     FileHash {
         /// Its name.
@@ -129,12 +132,15 @@ impl Failure {
             Self::Usage { .. } | Self::Config(_) | Self::Ingest(IngestError::Exclude { .. }) => {
                 ExitCode::Usage
             }
-            Self::Ingest(IngestError::Io { .. }) | Self::Io { .. } | Self::Address { .. } => {
-                ExitCode::Io
-            }
-            Self::Ingest(_) | Self::Quarantined(_) | Self::ReadyMade(_) | Self::Fit(_) => {
-                ExitCode::BadInput
-            }
+            Self::Ingest(IngestError::Io { .. })
+            | Self::Judged(JudgedError::Io { .. })
+            | Self::Io { .. }
+            | Self::Address { .. } => ExitCode::Io,
+            Self::Ingest(_)
+            | Self::Judged(_)
+            | Self::Quarantined(_)
+            | Self::ReadyMade(_)
+            | Self::Fit(_) => ExitCode::BadInput,
             Self::Embed(EmbedError::Endpoint(_)) => ExitCode::Endpoint,
             Self::Embed(_) => ExitCode::Io,
             Self::Build(BuildError::Publish(_)) => ExitCode::Io,
@@ -187,6 +193,7 @@ from! {
     RidgeError => Fit,
     BuildError => Build,
     SearchError => Search,
+    JudgedError => Judged,
 }
 
 impl From<PublishError> for Failure {
@@ -222,6 +229,7 @@ impl fmt::Display for Failure {
             Self::Fit(error) => error.fmt(f),
             Self::Build(error) => error.fmt(f),
             Self::Search(error) => error.fmt(f),
+            Self::Judged(error) => error.fmt(f),
             Self::FileHash { file } => write!(
                 f,
                 "{file}: its content is not what its name says; copy it anew or build the index again"
@@ -273,6 +281,7 @@ impl std::error::Error for Failure {
             Self::Fit(error) => Some(error),
             Self::Build(error) => Some(error),
             Self::Search(error) => Some(error),
+            Self::Judged(error) => Some(error),
             Self::Io { source, .. } => Some(source),
             Self::Usage { .. }
             | Self::Quarantined(_)

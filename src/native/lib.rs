@@ -22,6 +22,7 @@ mod preset;
 pub mod vectors;
 
 pub mod budget;
+pub mod evaluate;
 
 pub mod error;
 

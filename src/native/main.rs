@@ -123,6 +123,15 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::Done)
         }
+        Command::Eval(args) => {
+            let report = command::eval::eval(args, &reporter)?;
+            if json {
+                print(&format!("{}\n", serde_json::json!(report)))?;
+            } else {
+                print(&command::eval::to_text(&report))?;
+            }
+            Ok(ExitCode::Done)
+        }
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "coracle", &mut script);

@@ -21,7 +21,7 @@
 //! | `excerpt.rs` | the best window of a text, with highlights |
 //!
 //! Names in code are indexed whole and in parts: on questions about code that is worth more than
-//! any other choice here (nDCG@10 0.73 against 0.587 with plain words; `tests/relevance_words.rs`).
+//! any other choice here (nDCG@10 0.73 against 0.587 with plain words; `tests/native/relevance_words.rs`).
 //! The whole form drops case and joints, so that `run_target`, `runTarget` and `run-target` meet.
 //!
 //! Every term begins with a byte from `-` (0x2D) on. Dictionary keys that begin with a smaller byte

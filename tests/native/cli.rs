@@ -139,6 +139,77 @@ fn keyword_index_is_built_searched_inspected_and_verified() {
 }
 
 #[test]
+fn index_is_judged_by_its_headings_and_by_files() {
+    let world = indexed();
+    let own = world.json(&["eval", "index"]);
+    assert_eq!(
+        (&own["source"], &own["questions"]),
+        (&json!("headings"), &json!(3))
+    );
+    assert_eq!(own["modes"][0]["found5"], 1.0, "{own}");
+
+    world.write("queries.tsv", "1\tround boat\n2\tferry\n3\tnobody judged\n");
+    world.write(
+        "qrels.tsv",
+        "query-id\tcorpus-id\tscore\n1\tboats.md\t1\n2\tboats.md\t1\n",
+    );
+    world.write("other.run", "2 Q0 boats.md 1 0.5 other\n");
+    let files = ["eval", "index", "--queries", "queries.tsv"];
+    let judged = [
+        &files[..],
+        &["--qrels", "qrels.tsv", "--run", "other=other.run"],
+        &["--picture", "figures.svg"],
+    ]
+    .concat();
+    let report = world.json(&judged);
+    let of = |at: usize, figure: &str| report["modes"][at][figure].clone();
+    assert_eq!(
+        (of(0, "mode"), of(0, "ndcg10")),
+        (json!("keyword"), json!(0.5))
+    );
+    assert_eq!(
+        (of(1, "mode"), of(1, "recall100")),
+        (json!("other"), json!(0.5))
+    );
+    assert_eq!(report["comparisons"][0]["p"], 1.0, "{report}");
+    let svg = fs::read_to_string(world.path("figures.svg")).expect("a picture");
+    assert!(svg.contains("keyword") && svg.contains("other"));
+    let table = world.run(&judged);
+    assert!(
+        table.out.contains("2 questions from qrels"),
+        "{}",
+        table.out
+    );
+
+    let build = [
+        "build",
+        "docs",
+        "--out",
+        "judged",
+        "--queries",
+        "queries.tsv",
+    ];
+    world.json(&[&build[..], &KEYWORD, &["--qrels", "qrels.tsv"]].concat());
+    let figures = &world.json(&["inspect", "judged"])["figures"];
+    assert_eq!(
+        (&figures["eval_questions"], &figures["eval_ndcg10_keyword"]),
+        (&json!(2.0), &json!(0.5))
+    );
+    assert!(
+        world
+            .run(&["inspect", "judged"])
+            .out
+            .contains("2 judged questions: keyword 0.5000")
+    );
+
+    world.run(&files).fails(2, &["--qrels"]);
+    world.write("qrels.tsv", "1\tboats.md\t1\n2\tboats.md\tgood\n");
+    world.run(&judged).fails(3, &["qrels.tsv:2", "good"]);
+    let missing = [&files[..], &["--qrels", "missing.tsv"]].concat();
+    world.run(&missing).fails(5, &["missing.tsv"]);
+}
+
+#[test]
 fn provided_vectors_make_a_hybrid_index_in_every_layout_with_every_access() {
     let world = World::new();
     world.write("records.jsonl", lines(&records(12)));

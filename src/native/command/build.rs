@@ -16,6 +16,8 @@ use crate::embed::TokenCounter as WordPieceCounter;
 use crate::embed::general_word_pieces;
 use crate::embed::ready_made;
 use crate::error::Failure;
+use crate::evaluate;
+use crate::evaluate::judged;
 use crate::fit::FitParams;
 use crate::fit::Lexicon;
 use crate::fit::QueryTable;
@@ -45,6 +47,8 @@ use coracle::document::Chunk;
 use coracle::document::Document;
 use coracle::embed::QueryVector;
 use coracle::postings::Postings;
+use coracle::search::Engine;
+use coracle::store::DEFAULT_CACHE_BYTES;
 use coracle::text::Analyzer;
 use coracle::text::Language;
 use coracle::vector::Metric;
@@ -78,6 +82,11 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
             .num_threads(threads.get())
             .build_global();
     }
+    // Files that cannot be judged by are found out before hours of work.
+    let questions = match (&args.queries, &args.qrels) {
+        (Some(queries), Some(qrels)) => judged::read(queries, qrels)?,
+        _ => Vec::new(),
+    };
     let analyzer = Analyzer::new(Language::English);
     let Ingested {
         documents,
@@ -118,6 +127,15 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
                 flag: "--max-cold-bytes",
             });
         }
+    }
+    if !questions.is_empty() {
+        let stage = reporter.stage("judge", 0);
+        let preview = written.staging.preview(&written.root);
+        let open = || pollster::block_on(Engine::open(&preview, DEFAULT_CACHE_BYTES));
+        let ways = evaluate::offline_ways(&written.root);
+        let measured = evaluate::measure(open, &questions, &ways, &stage)?;
+        let figures = evaluate::root_figures(questions.len(), &measured);
+        written.root.figures.extend(figures);
     }
     let recall = recall(&written);
     let (documents, chunks) = (written.root.counts.documents, written.root.counts.chunks);

@@ -169,6 +169,18 @@ pub fn to_text(root: &Root) -> String {
         let share = 100.0 * len as f64 / root.body_len.max(1) as f64;
         let _ = writeln!(out, "         {name:<12} {:>12} {share:5.1} %", bytes(len));
     }
+    if let Some(questions) = figure(root, "eval_questions") {
+        let of = |mode| Some((mode, figure(root, &format!("eval_ndcg10_{mode}"))?));
+        let modes = ["keyword", "vector", "hybrid"].into_iter().filter_map(of);
+        let modes: Vec<String> = modes
+            .map(|(mode, ndcg)| format!("{mode} {ndcg:.4}"))
+            .collect();
+        let _ = writeln!(
+            out,
+            "nDCG@10 over {questions} judged questions: {}",
+            modes.join(", ")
+        );
+    }
     if let Some(cold) = ColdCost::of(root) {
         let _ = writeln!(
             out,

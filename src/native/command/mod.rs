@@ -1,6 +1,7 @@
 //! The commands: what each does, once its options are known.
 
 pub mod build;
+pub mod eval;
 pub mod inspect;
 pub mod search;
 pub mod serve;

@@ -16,6 +16,7 @@ use coracle::text::Language;
 use coracle_cli::embed::Cached;
 use coracle_cli::embed::Embedder;
 use coracle_cli::embed::MiniLm;
+use coracle_cli::evaluate::metrics;
 use coracle_cli::fit::FitParams;
 use coracle_cli::fit::Lexicon;
 use coracle_cli::fit::QueryTable;
@@ -256,27 +257,20 @@ pub fn fuse(words: &[Vec<f32>], cosines: &[Vec<f32>]) -> Vec<Vec<f32>> {
 
 /// Mean nDCG@10 as BEIR counts it: linear gains, queries without a judgment left out.
 pub fn ndcg_at_10(collection: &Collection, scores: &[Vec<f32>]) -> f64 {
-    let discounted = |gains: &mut dyn Iterator<Item = f64>| -> f64 {
-        gains
-            .take(10)
-            .zip(2..)
-            .map(|(gain, rank)| gain / f64::from(rank).log2())
-            .sum()
-    };
     let mut sum = 0.0;
     let mut judged = 0;
     for (scores, gains) in scores.iter().zip(&collection.gains) {
-        let mut ideal: Vec<f64> = gains.values().copied().filter(|gain| *gain > 0.0).collect();
-        if ideal.is_empty() {
+        let grades: Vec<f64> = gains.values().copied().collect();
+        if !grades.iter().any(|&grade| grade > 0.0) {
             continue;
         }
-        ideal.sort_by(|a, b| b.total_cmp(a));
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
-        let mut found = order
+        let found: Vec<f64> = order
             .iter()
-            .map(|document| gains.get(document).copied().unwrap_or(0.0));
-        sum += discounted(&mut found) / discounted(&mut ideal.into_iter());
+            .map(|document| gains.get(document).copied().unwrap_or(0.0))
+            .collect();
+        sum += metrics::ndcg(&found, &grades, 10);
         judged += 1;
     }
     sum / f64::from(judged)

@@ -1,10 +1,9 @@
 //! Holds keyword search to the judged collections: nDCG@10 as BEIR counts it (linear gains, log2
 //! discount, queries without a judgment left out).
 //!
-//! Needs the collections: `CORACLE_DATA=/path/to/data cargo test --test relevance_words`. Without the
-//! variable there is nothing to measure and the tests say so.
+//! Needs the collections: `CORACLE_DATA=/path/to/data cargo test -p coracle-cli --test relevance_words`.
+//! Without the variable there is nothing to measure and the tests say so.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(clippy::print_stderr, reason = "shows what was measured")]
 
 use coracle::postings::Bm25Params;
@@ -16,6 +15,9 @@ use coracle::postings::WEIGHT_ONE;
 use coracle::postings::top_k;
 use coracle::text::Analyzer;
 use coracle::text::Language;
+use coracle_cli::evaluate::Question;
+use coracle_cli::evaluate::judged;
+use coracle_cli::evaluate::metrics;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -27,60 +29,24 @@ use std::path::Path;
 /// A judged collection.
 struct Collection {
     documents: Vec<(String, String)>,
-    queries: Vec<(String, String)>,
-    judgments: HashMap<String, HashMap<String, f64>>,
-}
-
-fn records(lines: impl BufRead) -> Vec<(String, String)> {
-    lines
-        .lines()
-        .map(|line| {
-            let record: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            let field = |name: &str| record[name].as_str().unwrap().to_owned();
-            (field("_id"), field("text"))
-        })
-        .collect()
+    questions: Vec<Question>,
 }
 
 fn read(folder: &Path) -> Collection {
-    let open = |name: &str| File::open(folder.join(name)).unwrap();
-    let documents = records(BufReader::new(GzDecoder::new(open("corpus.jsonl.gz"))));
-    let queries = records(BufReader::new(open("queries.jsonl")));
-    let mut judgments: HashMap<String, HashMap<String, f64>> = HashMap::new();
-    for line in BufReader::new(open("qrels.tsv")).lines().skip(1) {
-        let line = line.unwrap();
-        let [query, document, gain] = line.split('\t').collect::<Vec<_>>()[..] else {
-            panic!("{line}")
-        };
-        judgments
-            .entry(query.to_owned())
-            .or_default()
-            .insert(document.to_owned(), gain.parse().unwrap());
-    }
-    Collection {
-        documents,
-        queries,
-        judgments,
-    }
-}
-
-fn ndcg_at_10(ranked: &[&str], gains: &HashMap<String, f64>) -> f64 {
-    let discounted = |gains: &[f64]| {
-        gains
-            .iter()
-            .zip(2..)
-            .map(|(gain, rank)| gain / f64::from(rank).log2())
-            .sum::<f64>()
+    let corpus = File::open(folder.join("corpus.jsonl.gz")).unwrap();
+    let document = |line: std::io::Result<String>| {
+        let record: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let field = |name: &str| record[name].as_str().unwrap().to_owned();
+        (field("_id"), field("text"))
     };
-    let found: Vec<f64> = ranked
-        .iter()
-        .take(10)
-        .map(|id| gains.get(*id).copied().unwrap_or(0.0))
-        .collect();
-    let mut ideal: Vec<f64> = gains.values().copied().collect();
-    ideal.sort_by(|a, b| b.total_cmp(a));
-    ideal.truncate(10);
-    discounted(&found) / discounted(&ideal)
+    let (queries, qrels) = (folder.join("queries.jsonl"), folder.join("qrels.tsv"));
+    Collection {
+        documents: BufReader::new(GzDecoder::new(corpus))
+            .lines()
+            .map(document)
+            .collect(),
+        questions: judged::read(&queries, &qrels).unwrap(),
+    }
 }
 
 /// Mean nDCG@10 of keyword search over whole documents; `None` without data.
@@ -108,17 +74,9 @@ fn measure(name: &str) -> Option<f64> {
         .map(|term| (term.term, (term.df, term.list)))
         .collect();
     let mut sum = 0.0;
-    let mut judged = 0;
-    for (id, text) in &collection.queries {
-        let Some(gains) = collection
-            .judgments
-            .get(id)
-            .filter(|gains| gains.values().any(|gain| *gain > 0.0))
-        else {
-            continue;
-        };
+    for question in &collection.questions {
         let clauses: Vec<Clause<'_>> = analyzer
-            .query_terms(text)
+            .query_terms(&question.text)
             .terms
             .iter()
             .filter_map(|term| {
@@ -130,16 +88,18 @@ fn measure(name: &str) -> Option<f64> {
             })
             .collect();
         let found = top_k(&clauses, postings.chunk_count(), 10, None).unwrap();
-        let ranked: Vec<&str> = found
+        let grade = |id: &String| question.grades.get(id).copied().unwrap_or(0.0);
+        let grades: Vec<f64> = found
             .hits
             .iter()
-            .map(|hit| collection.documents[hit.chunk as usize].0.as_str())
+            .map(|hit| grade(&collection.documents[hit.chunk as usize].0))
             .collect();
-        sum += ndcg_at_10(&ranked, gains);
-        judged += 1;
+        let judged: Vec<f64> = question.grades.values().copied().collect();
+        sum += metrics::ndcg(&grades, &judged, 10);
     }
-    let mean = sum / f64::from(judged);
-    eprintln!("{name}: nDCG@10 {mean:.4} over {judged} queries");
+    let count = collection.questions.len();
+    let mean = sum / count as f64;
+    eprintln!("{name}: nDCG@10 {mean:.4} over {count} questions");
     Some(mean)
 }
 
