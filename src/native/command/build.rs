@@ -67,7 +67,6 @@ const WINDOW_TOKENS: usize = 256;
 /// # Errors
 /// [`Failure`]; the previous index is then untouched.
 pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> {
-    let started = Instant::now();
     check(args)?;
     if let Some(threads) = args.threads {
         // A pool that exists already has been set up by this function with the same number.
@@ -75,13 +74,31 @@ pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> 
             .num_threads(threads.get())
             .build_global();
     }
+    let started = Instant::now();
+    let ingested = read(args, reporter)?;
+    let read_seconds = started.elapsed().as_secs_f64();
+    let mut summary = build_ingested(args, ingested, reporter)?;
+    summary.seconds += read_seconds;
+    Ok(summary)
+}
+
+/// Builds an index of documents that are at hand, instead of the inputs that `args` names.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_ingested(
+    args: &BuildArgs,
+    ingested: Ingested,
+    reporter: &Reporter,
+) -> Result<Summary, Failure> {
+    let started = Instant::now();
     let analyzer = Analyzer::new(Language::English);
     let Ingested {
         documents,
         quarantined,
         bytes_in,
         ..
-    } = read(args, reporter)?;
+    } = ingested;
     if args.strict && !quarantined.is_empty() {
         return Err(Failure::Quarantined(quarantined));
     }
