@@ -11,10 +11,11 @@ import { at, root, run } from '../../www/build/tools.mjs';
 import { GROWTH, publish, QUALITY } from './report.mjs';
 
 const USAGE = `usage: npm run cold:growth [-- flags]
-  --sizes N,…       chunks of growing indexes (default: 10000,100000,1000000; the last takes 10 GB of memory)
+  --sizes N,…       chunks of growing indexes (default: 10000,100000,1000000; the last takes 10 GB of memory);
+                    that of 100000 also gives recall against bytes
   --distractors N   passages beside the judged collections (default: 100000)
   --queries N       queries of docs-100k (default: 500)
-  --only PARTS      vectors, judged, growth, separated by commas (default: all)
+  --only PART       judged or growth (default: both)
   --work DIR        folder for indexes and embeddings (default: target/quality)
   --profile NAME    compiler profile (default: release)
   --keep            keep the growing indexes, which else are removed once they are measured
@@ -57,6 +58,9 @@ let growth = read(GROWTH);
 async function keep(what, rows) {
   if (what === 'growth') {
     const chunks = new Set(rows.map((row) => row.chunks));
+    const vectors = rows.filter((row) => row.what === 'vectors');
+    if (vectors.length) quality = [...vectors, ...quality.filter((row) => row.what !== 'vectors')];
+    rows = rows.filter((row) => row.what === 'growth');
     growth = [...growth.filter((row) => !chunks.has(row.chunks)), ...rows].sort((a, b) => a.chunks - b.chunks);
   } else {
     quality = [...quality.filter((row) => row.what !== what), ...rows];
@@ -70,7 +74,7 @@ if (flags.plot) {
 }
 mkdirSync(work, { recursive: true });
 await run('cargo', ['build', '--profile', profile, '-p', 'coracle-quality']);
-const parts = (flags.only ?? 'vectors,judged,growth').split(',');
+const parts = (flags.only ?? 'growth,judged').split(',');
 for (const part of parts) {
   if (part === 'growth') {
     for (const size of (flags.sizes ?? '10000,100000,1000000').split(',')) {
@@ -83,6 +87,6 @@ for (const part of parts) {
     }
   } else {
     console.error(part);
-    await keep(part, await measured(part, ...(part === 'judged' ? ['--distractors', flags.distractors ?? '100000'] : [])));
+    await keep(part, await measured(part, '--distractors', flags.distractors ?? '100000'));
   }
 }

@@ -59,6 +59,10 @@ use core::cell::RefCell;
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
 
+/// Bytes of long posting lists that a search reads at most, unless the rarest word's are more: lists
+/// grow with the index, and those of frequent words tell chunks apart the least.
+const POSTING_BYTES: u64 = 48_000;
+
 /// Hits beyond the page whose passages are read before the last ranking: it seldom reaches deeper.
 const SPARE_HITS: usize = 4;
 
@@ -332,11 +336,17 @@ impl<S: Source> Engine<S> {
     }
 
     /// Wants the postings that the words are ranked by.
-    fn want_postings(&self, search: &Search<'_>) -> Result<Wants, StoreError> {
-        if search.options.mode == Mode::Vector {
+    fn want_postings(&self, search: &mut Search<'_>) -> Result<Wants, StoreError> {
+        let options = search.options;
+        if options.mode == Mode::Vector {
             return Ok(Wants::new());
         }
-        let wants = search.lookup.want_postings(&self.dictionary);
+        // Counts of values are counts of all that matches.
+        let budget = match options.exact || !options.facets.is_empty() {
+            true => u64::MAX,
+            false => POSTING_BYTES,
+        };
+        let wants = search.lookup.want_postings(&self.dictionary, budget);
         wants.map_err(|(at, bad)| self.damaged(at, bad))
     }
 

@@ -85,6 +85,8 @@ struct Word {
     /// Rows that stand for a word without alternatives, and their weights.
     substitutes: Vec<(Entry, f32)>,
     corrected: bool,
+    /// Its lists are too long to be read beside those of the other words.
+    left_out: bool,
 }
 
 /// A term that stands for a word.
@@ -136,6 +138,7 @@ impl Lookup {
             alternatives: Vec::new(),
             substitutes: Vec::new(),
             corrected: false,
+            left_out: false,
         });
         let words = words.collect();
         Self { words, pieces }
@@ -346,20 +349,45 @@ impl Lookup {
             .filter(|word| !word.alternatives.is_empty())
     }
 
-    /// Wants the blocks of long posting lists.
+    /// Wants the blocks of long posting lists: those of the rarest words, at most `budget` bytes of
+    /// them unless the first takes more. The other words then count nowhere.
     ///
     /// # Errors
     /// The term block whose table is damaged.
-    pub fn want_postings(&self, dictionary: &Dictionary) -> Result<Wants, Damaged> {
+    pub fn want_postings(
+        &mut self,
+        dictionary: &Dictionary,
+        budget: u64,
+    ) -> Result<Wants, Damaged> {
+        // Bytes of a word's lists, the word, and the lists' blocks.
+        let mut lists = Vec::new();
+        for (at, word) in self.words.iter().enumerate() {
+            let mut blocks = Vec::new();
+            for found in &word.alternatives {
+                blocks.extend(posting_blocks(dictionary, found)?);
+            }
+            let bytes: u64 = blocks.iter().map(|extent| u64::from(extent.len)).sum();
+            if !word.alternatives.is_empty() {
+                lists.push((bytes, at, blocks));
+            }
+        }
+        sort_by(&mut lists, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
         let mut wants = Wants::new();
-        for found in self.known().flat_map(|word| &word.alternatives) {
-            let blocks = posting_blocks(dictionary, found)?;
-            blocks.into_iter().for_each(|extent| wants.block(extent));
+        let mut read = 0u64;
+        for (place, (bytes, at, blocks)) in lists.into_iter().enumerate() {
+            read = read.saturating_add(bytes);
+            let Some(word) = self.words.get_mut(at) else {
+                continue;
+            };
+            word.left_out = place > 0 && read > budget;
+            if !word.left_out {
+                blocks.into_iter().for_each(|extent| wants.block(extent));
+            }
         }
         Ok(wants)
     }
 
-    /// The posting lists, one clause for every known word.
+    /// The posting lists, one clause for every known word; an empty one for a word that was left out.
     ///
     /// # Errors
     /// The block that is damaged.
@@ -371,7 +399,8 @@ impl Lookup {
         let mut clauses = Vec::new();
         for word in self.known() {
             let mut clause = Clause::default();
-            for found in &word.alternatives {
+            let read = word.alternatives.iter().filter(|_| !word.left_out);
+            for found in read {
                 let Some(entry) = &found.entry else {
                     continue;
                 };

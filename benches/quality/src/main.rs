@@ -1,7 +1,7 @@
 //! What searches find in the bytes they read, on one line of JSON for each row of the record.
 //!
 //! ```text
-//! docs-100k ── first N, or enlarged ──► build ──► vectors, growth
+//! docs-100k ── first N, or enlarged ──► build ──► growth, vectors
 //! judged collections ─┐
 //! docs-100k ──────────┴─ one index ───► build ──► judged
 //! ```
@@ -46,15 +46,14 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Recall against bytes of searches by meaning, by budget of cells
-    Vectors,
     /// Relevance of judged collections among passages of docs-100k
     Judged {
         /// Passages beside them
         #[arg(long, default_value_t = 100_000)]
         distractors: usize,
     },
-    /// An index of so many chunks: its build, and searches by words and meaning
+    /// An index of so many chunks: its build, and searches by words and meaning; of all passages of
+    /// docs-100k also recall against bytes of searches by meaning, by budget of cells
     Growth {
         /// Chunks
         #[arg(long)]
@@ -66,30 +65,22 @@ fn main() -> Outcome<()> {
     let args = Args::parse();
     let docs = args.data.join("docs-100k");
     let rows = match args.command {
-        Command::Vectors => vectors(&docs, &args)?,
         Command::Judged { distractors } => measure::judged(&args.data, &args.work, distractors)?,
-        Command::Growth { chunks } => vec![growth(&docs, &args, chunks)?],
+        Command::Growth { chunks } => growth(&docs, &args, chunks)?,
     };
     rows.iter().for_each(|row| println!("{row}"));
     Ok(())
 }
+
+/// Passages of docs-100k, whose nearest to the queries are given.
+const PASSAGES: usize = 100_000;
 
 /// Budgets of cells that are tried, in bytes.
 const BUDGETS: [u64; 8] = [
     8_000, 16_000, 24_000, 32_000, 48_000, 64_000, 96_000, 128_000,
 ];
 
-fn vectors(docs: &Path, args: &Args) -> Outcome<Vec<serde_json::Value>> {
-    let corpus = data::Corpus::read(docs, usize::MAX)?;
-    let queries = data::Queries::read(docs, args.queries)?;
-    let built = measure::build(corpus.documents(), &args.work.join("vectors"))?;
-    let truths = measure::Truths::new(&corpus.rows, &queries);
-    let given = data::neighbours(docs, args.queries)?;
-    let row = |&budget: &u64| built.vectors(&queries, budget, &truths, Some(&given));
-    BUDGETS.iter().map(row).collect()
-}
-
-fn growth(docs: &Path, args: &Args, chunks: usize) -> Outcome<serde_json::Value> {
+fn growth(docs: &Path, args: &Args, chunks: usize) -> Outcome<Vec<serde_json::Value>> {
     let corpus = data::Corpus::read(docs, chunks)?;
     let queries = data::Queries::read(docs, args.queries)?;
     let corpus = match chunks.checked_sub(corpus.texts.len()) {
@@ -100,7 +91,14 @@ fn growth(docs: &Path, args: &Args, chunks: usize) -> Outcome<serde_json::Value>
     let documents = corpus.documents();
     drop(corpus);
     let built = measure::build(documents, &args.work.join(format!("growth-{chunks}")))?;
-    built.growth(&queries, &truths)
+    let mut rows = vec![built.growth(&queries, &truths)?];
+    if chunks == PASSAGES {
+        let given = data::neighbours(docs, args.queries)?;
+        for budget in BUDGETS {
+            rows.push(built.vectors(&queries, budget, &truths, Some(&given))?);
+        }
+    }
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -108,7 +106,7 @@ mod tests {
     use super::*;
 
     /// Passages of the test: enough for a router of groups.
-    const PASSAGES: usize = 30_000;
+    const FEWER: usize = 30_000;
 
     #[test]
     fn searches_that_read_little_of_an_index_find_most_of_what_there_is() {
@@ -117,7 +115,7 @@ mod tests {
             println!("skipped: docs-100k is not in CORACLE_DATA");
             return;
         };
-        let corpus = data::Corpus::read(&docs, PASSAGES).unwrap();
+        let corpus = data::Corpus::read(&docs, FEWER).unwrap();
         let queries = data::Queries::read(&docs, 200).unwrap();
         let truths = measure::Truths::new(&corpus.rows, &queries);
         let out = std::env::temp_dir().join(format!("coracle-quality-{}", std::process::id()));
