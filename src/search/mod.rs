@@ -105,7 +105,8 @@ pub struct SearchOptions {
     pub prefix: bool,
     /// Whether all cells of a large index are read and kept, and all posting lists of the query, for
     /// searches that find what the build promises; otherwise each search reads the few cells that it
-    /// needs, and leaves out the longest lists where all are more than 48 kB.
+    /// needs, and by words and meaning finds chunks by the rarer words where all lists are more than
+    /// 48 kB.
     pub exact: bool,
     /// Bytes of cells that such a search reads at most, beside three eighths as many of what leads to
     /// them: the more, the more of the near chunks it finds.
