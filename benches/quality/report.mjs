@@ -79,7 +79,7 @@ export function curve(rows) {
       encoding: {
         x: { field: 'kB', type: 'quantitative', title: 'kB read, mean', scale: { domainMin: 0 } },
         y: { field: 'recall', type: 'quantitative', title: 'recall@10', scale: { domain: [0.4, 1] } },
-        color: { field: 'of', type: 'nominal', title: 'ten nearest', scale: { range: ['#fd8d3c', '#045a8d'] } },
+        color: { field: 'of', type: 'nominal', title: 'ten nearest', scale: { range: ['#fd8d3c', '#045a8d'] }, legend: { labelLimit: 240 } },
       },
     },
   );
@@ -87,11 +87,12 @@ export function curve(rows) {
 
 /** Bytes of a cold search by section, against the size of the index. */
 export function growing(rows) {
-  const names = Object.keys(rows.at(-1).sections);
-  const values = rows.flatMap((row) => names.map((section) => ({ chunks: count(row.chunks), section, kB: (row.sections[section] ?? 0) / 1000 })));
+  const last = rows.at(-1).sections;
+  const names = Object.keys(last).sort((a, b) => last[b] - last[a]);
+  const values = rows.flatMap((row) => names.map((section, rank) => ({ chunks: count(row.chunks), section, rank, kB: (row.sections[section] ?? 0) / 1000 })));
   const { width, height, ...rest } = frame(
     'What a cold search reads of an index that grows',
-    'By words and meaning, nothing cached, mean by section. Every bar is an index of ten times as many chunks.',
+    'By words and meaning, nothing cached, mean by section.',
     {
       width: 640,
       height: 240,
@@ -101,7 +102,7 @@ export function growing(rows) {
         y: { field: 'chunks', type: 'ordinal', sort: null, title: 'chunks' },
         x: { field: 'kB', type: 'quantitative', title: 'kB of the index' },
         color: { field: 'section', type: 'nominal', sort: names, scale: { scheme: 'tableau20' } },
-        order: { field: 'kB', sort: 'descending' },
+        order: { field: 'rank', type: 'quantitative' },
       },
     },
   );
