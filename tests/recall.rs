@@ -380,7 +380,7 @@ fn searches_that_read_the_cells_they_need_find_most_for_few_bytes() {
     let all = [
         (2, 48_000, 80_000, 0.81),
         (3, 48_000, 80_000, 0.83),
-        (3, 200_000, 180_000, 0.93),
+        (3, 120_000, 150_000, 0.93),
     ];
     for (copies, bytes, most, least) in all {
         let params = CellParams::for_reading(ROWS, copies);

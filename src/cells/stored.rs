@@ -29,6 +29,7 @@ use crate::vector::Metric;
 use crate::vector::Quantizer;
 use crate::vector::Query;
 use crate::vector::arch::BLOCK_ROWS;
+use crate::vector::arch::sqrt;
 use crate::vector::binary::is_allowed;
 use crate::vector::int8;
 use crate::vector::topk::Candidate;
@@ -38,12 +39,19 @@ use crate::vector::visited::Visited;
 /// Blocks of a level in memory: a place of a row fits 32 bits.
 const MAX_BLOCKS: usize = 1 << 27;
 
-/// Bytes of cells of cells that a search reads on a level.
-const UPPER_BYTES: u64 = 12_000;
+/// Bytes of cells of cells that a search reads on a level, for each byte of cells of rows: a search
+/// finds no cell whose group it has not read. 100,000 chunks of MiniLM in 192 dimensions, kB of
+/// groups and cells, share of the 10 nearest among 50 candidates: 11 + 26 .76, 11 + 44 .81,
+/// 23 + 26 .80, 23 + 45 .87.
+const UPPER_SHARE: (u64, u64) = (3, 8);
 
 /// Cells whose directions are farther from a query than the nearest one's, by this much of a cosine,
-/// are not worth their bytes.
+/// are not worth their bytes, where [`GAP_BYTES`] are to be read at most.
 const GAP: f32 = 0.2;
+
+/// With more of them the gap grows like their root: 23 + 45 kB with 0.2 find .87, 23 + 56 with 0.28
+/// .88, 23 + 62 with 0.4 no more.
+const GAP_BYTES: u64 = 32_000;
 
 /// Cells that a search reads, whatever their bytes and scores are.
 const LEAST_CELLS: usize = 3;
@@ -542,6 +550,8 @@ impl Cells {
 pub struct Reach {
     /// Bytes of cells of rows to read at most, as they are stored.
     pub bytes: u64,
+    /// Bytes of cells of cells to read at most on a level.
+    pub upper_bytes: u64,
     /// Cells whose direction scores less than the best one's by more than this are not read.
     pub gap: f32,
 }
@@ -550,12 +560,18 @@ impl Reach {
     /// As far as `bytes` of cells bring a search, and no farther than is worth it.
     #[must_use]
     pub fn new(metric: Metric, bytes: u64) -> Self {
+        let wider = sqrt(bytes as f64 / GAP_BYTES as f64).max(1.0) as f32;
         // Inner products have no scale of their own.
         let gap = match metric {
-            Metric::Cosine => GAP,
+            Metric::Cosine => GAP * wider,
             Metric::Dot => f32::INFINITY,
         };
-        Self { bytes, gap }
+        let (share, of) = UPPER_SHARE;
+        Self {
+            bytes,
+            upper_bytes: bytes.saturating_mul(share) / of,
+            gap,
+        }
     }
 }
 
@@ -624,7 +640,7 @@ impl<'a> Descent<'a> {
         let mut wanted = Vec::new();
         let mut left = match self.level {
             0 => self.reach.bytes,
-            _ => UPPER_BYTES,
+            _ => self.reach.upper_bytes,
         };
         if self.level == 0 && self.rows.len() >= depth && !self.rows.is_empty() {
             return wanted;

@@ -443,6 +443,7 @@ fn cells_read_one_by_one_score_rows_as_cells_in_memory_do() {
         for bytes in [0, 5_000, 20_000, u64::MAX] {
             let reach = Reach {
                 bytes,
+                upper_bytes: 12_000,
                 gap: f32::INFINITY,
             };
             let (found, read) = descend(&sample, &cells, None, reach, 1);
@@ -497,7 +498,11 @@ fn a_search_reads_on_until_it_has_found_as_many_rows_as_are_wanted() {
         seed: 3,
     });
     let allowed = bitmap(900, |id| id % 90 == 7);
-    let reach = Reach { bytes: 0, gap: 0.0 };
+    let reach = Reach {
+        bytes: 0,
+        upper_bytes: 12_000,
+        gap: 0.0,
+    };
     for depth in [1, 5, 10, 100] {
         let (found, _) = descend(&sample, &cells, Some(&allowed), reach, depth);
         assert!(found.len() >= depth.min(10), "{depth}: {}", found.len());

@@ -56,4 +56,5 @@ pub use top_k::TopK;
 pub use top_k::WEIGHT_ONE;
 pub use top_k::WeightedList;
 pub use top_k::contributions;
+pub use top_k::score_of;
 pub use top_k::top_k;

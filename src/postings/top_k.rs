@@ -169,12 +169,13 @@ fn contribution(
     let mut best = 0;
     for WeightedList { list, weight } in &clause.alternatives {
         let impact = list.impact_of(chunk, block)?.unwrap_or(0);
-        best = best.max(score(impact, *weight));
+        best = best.max(score_of(impact, *weight));
     }
     Ok(best)
 }
 
-fn score(impact: u8, weight: u32) -> u32 {
+/// What a posting adds to the score of its chunk.
+pub fn score_of(impact: u8, weight: u32) -> u32 {
     u32::from(impact) * weight.min(u32::from(u16::MAX))
 }
 
@@ -254,7 +255,7 @@ impl<'a, 'l> Cursor<'a, 'l> {
                 if place >= WINDOW {
                     return Ok(());
                 }
-                hand_on(place as usize, score(impact, weight));
+                hand_on(place as usize, score_of(impact, weight));
                 self.at += 1;
             }
             if self.block.chunks().is_empty() {

@@ -38,7 +38,7 @@ use core::cell::RefCell;
 const SCORE_BELOW: u32 = 20_000;
 
 /// Bytes of cells that a search reads at most where nothing is said, beside what leads to them. On
-/// 100,000 chunks twice as many find 0.03 more of the 10 nearest.
+/// 100,000 chunks twice as many find 0.09 more of the 10 nearest, for 42 kB.
 pub const CELL_BYTES: u64 = 32_000;
 
 /// The vector sections that stay in memory once they are read.

@@ -59,6 +59,11 @@ use core::cell::RefCell;
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
 
+/// Bytes of long posting lists that a search by words and meaning reads at most to find chunks, unless
+/// the rarest word's are more: lists grow with the index, and those of frequent words tell chunks
+/// apart the least.
+const POSTING_BYTES: u64 = 48_000;
+
 /// Hits beyond the page whose passages are read before the last ranking: it seldom reaches deeper.
 const SPARE_HITS: usize = 4;
 
@@ -195,12 +200,9 @@ impl<S: Source> Engine<S> {
 
         // One ranking, by estimates first, then by rows. What will most likely be shown is read
         // beside these.
-        if let Some(mut wants) = ranking.want_rows(self.root(), search.depth) {
-            let likely = page(options, &ranking.candidates, options.limit + SPARE_HITS);
-            want_records(&*self.layout()?, &places(likely), &mut wants);
+        if let Some(wants) = self.want_rows(&search, &mut ranking)? {
             let rows = self.wave(&search.stats, &wants).await?;
-            let rescored = ranking.rescore(self.root(), &rows, options.fusion);
-            rescored.map_err(|(at, bad)| self.damaged(at, bad))?;
+            self.rescore(&search, &mut ranking, &rows)?;
         }
         let (mut result, ranked, best) = self.group(&search, ranking)?;
 
@@ -331,12 +333,55 @@ impl<S: Source> Engine<S> {
         found.map_err(|(at, bad)| self.damaged(at, bad).into())
     }
 
+    /// Wants the rows of the best candidates, what else scores them, and what will most likely be
+    /// shown.
+    fn want_rows(
+        &self,
+        search: &Search<'_>,
+        ranking: &mut Ranking,
+    ) -> Result<Option<Wants>, SearchError> {
+        let options = search.options;
+        let Some(mut wants) = ranking.want_rows(self.root(), search.depth) else {
+            return Ok(None);
+        };
+        let likely = page(options, &ranking.candidates, options.limit + SPARE_HITS);
+        want_records(&*self.layout()?, &places(likely), &mut wants);
+        let chunks = ranking.chunks();
+        let probes = search
+            .lookup
+            .want_probes(&self.dictionary, &chunks, &mut wants);
+        probes.map_err(|(at, bad)| self.damaged(at, bad))?;
+        Ok(Some(wants))
+    }
+
+    /// Ranks by what [`Engine::want_rows`] wanted.
+    fn rescore(
+        &self,
+        search: &Search<'_>,
+        ranking: &mut Ranking,
+        rows: &Wave,
+    ) -> Result<(), StoreError> {
+        let probed = search
+            .lookup
+            .probe(&self.dictionary, &ranking.chunks(), rows);
+        ranking.count(&probed.map_err(|(at, bad)| self.damaged(at, bad))?);
+        let rescored = ranking.rescore(self.root(), rows, search.options.fusion);
+        rescored.map_err(|(at, bad)| self.damaged(at, bad))
+    }
+
     /// Wants the postings that the words are ranked by.
-    fn want_postings(&self, search: &Search<'_>) -> Result<Wants, StoreError> {
-        if search.options.mode == Mode::Vector {
+    fn want_postings(&self, search: &mut Search<'_>, aim: &Aim) -> Result<Wants, StoreError> {
+        let options = search.options;
+        if options.mode == Mode::Vector {
             return Ok(Wants::new());
         }
-        let wants = search.lookup.want_postings(&self.dictionary);
+        // Without rows there is no wave to probe lists in; counts of values are counts of all matches.
+        let is_partial = !options.exact && options.facets.is_empty();
+        let budget = match options.mode {
+            Mode::Hybrid if is_partial && aim.dense.is_some() => POSTING_BYTES,
+            _ => u64::MAX,
+        };
+        let wants = search.lookup.want_postings(&self.dictionary, budget);
         wants.map_err(|(at, bad)| self.damaged(at, bad))
     }
 
@@ -404,7 +449,7 @@ impl<S: Source> Engine<S> {
             let completes = completions.is_some();
             let words = match completions.take() {
                 Some(terms) => terms,
-                None if postings.is_none() => self.want_postings(search)?,
+                None if postings.is_none() => self.want_postings(search, aim)?,
                 None => Wants::new(),
             };
             if !leads_on && let Some(postings) = postings {

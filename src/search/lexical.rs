@@ -19,11 +19,13 @@ use super::dictionary::Damaged;
 use super::dictionary::Dictionary;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::document::ChunkId;
 use crate::embed::QueryVector;
 use crate::embed::piece;
 use crate::embed::piece::piece_keys;
 use crate::embed::piece::word_key;
 use crate::index::Extent;
+use crate::postings::Block;
 use crate::postings::BlockTable;
 use crate::postings::Clause;
 use crate::postings::PostingList;
@@ -33,6 +35,7 @@ use crate::postings::dictionary::ListPlace;
 use crate::postings::dictionary::Spelling;
 use crate::postings::dictionary::Term;
 use crate::postings::dictionary::edits_allowed;
+use crate::postings::score_of;
 use crate::sort::sort_by;
 use crate::store::Wants;
 use crate::store::Wave;
@@ -85,6 +88,8 @@ struct Word {
     /// Rows that stand for a word without alternatives, and their weights.
     substitutes: Vec<(Entry, f32)>,
     corrected: bool,
+    /// Its lists are too long to be read beside those of the other words.
+    left_out: bool,
 }
 
 /// A term that stands for a word.
@@ -136,6 +141,7 @@ impl Lookup {
             alternatives: Vec::new(),
             substitutes: Vec::new(),
             corrected: false,
+            left_out: false,
         });
         let words = words.collect();
         Self { words, pieces }
@@ -346,20 +352,122 @@ impl Lookup {
             .filter(|word| !word.alternatives.is_empty())
     }
 
-    /// Wants the blocks of long posting lists.
+    /// Wants the blocks of long posting lists: those of the rarest words, at most `budget` bytes of
+    /// them unless the first takes more. The other words find no chunk, but count in those that are
+    /// found ([`Lookup::probe`]).
+    ///
+    /// So *MaxScore* divides lists (H. Turtle, J. Flood: *Query evaluation: strategies and
+    /// optimizations*, 1995), which here is by what reading them costs.
     ///
     /// # Errors
     /// The term block whose table is damaged.
-    pub fn want_postings(&self, dictionary: &Dictionary) -> Result<Wants, Damaged> {
+    pub fn want_postings(
+        &mut self,
+        dictionary: &Dictionary,
+        budget: u64,
+    ) -> Result<Wants, Damaged> {
+        // Bytes of a word's lists, the word, and the lists' blocks.
+        let mut lists = Vec::new();
+        for (at, word) in self.words.iter().enumerate() {
+            let mut blocks = Vec::new();
+            for found in &word.alternatives {
+                blocks.extend(posting_blocks(dictionary, found)?);
+            }
+            let bytes: u64 = blocks.iter().map(|extent| u64::from(extent.len)).sum();
+            if !word.alternatives.is_empty() {
+                lists.push((bytes, at, blocks));
+            }
+        }
+        sort_by(&mut lists, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
         let mut wants = Wants::new();
-        for found in self.known().flat_map(|word| &word.alternatives) {
-            let blocks = posting_blocks(dictionary, found)?;
-            blocks.into_iter().for_each(|extent| wants.block(extent));
+        let mut read = 0u64;
+        for (place, (bytes, at, blocks)) in lists.into_iter().enumerate() {
+            read = read.saturating_add(bytes);
+            let Some(word) = self.words.get_mut(at) else {
+                continue;
+            };
+            word.left_out = place > 0 && read > budget;
+            if !word.left_out {
+                blocks.into_iter().for_each(|extent| wants.block(extent));
+            }
         }
         Ok(wants)
     }
 
-    /// The posting lists, one clause for every known word.
+    /// Wants the blocks of lists left out that may hold these chunks.
+    ///
+    /// # Errors
+    /// The term block whose table is damaged.
+    pub fn want_probes(
+        &self,
+        dictionary: &Dictionary,
+        chunks: &[ChunkId],
+        wants: &mut Wants,
+    ) -> Result<(), Damaged> {
+        let words = self.known().filter(|word| word.left_out);
+        for found in words.flat_map(|word| &word.alternatives) {
+            let Some(entry) = &found.entry else {
+                continue;
+            };
+            let table = table_of(entry, found.df)?;
+            for &chunk in chunks {
+                let at = table.block_of(chunk);
+                if at < table.len() {
+                    wants.block(posting_block(dictionary, entry, &table, at)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the words left out add to the scores of these chunks: clause by clause, its number and
+    /// one score for each chunk.
+    ///
+    /// # Errors
+    /// The block that is damaged.
+    pub fn probe(
+        &self,
+        dictionary: &Dictionary,
+        chunks: &[ChunkId],
+        wave: &Wave,
+    ) -> Result<Vec<(usize, Vec<u32>)>, Damaged> {
+        let mut clauses = Vec::new();
+        let mut block = Block::default();
+        for (clause, word) in self.known().enumerate() {
+            if !word.left_out {
+                continue;
+            }
+            let mut scores = alloc::vec![0; chunks.len()];
+            for found in &word.alternatives {
+                let Some(entry) = &found.entry else {
+                    continue;
+                };
+                let table = table_of(entry, found.df)?;
+                let weight = found.weight * word.count;
+                for (&chunk, score) in chunks.iter().zip(&mut scores) {
+                    let at = table.block_of(chunk);
+                    let impact = if at < table.len() {
+                        let extent = posting_block(dictionary, entry, &table, at)?;
+                        let bad = |error| (extent, error);
+                        let bytes = wave.require(extent).map_err(bad)?;
+                        table.decode(at, bytes, &mut block).map_err(bad)?;
+                        block.impact_of(chunk)
+                    } else if table.is_empty() {
+                        let list = PostingList::new(&entry.list, found.df, Vec::new());
+                        let impact = list.and_then(|list| list.impact_of(chunk, &mut block));
+                        impact.map_err(|error| (entry.block, error))?
+                    } else {
+                        None
+                    };
+                    *score = (*score).max(score_of(impact.unwrap_or(0), weight));
+                }
+            }
+            clauses.push((clause, scores));
+        }
+        Ok(clauses)
+    }
+
+    /// The posting lists, one clause for every known word; an empty one for a word that was left out.
     ///
     /// # Errors
     /// The block that is damaged.
@@ -371,7 +479,8 @@ impl Lookup {
         let mut clauses = Vec::new();
         for word in self.known() {
             let mut clause = Clause::default();
-            for found in &word.alternatives {
+            let read = word.alternatives.iter().filter(|_| !word.left_out);
+            for found in read {
                 let Some(entry) = &found.entry else {
                     continue;
                 };
@@ -503,15 +612,31 @@ fn posting_blocks(dictionary: &Dictionary, found: &Alternative) -> Result<Vec<Ex
     let Some(entry) = found.entry.as_ref() else {
         return Ok(Vec::new());
     };
-    if BlockTable::byte_len(found.df) == 0 {
-        return Ok(Vec::new());
+    let table = table_of(entry, found.df)?;
+    let blocks = (0..table.len()).map(|at| posting_block(dictionary, entry, &table, at));
+    blocks.collect()
+}
+
+/// The table of a term's list, empty for a short one.
+fn table_of(entry: &Entry, df: u32) -> Result<BlockTable, Damaged> {
+    match BlockTable::byte_len(df) {
+        0 => Ok(BlockTable::default()),
+        _ => BlockTable::parse(&entry.list, df).map_err(|error| (entry.block, error)),
     }
-    let bad = |error| (entry.block, error);
-    let table = BlockTable::parse(&entry.list, found.df).map_err(bad)?;
-    let blocks = (0..table.len()).map(|at| dictionary.posting_block(entry.place, &table, at));
-    blocks.collect::<Option<_>>().ok_or_else(|| {
+}
+
+/// Where a block of a long list lies.
+fn posting_block(
+    dictionary: &Dictionary,
+    entry: &Entry,
+    table: &BlockTable,
+    at: usize,
+) -> Result<Extent, Damaged> {
+    let extent = dictionary.posting_block(entry.place, table, at);
+    extent.ok_or_else(|| {
         let reader = Reader::new(&[], "posting list");
-        bad(reader.error("place", Problem::Inconsistent))
+        let problem = Problem::Inconsistent;
+        (entry.block, reader.error("place", problem))
     })
 }
 

@@ -104,10 +104,13 @@ pub struct SearchOptions {
     pub group: Group,
     /// Whether the last word may be the beginning of one (search while typing).
     pub prefix: bool,
-    /// Whether all cells of a large index are read and kept, for searches that find what the build
-    /// promises; otherwise each search reads the few cells that it needs.
+    /// Whether all cells of a large index are read and kept, and all posting lists of the query, for
+    /// searches that find what the build promises; otherwise each search reads the few cells that it
+    /// needs, and by words and meaning finds chunks by the rarer words where all lists are more than
+    /// 48 kB.
     pub exact: bool,
-    /// Bytes of cells that such a search reads at most.
+    /// Bytes of cells that such a search reads at most, beside three eighths as many of what leads to
+    /// them: the more, the more of the near chunks it finds.
     pub cell_bytes: u64,
 }
 
@@ -199,8 +202,8 @@ pub struct SearchResult {
     pub mode: Mode,
     /// Hits, best first.
     pub hits: Vec<Hit>,
-    /// Documents (or chunks, by [`Group`]) that match a word of the query; in vector mode those that
-    /// were candidates.
+    /// Documents (or chunks, by [`Group`]) that match a word of the query, of those whose lists were
+    /// read; in vector mode those that were candidates.
     pub total: u32,
     /// Values and counts by field, most frequent first.
     pub facets: Vec<(String, Vec<(Value, u32)>)>,

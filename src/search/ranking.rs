@@ -62,6 +62,25 @@ impl Ranking {
         Some(wants)
     }
 
+    /// The candidates' chunks.
+    pub fn chunks(&self) -> Vec<ChunkId> {
+        let chunks = self.candidates.iter();
+        chunks.map(|candidate| candidate.chunk).collect()
+    }
+
+    /// Adds what clauses give each candidate that had no say so far: by clause its number and a score
+    /// for each.
+    pub fn count(&mut self, clauses: &[(usize, Vec<u32>)]) {
+        for (clause, scores) in clauses {
+            for (candidate, &score) in self.candidates.iter_mut().zip(scores) {
+                if let Some(contribution) = candidate.contributions.get_mut(*clause) {
+                    *contribution = score;
+                    candidate.parts.keyword = candidate.parts.keyword.saturating_add(score);
+                }
+            }
+        }
+    }
+
     /// Ranks by the rows that [`Ranking::want_rows`] wanted.
     ///
     /// # Errors

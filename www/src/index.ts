@@ -90,7 +90,7 @@ export interface SearchOptions {
   group?: 'document' | 'chunk';
   /** Treats the last word as unfinished: it also matches words that begin with it. */
   prefix?: boolean;
-  /** Reads all cells of a large index and searches as far as its build measured to be necessary. */
+  /** Reads all cells of a large index and all lists of its words, and searches as far as its build measured to be necessary. */
   exact?: boolean;
   /** Milliseconds after which the search rejects with the code `timeout`; default 30,000. */
   timeout?: number;
@@ -178,7 +178,7 @@ export interface SearchResult {
   mode: string;
   /** Best first. */
   hits: Hit[];
-  /** How many documents (or chunks, see `group`) were found in all. */
+  /** How many documents (or chunks, see `group`) were found in all; of large indexes by the rarer words, unless `exact`. */
   total: number;
   /** Values and their counts, most frequent first, for every field in `facets`. */
   facets?: Record<string, { value: Scalar; count: number }[]>;

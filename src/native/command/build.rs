@@ -73,27 +73,39 @@ const WINDOW_TOKENS: usize = 256;
 /// # Errors
 /// [`Failure`]; the previous index is then untouched.
 pub fn build(args: &BuildArgs, reporter: &Reporter) -> Result<Summary, Failure> {
+    build_ingested(args, || read(args, reporter), reporter)
+}
+
+/// Builds an index of what `ingest` returns, instead of the inputs that `args` names.
+///
+/// # Errors
+/// As [`build`], and those of `ingest`.
+pub fn build_ingested(
+    args: &BuildArgs,
+    ingest: impl FnOnce() -> Result<Ingested, Failure>,
+    reporter: &Reporter,
+) -> Result<Summary, Failure> {
     let started = Instant::now();
     check(args)?;
+    // Keys and judgements that are no good are found out before hours of work.
     let key = args.sign.as_deref().map(signing_key).transpose()?;
+    let questions = match (&args.queries, &args.qrels) {
+        (Some(queries), Some(qrels)) => judged::read(queries, qrels)?,
+        _ => Vec::new(),
+    };
     if let Some(threads) = args.threads {
         // A pool that exists already has been set up by this function with the same number.
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.get())
             .build_global();
     }
-    // Files that cannot be judged by are found out before hours of work.
-    let questions = match (&args.queries, &args.qrels) {
-        (Some(queries), Some(qrels)) => judged::read(queries, qrels)?,
-        _ => Vec::new(),
-    };
     let analyzer = Analyzer::new(Language::English);
     let Ingested {
         documents,
         quarantined,
         bytes_in,
         ..
-    } = read(args, reporter)?;
+    } = ingest()?;
     if args.strict && !quarantined.is_empty() {
         return Err(Failure::Quarantined(quarantined));
     }
