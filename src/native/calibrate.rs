@@ -9,8 +9,8 @@
 //! recall of 0.99 and another one 0.9. So a build searches its own index with a ladder of settings
 //! and keeps the first one that finds enough. What is missed is missed twice: 1-bit codes leave rows
 //! out of the candidates, and a walk or scan that ends early never sees them. Candidates are chosen
-//! first, since each of them may have to be fetched, such that codes alone would leave out half of
-//! what may be missed at most.
+//! first and as few as can be, since each of them may have to be fetched: codes alone may leave out most
+//! of what may be missed.
 //!
 //! The truth is that of int8 codes, from which the rows that rank hits are made: so recall is that of
 //! candidates, to which rows of 4 bits add their own error. A sample of 200 queries has a
@@ -371,7 +371,7 @@ impl<'a> Sample<'a> {
         let settings = searched.settings();
         let widest = settings[settings.len() - 1];
         // What a scan misses is all missed by the codes.
-        let share = if settings.len() == 1 { 0.0 } else { 0.5 };
+        let share = if settings.len() == 1 { 0.0 } else { 0.3 };
         let wanted = target + share * (1.0 - target);
         let most = CANDIDATES[CANDIDATES.len() - 1];
         let found = self.found(searched, widest, most);
