@@ -105,7 +105,7 @@ fn growth(docs: &Path, args: &Args, chunks: usize) -> Outcome<Vec<serde_json::Va
 mod tests {
     use super::*;
 
-    /// Passages of the test: enough for a router of groups.
+    /// Passages of the test: enough for cells, few enough for a test.
     const FEWER: usize = 30_000;
 
     #[test]
@@ -126,8 +126,9 @@ mod tests {
         let figure = |name: &str| row[name].as_f64().unwrap();
         assert!(figure("recall_at_10") >= 0.74, "{row}");
         assert!(figure("overlap_at_10") >= 0.95, "{row}");
-        assert!(figure("vector_bytes") <= 50_000.0, "{row}");
+        assert!(figure("vector_bytes") <= 60_000.0, "{row}");
         assert!(figure("mean_bytes") <= 145_000.0, "{row}");
-        assert!(figure("most_waves") <= 8.0, "{row}");
+        assert!(figure("waves") <= 5.0, "{row}");
+        assert!(figure("most_waves") <= 7.0, "{row}");
     }
 }
