@@ -129,9 +129,10 @@ for (const [runtime, ask] of Object.entries(runtimes)) {
   test(`${runtime}_never_mixes_two_builds`, async () => {
     server.fail();
     // The files are replaced while the index is open, with and without the old ones kept.
-    const [name] = [...guide.keys()].filter((name) => name !== 'root.cora');
-    const [newName] = [...other.keys()].filter((name) => name !== 'root.cora');
-    const mixed = new Map([...guide, [name, other.get(newName)]]);
+    const bodies = (build) => [...build.keys()].filter((name) => name !== 'root.cora');
+    const [newName] = bodies(other);
+    // A folder may hold the files of the build before, too.
+    const mixed = new Map([...guide, ...bodies(guide).map((name) => [name, other.get(newName)])]);
     for (const [files, allowed] of [[other, undefined], [mixed, ['damaged', 'source', 'index-unavailable']]]) {
       server.swap(guide);
       const outcome = await ask(() => server.swap(files));
