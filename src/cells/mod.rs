@@ -23,7 +23,8 @@
 //! | `spill.rs` | the cells that hold a row |
 //! | `encode.rs` | the code of a row relative to a centroid |
 //! | `search.rs` | descent, scan, filters |
-//! | `stored.rs` | router and cells as they are stored; descent that reads the cells it needs |
+//! | `stored.rs` | router and cells as they are stored |
+//! | `descent.rs` | descent that reads the cells it needs |
 //! | `tests.rs` | all of it against the formulas below |
 //!
 //! # Estimates
@@ -40,6 +41,7 @@
 //! scaled to where their rows lie, see `build.rs`, and for `b` see `encode.rs`.
 
 mod build;
+mod descent;
 mod encode;
 mod kmeans;
 mod search;
@@ -58,12 +60,12 @@ use crate::vector::binary::block_len;
 use crate::vector::binary::put;
 
 pub use build::build;
+pub use descent::Descent;
+pub use descent::MAX_WIDENING;
+pub use descent::Reach;
 pub use search::CellScratch;
 pub use search::Probe;
-pub use stored::Descent;
-pub use stored::MAX_WIDENING;
 pub use stored::Place;
-pub use stored::Reach;
 pub use stored::Router;
 pub use stored::Stored;
 

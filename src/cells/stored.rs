@@ -18,46 +18,19 @@ use super::MAX_ROWS;
 use super::NO_ROW;
 use super::ids;
 use super::listed_block_len;
-use super::search::widening;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
-use crate::sort::sort_by;
 use crate::vector::Factors;
-use crate::vector::Metric;
 use crate::vector::Quantizer;
 use crate::vector::Query;
 use crate::vector::arch::BLOCK_ROWS;
-use crate::vector::arch::sqrt;
-use crate::vector::binary::is_allowed;
 use crate::vector::int8;
 use crate::vector::topk::Candidate;
-use crate::vector::topk::TopK;
-use crate::vector::visited::Visited;
 
 /// Blocks of a level in memory: a place of a row fits 32 bits.
 const MAX_BLOCKS: usize = 1 << 27;
-
-/// Bytes of cells of cells that a search reads on a level, for each byte of cells of rows: a search
-/// finds no cell whose group it has not read. 100,000 chunks of MiniLM in 192 dimensions, kB of
-/// groups and cells, share of the 10 nearest among 50 candidates: 11 + 26 .76, 11 + 44 .81,
-/// 23 + 26 .80, 23 + 45 .87.
-const UPPER_SHARE: (u64, u64) = (3, 8);
-
-/// Cells whose directions are farther from a query than the nearest one's, by this much of a cosine,
-/// are not worth their bytes, where [`GAP_BYTES`] are to be read at most.
-const GAP: f32 = 0.2;
-
-/// With more of them the gap grows like their root: 23 + 45 kB with 0.2 find .87, 23 + 56 with 0.28
-/// .88, 23 + 62 with 0.4 no more.
-const GAP_BYTES: u64 = 32_000;
-
-/// Cells that a search reads, whatever their bytes and scores are.
-const LEAST_CELLS: usize = 3;
-
-/// A filter makes a search read more by this factor at most.
-pub const MAX_WIDENING: f32 = 4.0;
 
 /// Where a stored cell lies, counted from the first of all cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +52,7 @@ struct Member<'a> {
 
 /// A stored cell, read in place.
 #[derive(Debug, Clone)]
-struct StoredCell<'a> {
+pub(super) struct StoredCell<'a> {
     head: Head,
     /// Empty for the topmost cell, whose point is the mean.
     centroid: &'a [i8],
@@ -90,7 +63,7 @@ struct StoredCell<'a> {
     rescale: &'a [u8],
     offset: &'a [u8],
     /// For each member of a cell of cells.
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
 }
 
 /// What a cell must fit to.
@@ -248,7 +221,7 @@ impl<'a> StoredCell<'a> {
 
     /// Calls `found` with every member's place in the cell and the member scored: the same bits as
     /// those of blocks.
-    fn score(&self, query: &Query, mut found: impl FnMut(usize, Candidate)) {
+    pub(super) fn score(&self, query: &Query, mut found: impl FnMut(usize, Candidate)) {
         let bias = match self.centroid {
             [] => query.bias(),
             centroid => int8::score(query, centroid),
@@ -297,9 +270,9 @@ fn lane_of(block: &[u8], lane: usize, code_dim: usize) -> (Vec<u8>, Factors) {
 /// The topmost cell and what is known of the levels below it: all that a search has to keep.
 #[derive(Debug, Clone)]
 pub struct Router {
-    code_dim: usize,
+    pub(super) code_dim: usize,
     /// Members of every level, from the rows upwards; each is a cell of the level before.
-    members: Vec<usize>,
+    pub(super) members: Vec<usize>,
     /// The stored topmost cell.
     top: Vec<u8>,
 }
@@ -367,7 +340,11 @@ impl Router {
     }
 
     /// Reads a whole cell of a level.
-    fn cell<'a>(&self, level: usize, bytes: &'a [u8]) -> Result<StoredCell<'a>, FormatError> {
+    pub(super) fn cell<'a>(
+        &self,
+        level: usize,
+        bytes: &'a [u8],
+    ) -> Result<StoredCell<'a>, FormatError> {
         let shape = Shape {
             code_dim: self.code_dim,
             all: self.members.get(level).copied().unwrap_or(0),
@@ -542,168 +519,5 @@ impl Cells {
         levels.reverse();
         levels.truncate(router.levels().saturating_sub(1));
         Self::load(&router, &levels)
-    }
-}
-
-/// How far a search that reads cells goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reach {
-    /// Bytes of cells of rows to read at most, as they are stored.
-    pub bytes: u64,
-    /// Bytes of cells of cells to read at most on a level.
-    pub upper_bytes: u64,
-    /// Cells whose direction scores less than the best one's by more than this are not read.
-    pub gap: f32,
-}
-
-impl Reach {
-    /// As far as `bytes` of cells bring a search, and no farther than is worth it.
-    #[must_use]
-    pub fn new(metric: Metric, bytes: u64) -> Self {
-        let wider = sqrt(bytes as f64 / GAP_BYTES as f64).max(1.0) as f32;
-        // Inner products have no scale of their own.
-        let gap = match metric {
-            Metric::Cosine => GAP * wider,
-            Metric::Dot => f32::INFINITY,
-        };
-        let (share, of) = UPPER_SHARE;
-        Self {
-            bytes,
-            upper_bytes: bytes.saturating_mul(share) / of,
-            gap,
-        }
-    }
-}
-
-/// A search that reads the cells it needs, level by level.
-///
-/// ```text
-/// loop { take(cells at the places that wanted() names), until there are none }
-/// ```
-/// Between the waves it holds what it found. What is wanted depends on the query and on the cells,
-/// not on what was read for other queries: equal searches have equal answers.
-#[derive(Debug)]
-pub struct Descent<'a> {
-    router: &'a Router,
-    query: &'a Query,
-    allowed: Option<&'a [u64]>,
-    reach: Reach,
-    /// Of the cells that are ranked.
-    level: usize,
-    /// Cells to read, the best one last, with the keys of their directions.
-    ranked: Vec<(u64, Place)>,
-    /// Members of this level found so far.
-    seen: Visited,
-    /// Keys of rows found.
-    rows: Vec<u64>,
-}
-
-impl<'a> Descent<'a> {
-    /// Begins with the topmost cell.
-    ///
-    /// A filter, as in [`Cells::search`], makes a search read more, up to
-    /// [`MAX_WIDENING`] times as much.
-    ///
-    /// # Errors
-    /// [`FormatError`] for a damaged router.
-    pub fn new(
-        router: &'a Router,
-        query: &'a Query,
-        allowed: Option<&'a [u64]>,
-        mut reach: Reach,
-    ) -> Result<Self, FormatError> {
-        if let Some(words) = allowed {
-            let rows = router.members.first().copied().unwrap_or(0);
-            let factor = widening(rows, words).min(MAX_WIDENING);
-            reach.bytes = (reach.bytes as f32 * factor) as u64;
-            reach.gap *= factor;
-        }
-        let mut descent = Self {
-            router,
-            query,
-            allowed,
-            reach,
-            level: router.levels().saturating_sub(1),
-            ranked: Vec::new(),
-            seen: Visited::default(),
-            rows: Vec::new(),
-        };
-        if router.levels() > 0 && query.code_dim() == router.code_dim {
-            descent.take(&[router.top()])?;
-        }
-        Ok(descent)
-    }
-
-    /// Where the cells lie that are to be read next; none once there are `depth` rows, or no more
-    /// cells.
-    pub fn wanted(&mut self, depth: usize) -> Vec<Place> {
-        let mut wanted = Vec::new();
-        let mut left = match self.level {
-            0 => self.reach.bytes,
-            _ => self.reach.upper_bytes,
-        };
-        if self.level == 0 && self.rows.len() >= depth && !self.rows.is_empty() {
-            return wanted;
-        }
-        let best = self.ranked.last().map(|&(key, _)| Candidate::from_key(key));
-        let least = best.map_or(0.0, |best| best.score - self.reach.gap);
-        while let Some(&(key, place)) = self.ranked.last() {
-            let len = u64::from(place.len);
-            let is_near = self.level > 0 || Candidate::from_key(key).score >= least;
-            if wanted.len() >= LEAST_CELLS && !(is_near && len <= left) {
-                break;
-            }
-            left = left.saturating_sub(len);
-            wanted.push(place);
-            self.ranked.pop();
-        }
-        // Should these not be enough, then more.
-        if self.level == 0 {
-            self.reach.bytes = self.reach.bytes.saturating_mul(2);
-            self.reach.gap = f32::INFINITY;
-        }
-        wanted
-    }
-
-    /// Takes the cells that were wanted, in this order.
-    ///
-    /// # Errors
-    /// [`FormatError`] for a damaged cell.
-    pub fn take(&mut self, cells: &[impl AsRef<[u8]>]) -> Result<(), FormatError> {
-        let members = self.router.members.get(self.level).copied().unwrap_or(0);
-        if self.rows.is_empty() {
-            self.seen.clear(members);
-        }
-        let mut found = Vec::new();
-        for bytes in cells {
-            let cell = self.router.cell(self.level, bytes.as_ref())?;
-            cell.score(self.query, |at, member| {
-                if self.level > 0 {
-                    if let Some(place) = cell.places.get(at)
-                        && self.seen.insert(member.id)
-                    {
-                        found.push((member.key(), *place));
-                    }
-                } else if is_allowed(self.allowed, member.id) && self.seen.insert(member.id) {
-                    self.rows.push(member.key());
-                }
-            });
-        }
-        if self.level > 0 {
-            sort_by(&mut found, |a, b| a.0.cmp(&b.0));
-            self.ranked = found;
-            self.level -= 1;
-        }
-        Ok(())
-    }
-
-    /// The `depth` best rows found, best first.
-    #[must_use]
-    pub fn nearest(&self, depth: usize) -> Vec<Candidate> {
-        let mut best = TopK::new(depth);
-        for &key in &self.rows {
-            best.push_key(key);
-        }
-        best.into_sorted()
     }
 }

@@ -15,6 +15,7 @@
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
 //! | `fuse.rs` | two scores → one |
+//! | `parts.rs` | what an engine keeps from its first search on: layout, codes, columns |
 //! | `hits.rs` | ranked candidates → hits: page, records, excerpts |
 //! | `verify.rs` | every block and structure of an index, checked |
 //!
@@ -28,6 +29,7 @@ mod engine;
 mod fuse;
 mod hits;
 mod lexical;
+mod parts;
 mod ranking;
 mod verify;
 

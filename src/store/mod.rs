@@ -330,19 +330,24 @@ impl<S: Source> Store<S> {
             let extents = [claim.extents(), alone].concat();
             wave.stats.waves += 1;
             self.read(extents, wave).await?;
-            let mut cache = self.cache.borrow_mut();
-            for &extent in claim.extents() {
-                if let Some(block) = wave.get(extent) {
-                    cache.insert(extent, block.clone());
-                }
-            }
-            drop((cache, claim));
+            self.keep(claim.extents(), wave);
+            drop(claim);
             alone = &[];
             self.flights.landed(&missing).await;
             // Another search's blocks are in the cache, unless it failed or they are too large for it.
             self.take_cached(&mut missing, wave);
         }
         Ok(())
+    }
+
+    /// Caches the blocks of a wave that lie at these places.
+    fn keep(&self, extents: &[Extent], wave: &Wave) {
+        let mut cache = self.cache.borrow_mut();
+        for &extent in extents {
+            if let Some(block) = wave.get(extent) {
+                cache.insert(extent, block.clone());
+            }
+        }
     }
 
     /// Moves blocks at hand from `missing` to the wave.

@@ -1,13 +1,12 @@
 // Whatever a host does to a read, a search ends with the right result or with an error that has a name,
 // and in time.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { open } from '@coracle-search/coracle';
 import { index } from '../../www/build/search.mjs';
 import { launch, openPage } from './support/browser.mjs';
 import { startWorker } from './support/edge.mjs';
-import { faults, filesOf, hostile } from './support/hostile.mjs';
+import { emptyPage, faults, filesOf, hostile } from './support/hostile.mjs';
 import { at, guideIndex, site } from './support/project.mjs';
 
 const QUERY = 'how are vectors compressed';
@@ -40,13 +39,7 @@ before(async () => {
   good = found(await opened.search(QUERY));
   opened.close();
   assert.ok(good.length > 3);
-  const script = (path, type) => [path, { type, body: readFileSync(`${site}${path.slice(1)}`) }];
-  server = await hostile(guide, new Map([
-    ['/', { type: 'text/html', body: Buffer.from('<!doctype html><title>Empty</title><link rel="icon" href="data:,">') }],
-    script('/coracle/coracle-search.js', 'text/javascript'),
-    script('/coracle/coracle-worker.js', 'text/javascript'),
-    script('/coracle/coracle_bg.wasm', 'application/wasm'),
-  ]));
+  server = await hostile(guide, emptyPage(site));
   browser = await launch();
   ({ page } = await openPage(browser, `${server.url}/`));
 });

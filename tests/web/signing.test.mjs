@@ -8,7 +8,7 @@ import { open } from '@coracle-search/coracle';
 import { index } from '../../www/build/search.mjs';
 import { answered, launch, openPage } from './support/browser.mjs';
 import { startWorker } from './support/edge.mjs';
-import { filesOf, hostile } from './support/hostile.mjs';
+import { emptyPage, filesOf, hostile } from './support/hostile.mjs';
 import { at, site } from './support/project.mjs';
 
 const QUERY = 'how are byte ranges cached';
@@ -60,19 +60,12 @@ before(async () => {
   good = found(await plain.search(QUERY, { group: 'chunk' }));
   plain.close();
   assert.ok(good.length > 3);
-  const script = (name, type) => [`/coracle/${name}`, { type, body: readFileSync(`${site}coracle/${name}`) }];
   // With the worker's script preloaded: the thread then runs a copy of it, at another address.
   const html = (key) => `<!doctype html><title>Search</title><link rel="icon" href="data:,">
     <link rel="preload" as="fetch" crossorigin href="/coracle/coracle-worker.js">
     <script type="module" src="/coracle/coracle-search.js"></script><coracle-search src="/search/" public-key="${key}"></coracle-search>`;
-  pages = new Map([
-    ['/', { type: 'text/html', body: Buffer.from('<!doctype html><title>Empty</title><link rel="icon" href="data:,">') }],
-    ['/owner', { type: 'text/html', body: Buffer.from(html(owner.public)) }],
-    script('coracle-search.js', 'text/javascript'),
-    script('coracle-worker.js', 'text/javascript'),
-    script('coracle-verify.js', 'text/javascript'),
-    script('coracle_bg.wasm', 'application/wasm'),
-  ]);
+  pages = emptyPage(site, 'coracle-verify.js');
+  pages.set('/owner', { type: 'text/html', body: Buffer.from(html(owner.public)) });
   server = await hostile(files.range, pages);
   browser = await launch();
   ({ page } = await openPage(browser, `${server.url}/`));

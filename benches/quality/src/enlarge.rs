@@ -1,8 +1,7 @@
 //! A larger corpus out of the one there is.
 //!
 //! Passage `i` of the enlargement comes from passage `i % n` of the `n` there are:
-//! - its vector is that one's with noise, `r |x| g / |g|` with `r` uniform in 0.3..0.5 and `g`
-//!   standard normal, scaled back: the rule of `benches/race/src/grow.rs`;
+//! - its vector is that one's with noise, as in the race's growing sets (`benches/race/src/perturb.rs`);
 //! - of its sentences each is replaced, with a probability of one half, by a sentence of a passage
 //!   drawn at random;
 //! - of its rare words, those that two passages hold at most, one half is spelt anew, each copy in
@@ -13,15 +12,12 @@
 
 use crate::data::Corpus;
 use crate::data::DIM;
+use crate::perturb::perturb;
 use rayon::iter::IndexedParallelIterator;
 use rayon::iter::IntoParallelIterator;
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSliceMut;
 use std::collections::HashMap;
-use std::ops::Range;
-
-/// Relative norms of the noise.
-const NOISE: Range<f64> = 0.3..0.5;
 
 /// Passages that hold a rare word at most.
 const RARE: u32 = 2;
@@ -114,30 +110,6 @@ fn respelt(
         rest = word;
     }
     out
-}
-
-/// Writes a perturbed copy of `original` to `out`.
-fn perturb(original: &[f32], out: &mut [f32], random: &mut fastrand::Rng) {
-    let norm = |row: &mut dyn Iterator<Item = f64>| row.map(|x| x * x).sum::<f64>().sqrt();
-    let noise: Vec<f64> = out.iter().map(|_| normal(random)).collect();
-    let length = norm(&mut original.iter().map(|x| f64::from(*x)));
-    let relative = NOISE.start + random.f64() * (NOISE.end - NOISE.start);
-    let scale = relative * length / norm(&mut noise.iter().copied());
-    let sum: Vec<f64> = original
-        .iter()
-        .zip(noise)
-        .map(|(x, noise)| f64::from(*x) + scale * noise)
-        .collect();
-    let back = length / norm(&mut sum.iter().copied());
-    for (out, sum) in out.iter_mut().zip(sum) {
-        *out = (back * sum) as f32;
-    }
-}
-
-/// A standard normal number, by the method of Box and Muller.
-fn normal(random: &mut fastrand::Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * random.f64()).cos()
 }
 
 #[cfg(test)]

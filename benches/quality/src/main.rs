@@ -18,6 +18,8 @@
 mod data;
 mod enlarge;
 mod measure;
+#[path = "../../race/src/perturb.rs"]
+mod perturb;
 
 use clap::Parser;
 use clap::Subcommand;

@@ -1,22 +1,16 @@
 //! Larger sets out of the one there is.
 
-use std::ops::Range;
-
 use rayon::iter::IndexedParallelIterator;
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSliceMut;
 
 use crate::data::Matrix;
-
-/// Relative norms of the noise of perturbed copies.
-const NOISE: Range<f64> = 0.3..0.5;
+use crate::perturb::perturb;
 
 impl Matrix<f32> {
     /// Appends `copies` perturbed copies of every row, so that a set grows without growing apart.
     ///
-    /// To a row `x` comes `r |x| g / |g|` with `r` uniform in [`NOISE`] and `g` a vector of independent
-    /// standard normal numbers, and the sum is scaled back to the norm of `x`. The noise of a row
-    /// depends on its number and `seed` only.
+    /// The noise of a row depends on its number and `seed` only.
     pub fn grow(&mut self, copies: usize, seed: u64) {
         let (originals, dims) = (self.len(), self.dims);
         self.rows.resize((1 + copies) * originals * dims, 0.0);
@@ -30,30 +24,6 @@ impl Matrix<f32> {
                 perturb(original, row, &mut random);
             });
     }
-}
-
-/// Writes a perturbed copy of `original` to `out`.
-fn perturb(original: &[f32], out: &mut [f32], random: &mut fastrand::Rng) {
-    let norm = |row: &mut dyn Iterator<Item = f64>| row.map(|x| x * x).sum::<f64>().sqrt();
-    let noise: Vec<f64> = out.iter().map(|_| normal(random)).collect();
-    let length = norm(&mut original.iter().map(|x| f64::from(*x)));
-    let relative = NOISE.start + random.f64() * (NOISE.end - NOISE.start);
-    let scale = relative * length / norm(&mut noise.iter().copied());
-    let sum: Vec<f64> = original
-        .iter()
-        .zip(noise)
-        .map(|(x, noise)| f64::from(*x) + scale * noise)
-        .collect();
-    let back = length / norm(&mut sum.iter().copied());
-    for (out, sum) in out.iter_mut().zip(sum) {
-        *out = (back * sum) as f32;
-    }
-}
-
-/// A standard normal number, by the method of Box and Muller.
-fn normal(random: &mut fastrand::Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - random.f64()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * random.f64()).cos()
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ mod filtered;
 mod grow;
 mod kernels;
 mod measure;
+#[cfg(not(target_family = "wasm"))]
+mod perturb;
 mod search;
 
 use std::error::Error;

@@ -41,11 +41,7 @@ pub fn eval(args: &EvalArgs, reporter: &Reporter) -> Result<Report, Failure> {
         let _stage = reporter.stage("embed questions", 0);
         evaluate::embed(engine.root(), &mut questions)?
     };
-    let ways = evaluate::ways(engine.root(), is_embedded);
-    let mut modes = {
-        let stage = reporter.stage("search", 0);
-        evaluate::measure(|| evaluate::open(place), &questions, &ways, &stage)?
-    };
+    let mut runs = Vec::new();
     for run in &args.run {
         let Some((name, path)) = run.split_once('=') else {
             return Err(Failure::Usage {
@@ -61,14 +57,24 @@ pub fn eval(args: &EvalArgs, reporter: &Reporter) -> Result<Report, Failure> {
                 hundred,
             })
             .collect();
-        modes.push(Figures::of(name, &questions, &found));
+        runs.push(Figures::of(name, &questions, &found));
     }
+    let ways = evaluate::ways(engine.root(), is_embedded);
+    let mut modes = {
+        let stage = reporter.stage("search", 0);
+        evaluate::measure(|| evaluate::open(place), &questions, &ways, &stage)?
+    };
+    modes.extend(runs);
     let report = {
         let _stage = reporter.stage("compare", 0);
         Report::new(source, questions.len(), modes)
     };
     if let Some(path) = &args.picture {
-        std::fs::write(path, picture::svg(&report)).map_err(Failure::io("write", path))?;
+        // Whole or not at all.
+        let unfinished = path.with_extension("svg.unfinished");
+        std::fs::write(&unfinished, picture::svg(&report))
+            .and_then(|()| std::fs::rename(&unfinished, path))
+            .map_err(Failure::io("write", path))?;
     }
     Ok(report)
 }

@@ -36,6 +36,16 @@ export const faults = {
   },
 };
 
+/** An empty page, and the package's scripts for it. */
+export const emptyPage = (site, ...scripts) =>
+  new Map([
+    ['/', { type: 'text/html', body: Buffer.from('<!doctype html><title>Empty</title><link rel="icon" href="data:,">') }],
+    ...['coracle-search.js', 'coracle-worker.js', 'coracle_bg.wasm', ...scripts].map((name) => [
+      `/coracle/${name}`,
+      { type: name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript', body: readFileSync(`${site}coracle/${name}`) },
+    ]),
+  ]);
+
 /**
  * Serves an index at `/search/`, and other `pages` beside it.
  *
