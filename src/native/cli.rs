@@ -396,8 +396,12 @@ pub struct SearchArgs {
     #[arg(long, env = "CORACLE_GROUP", value_enum, default_value_t)]
     pub group: GroupChoice,
     /// Weight of the vector side in the convex combination, 0 to 1 [default: 0.8]
-    #[arg(long, value_name = "WEIGHT", env = "CORACLE_ALPHA", value_parser = parse_alpha)]
+    #[arg(long, value_name = "WEIGHT", env = "CORACLE_ALPHA", value_parser = parse_share)]
     pub alpha: Option<f32>,
+    /// How much hits are to differ from those above them, 0 to 1; needs vectors
+    #[arg(long, value_name = "SHARE", env = "CORACLE_DIVERSITY", default_value_t = 0.0,
+          value_parser = parse_share)]
+    pub diversity: f32,
     /// Refuse what the owner of this key did not sign; several keys with commas between them
     #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
     pub public_key: Option<PublicKeys>,
@@ -520,11 +524,11 @@ fn parse_bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a number of bytes such as 300000, 300kB or 24MiB".to_owned())
 }
 
-fn parse_alpha(text: &str) -> Result<f32, String> {
+fn parse_share(text: &str) -> Result<f32, String> {
     text.parse()
         .ok()
-        .filter(|alpha| (0.0..=1.0).contains(alpha))
-        .ok_or_else(|| "expected a number from 0 (keywords only) to 1 (vectors only)".to_owned())
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 fn parse_recall(text: &str) -> Result<f64, String> {

@@ -173,6 +173,7 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
         },
         explain: args.explain,
         exact: args.exact,
+        diversity: args.diversity,
         group: match args.group {
             GroupChoice::Document => Group::Document,
             GroupChoice::Chunk => Group::Chunk,

@@ -10,6 +10,7 @@ use super::SearchResult;
 use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
+use super::diversity::diversify;
 use super::fuse::Best;
 use super::hits::hits;
 use super::hits::page;
@@ -364,8 +365,12 @@ impl<S: Source> Engine<S> {
             .lookup
             .probe(&self.dictionary, &ranking.chunks(), rows);
         ranking.count(&probed.map_err(|(at, bad)| self.damaged(at, bad))?);
-        let rescored = ranking.rescore(self.root(), rows, search.options.fusion);
-        rescored.map_err(|(at, bad)| self.damaged(at, bad))
+        let options = search.options;
+        let rescored = ranking.rescore(self.root(), rows, options.fusion);
+        rescored.map_err(|(at, bad)| self.damaged(at, bad))?;
+        let candidates = &mut ranking.candidates;
+        let diversified = diversify(candidates, self.root(), rows, options.diversity);
+        diversified.map_err(|(at, bad)| self.damaged(at, bad))
     }
 
     /// Wants the postings that the words are ranked by.

@@ -15,6 +15,7 @@
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
 //! | `fuse.rs` | two scores → one |
+//! | `diversity.rs` | ranked candidates, copies last, alike ones apart |
 //! | `parts.rs` | what an engine keeps from its first search on: layout, codes, columns |
 //! | `hits.rs` | ranked candidates → hits: page, records, excerpts |
 //! | `verify.rs` | every block and structure of an index, checked |
@@ -25,6 +26,7 @@
 
 mod dense;
 mod dictionary;
+mod diversity;
 mod engine;
 mod fuse;
 mod hits;
@@ -114,6 +116,9 @@ pub struct SearchOptions {
     /// Bytes of cells that such a search reads at most, beside three eighths as many of what leads to
     /// them: the more, the more of the near chunks it finds.
     pub cell_bytes: u64,
+    /// How much hits are to differ from those above them, 0 to 1: 0 ranks by score alone, 1 by
+    /// difference alone. Needs vectors; whatever it is, copies of a chunk in other documents go last.
+    pub diversity: f32,
 }
 
 impl Default for SearchOptions {
@@ -131,6 +136,7 @@ impl Default for SearchOptions {
             prefix: false,
             exact: false,
             cell_bytes: CELL_BYTES,
+            diversity: 0.0,
         }
     }
 }

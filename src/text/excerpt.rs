@@ -13,12 +13,17 @@ const LEAD_SHARE: usize = 3;
 /// Windows whose matches lie within so many bytes of each other count as equally dense.
 const SPREAD_STEP: usize = 32;
 
+/// Characters that two terms share at the beginning to be taken for forms of one word.
+const KINDRED_CHARS: usize = 4;
+
 /// A part of a text to show with a hit, and what to mark in it. All ranges are bytes of the text.
 ///
 /// The window is the one with the largest sum of weights of distinct query terms; of equals, the one
-/// in which they stand closer together, then the first. It starts at a sentence if one starts close enough before its
-/// first match, otherwise at a word, and ends at a word. Without any match it is the beginning of
-/// the text.
+/// in which they stand closer together, then the first. A term that the text has only in kindred words
+/// (*convert*, *conversion*) counts half, and marks nothing: so a chunk found by its meaning is shown
+/// where it comes nearest to the question. The window starts at a sentence if one starts close enough
+/// before its first match, otherwise at a word, and ends at a word. Without any match it is the
+/// beginning of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
     /// The window.
@@ -31,11 +36,12 @@ pub struct Excerpt {
     pub cut_after: bool,
 }
 
-/// A token that is a query term.
+/// A token that is a query term, or kindred to one.
 struct Match {
     span: Range<usize>,
     /// Index of the term.
     term: usize,
+    is_exact: bool,
 }
 
 impl Excerpt {
@@ -61,7 +67,7 @@ impl Excerpt {
             None => start..cut_end(text, start, end, max_chars, true),
         };
         let mut highlights: Vec<Range<usize>> = Vec::new();
-        for Match { span, .. } in &matches {
+        for Match { span, .. } in matches.iter().filter(|found| found.is_exact) {
             let inside = range.start <= span.start && span.end <= range.end;
             match highlights.last_mut() {
                 _ if !inside => {}
@@ -78,11 +84,17 @@ impl Excerpt {
     }
 }
 
-/// All tokens that are among `terms`, by where they start.
+/// All tokens that are among `terms` or kindred to one, by where they start.
 fn find_matches(analyzer: Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<Match> {
     let mut matches: Vec<Match> = Vec::new();
     analyzer.analyze(text, StopWords::Keep, &mut |token: Token<'_>| {
-        if let Some(term) = terms.iter().position(|(term, _)| *term == token.term) {
+        let exact = terms.iter().position(|(term, _)| *term == token.term);
+        let kindred = || {
+            terms
+                .iter()
+                .position(|(term, _)| are_kindred(term, token.term))
+        };
+        if let Some(term) = exact.or_else(kindred) {
             // Tokens come nearly in order of their starts: a whole before its parts.
             let start = token.span.start;
             let after = matches
@@ -95,11 +107,18 @@ fn find_matches(analyzer: Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<Ma
                 Match {
                     span: token.span,
                     term,
+                    is_exact: exact.is_some(),
                 },
             );
         }
     });
     matches
+}
+
+/// Whether two terms look like forms of one word: they begin alike for most of the longer one.
+fn are_kindred(a: &str, b: &str) -> bool {
+    let alike = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    alike >= KINDRED_CHARS && alike * 3 >= a.chars().count().max(b.chars().count()) * 2
 }
 
 /// The bytes from the first to the last match of the best window.
@@ -109,24 +128,37 @@ fn best_window(
     terms: &[(&str, f32)],
     max_chars: usize,
 ) -> Option<Range<usize>> {
-    let mut counts = vec![0usize; terms.len()];
+    // Exact and kindred matches of each term.
+    let mut counts = vec![[0usize; 2]; terms.len()];
     let mut best: Option<(f32, usize, Range<usize>)> = None;
     let mut first = 0;
     for (last, found) in matches.iter().enumerate() {
-        counts[found.term] += 1;
+        counts[found.term][usize::from(!found.is_exact)] += 1;
         // Drops what lies too far back, and what the window has again later.
         while first < last {
-            let start = matches[first].span.start;
-            let is_repeated = counts[matches[first].term] > 1;
-            if !is_repeated && chars_between(text, start, found.span.end) <= max_chars {
+            let Match {
+                span,
+                term,
+                is_exact,
+            } = &matches[first];
+            let [exact, kindred] = &mut counts[*term];
+            let is_repeated = *exact > 1 || (!is_exact && *exact + *kindred > 1);
+            if !is_repeated && chars_between(text, span.start, found.span.end) <= max_chars {
                 break;
             }
-            counts[matches[first].term] -= 1;
+            *(if *is_exact { exact } else { kindred }) -= 1;
             first += 1;
         }
         // Summed anew, in the order of the terms: running sums would depend on the way here.
-        let weight = terms.iter().zip(&counts).filter(|(_, count)| **count > 0);
-        let weight: f32 = weight.map(|((_, weight), _)| weight).sum();
+        let weight = terms
+            .iter()
+            .zip(&counts)
+            .map(|((_, weight), found)| match found {
+                [0, 0] => 0.0,
+                [0, _] => weight / 2.0,
+                _ => *weight,
+            });
+        let weight: f32 = weight.sum();
         let range = matches[first].span.start..found.span.end;
         let spread = range.len() / SPREAD_STEP;
         if best
@@ -284,6 +316,20 @@ mod tests {
         assert_eq!(marked(TEXT, &found), ["shrink"]);
         let found = excerpt(TEXT, &[("shrinktofit", 1.0), ("fit", 1.0)], 60);
         assert_eq!(marked(TEXT, &found), ["shrink_to_fit"]);
+    }
+
+    #[test]
+    fn kindred_words_draw_the_window_and_are_not_marked() {
+        let found = excerpt(
+            TEXT,
+            &[("capabl", 1.0), ("refus", 1.0), ("shrinkag", 1.0)],
+            60,
+        );
+        let shown = &TEXT[found.range.clone()];
+        assert!(shown.contains("shrink_to_fit"), "{shown}");
+        assert_eq!(marked(TEXT, &found), ["refused"]);
+        let exact_first = excerpt(TEXT, &[("vectorial", 1.0), ("capac", 0.9)], 40);
+        assert_eq!(marked(TEXT, &exact_first), ["capacity"]);
     }
 
     #[test]

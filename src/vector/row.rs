@@ -172,14 +172,19 @@ impl<'a> Row<'a> {
     /// have.
     #[must_use]
     pub fn score(&self, query: &Query) -> f32 {
-        // Twice the level, to be an integer.
+        let levels = self.levels();
+        let len = levels.len().min(query.code_dim());
+        query.row_score(&levels[..len], self.scale)
+    }
+
+    /// The components in halves of the scale: odd integers from -15 to 15.
+    pub fn levels(&self) -> Vec<i8> {
         let twice = |code: u8| 2 * code as i8 - 15;
         let pairs = self.codes.iter();
-        let levels: Vec<i8> = pairs
+        pairs
             .flat_map(|&pair| [twice(pair & 15), twice(pair >> 4)])
-            .take(self.dim.min(query.code_dim()))
-            .collect();
-        query.row_score(&levels, self.scale)
+            .take(self.dim)
+            .collect()
     }
 
     /// The components.

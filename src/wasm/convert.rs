@@ -90,6 +90,13 @@ impl Members<'_> {
             .read(name, "true or false", JsValue::as_bool)?
             .unwrap_or(false))
     }
+
+    fn share(&self, name: &str) -> Result<Option<f32>, JsValue> {
+        self.read(name, "from 0 to 1", |value| {
+            let share = value.as_f64()? as f32;
+            (0.0..=1.0).contains(&share).then_some(share)
+        })
+    }
 }
 
 fn refusal(name: &str, value: &JsValue, wanted: &str) -> JsValue {
@@ -112,12 +119,7 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     options.mode = given.choice("mode", &modes)?;
     let groups = [("document", Group::Document), ("chunk", Group::Chunk)];
     options.group = given.choice("group", &groups)?;
-    let alpha = given.read("alpha", "from 0 to 1", |value| {
-        value
-            .as_f64()
-            .map(|alpha| alpha as f32)
-            .filter(|alpha| (0.0..=1.0).contains(alpha))
-    })?;
+    let alpha = given.share("alpha")?;
     let convex = Fusion::Convex {
         alpha: alpha.unwrap_or(DEFAULT_ALPHA),
     };
@@ -136,6 +138,7 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     options.explain = given.flag("explain")?;
     options.prefix = given.flag("prefix")?;
     options.exact = given.flag("exact")?;
+    options.diversity = given.share("diversity")?.unwrap_or_default();
     // What is not a number becomes NaN, which the engine refuses.
     options.embedding = given.read("vector", "a list of numbers", |value| {
         value

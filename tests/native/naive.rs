@@ -324,6 +324,43 @@ fn pages_are_pieces_of_one_ranking() {
 }
 
 #[test]
+fn copies_go_last_and_hits_may_differ() {
+    let mut documents = support::documents(12, 7);
+    let mut copy = documents[3].clone();
+    copy.id = "copy".into();
+    documents.push(copy);
+    let memory = support::memory_with(&documents, support::RANGE, AccessChoice::Scan);
+    let engine = support::open(memory).expect("opened");
+    let title = &documents[3].title;
+    for mode in [Mode::Hybrid, Mode::Vector] {
+        let options = |diversity| SearchOptions {
+            mode,
+            diversity,
+            limit: 13,
+            ..SearchOptions::default()
+        };
+        let ids = |diversity| -> Vec<String> {
+            let found = support::search(&engine, title, &options(diversity)).expect("found");
+            found.hits.into_iter().map(|hit| hit.id).collect()
+        };
+        let by_score = support::search(&engine, title, &options(0.0)).expect("found");
+        let (last, others) = by_score.hits.split_last().expect("hits");
+        assert_eq!((others.len(), &*last.id), (12, "copy"));
+        assert!(others.is_sorted_by(|a, b| a.score >= b.score), "{mode:?}");
+        let original = others.iter().find(|hit| hit.id == "doc-3");
+        assert_eq!(original.map(|hit| hit.score), Some(last.score), "{mode:?}");
+        let different = ids(0.6);
+        assert_eq!(different[0], others[0].id, "{mode:?}");
+        assert_ne!(different, ids(0.0), "{mode:?}");
+        let sorted = |mut ids: Vec<String>| {
+            ids.sort();
+            ids
+        };
+        assert_eq!(sorted(different), sorted(ids(0.0)), "{mode:?}");
+    }
+}
+
+#[test]
 fn fused_scores_follow_from_their_explanations() {
     for access in ACCESSES {
         let world = World::with(access);

@@ -105,6 +105,7 @@ const wrong = [
   [{ fusion: 'magic' }, 'usage'],
   [{ group: 'magic' }, 'usage'],
   [{ alpha: 2 }, 'usage'],
+  [{ diversity: -0.1 }, 'usage'],
   [{ filter: { nowhere: 1 } }, 'filter'],
   [{ filter: 'lang' }, 'filter'],
   [{ vector: [1, 2, 3] }, 'embedding'],

@@ -28,7 +28,7 @@ export interface Asked {
 
 const parameters = new Set([
   ...['q', 'mode', 'limit', 'offset', 'filter', 'facets', 'fusion'],
-  ...['alpha', 'explain', 'group', 'prefix', 'vector', 'text'],
+  ...['alpha', 'explain', 'group', 'prefix', 'diversity', 'vector', 'text'],
 ]);
 
 /** Reads the parameters of a GET from its address, those of a POST from its JSON body. */
@@ -58,6 +58,7 @@ function options(given: Given, limits: Limits): Asked['options'] {
     facets: facets(given.facets, limits.facets),
     fusion: choice(given, 'fusion', ['convex', 'rrf']),
     alpha: fraction(given, 'alpha'),
+    diversity: fraction(given, 'diversity'),
     explain: flag(given, 'explain'),
     group: choice(given, 'group', ['document', 'chunk']),
     prefix: flag(given, 'prefix'),
@@ -76,7 +77,7 @@ function fromAddress({ searchParams }: URL): Given {
     if (name === 'facets') given.facets = [...((given.facets as string[]) ?? []), ...value.split(',')];
     else if (name in given) throw bad(name, 'is given twice');
     else if (name === 'filter' || name === 'vector') given[name] = json(name, value);
-    else if (name === 'limit' || name === 'offset' || name === 'alpha') given[name] = value === '' ? NaN : Number(value);
+    else if (name === 'limit' || name === 'offset' || name === 'alpha' || name === 'diversity') given[name] = value === '' ? NaN : Number(value);
     else if (name === 'explain' || name === 'prefix' || name === 'text') given[name] = boolean(name, value);
     else given[name] = value;
   }

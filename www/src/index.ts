@@ -86,6 +86,8 @@ export interface SearchOptions {
   explain?: boolean;
   /** An embedding of the query, made by the index's own embedding model; replaces the built-in one. */
   vector?: ArrayLike<number>;
+  /** How much hits are to differ from those above them, 0 (default) to 1; needs vectors. */
+  diversity?: number;
   /** `document` (default) keeps the best chunk of each document, `chunk` returns all of them. */
   group?: 'document' | 'chunk';
   /** Treats the last word as unfinished: it also matches words that begin with it. */
