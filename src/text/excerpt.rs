@@ -40,7 +40,7 @@ struct Match {
 
 impl Excerpt {
     pub(super) fn new(
-        analyzer: Analyzer,
+        analyzer: &Analyzer,
         text: &str,
         terms: &[(&str, f32)],
         max_chars: usize,
@@ -79,7 +79,7 @@ impl Excerpt {
 }
 
 /// All tokens that are among `terms`, by where they start.
-fn find_matches(analyzer: Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<Match> {
+fn find_matches(analyzer: &Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<Match> {
     let mut matches: Vec<Match> = Vec::new();
     analyzer.analyze(text, StopWords::Keep, &mut |token: Token<'_>| {
         if let Some(term) = terms.iter().position(|(term, _)| *term == token.term) {

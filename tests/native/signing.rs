@@ -305,6 +305,7 @@ fn signature_of_example_is_that_of_the_specification() {
             text_bytes: 300,
         },
         analyzer: 0x1_0001,
+        languages: Vec::new(),
         layout: Extent { offset: 0, len: 9 },
         term_directory: vec![1, 0x63, 0, 0],
         terms_offset: 9,
