@@ -68,8 +68,23 @@ pub struct Learned {
     pub apostrophe: Apostrophe,
     /// Folded words that are left out of running text; ascending. In Chinese, characters.
     pub stop_words: Vec<String>,
-    /// How words are stemmed.
+    /// What folded words may begin with that goes, like the article in Arabic; ascending.
+    pub prefixes: Vec<String>,
+    /// How words are stemmed that have no such beginning any more.
     pub rules: SuffixRules,
+}
+
+/// Characters that must follow a prefix: what is left is a word, not an ending.
+const LEFT_AFTER_PREFIX: usize = 3;
+
+impl Learned {
+    /// A folded word without the longest prefix that it has.
+    pub fn without_prefix<'w>(&self, word: &'w str) -> &'w str {
+        let rests = self.prefixes.iter();
+        let rests = rests.filter_map(|prefix| word.strip_prefix(prefix.as_str()));
+        let rests = rests.filter(|rest| rest.chars().nth(LEFT_AFTER_PREFIX - 1).is_some());
+        rests.min_by_key(|rest| rest.len()).unwrap_or(word)
+    }
 }
 
 impl Language {
@@ -134,7 +149,11 @@ impl Language {
                 english::americanize(word);
                 stemmer::stem(word);
             }
-            Self::Learned(learned) => learned.rules.apply(word),
+            Self::Learned(learned) => {
+                let cut = word.len() - learned.without_prefix(word).len();
+                word.replace_range(..cut, "");
+                learned.rules.apply(word);
+            }
         }
     }
 
@@ -149,6 +168,7 @@ impl Language {
                     out.u8(1);
                     out.u8(learned.apostrophe as u8);
                     out.str(&learned.stop_words.join(" "));
+                    out.str(&learned.prefixes.join(" "));
                     learned.rules.write(out);
                 }
             }
@@ -174,7 +194,8 @@ impl Language {
                         1 => Apostrophe::Elides,
                         _ => Apostrophe::Ends,
                     },
-                    stop_words: stop_words(&mut reader)?,
+                    stop_words: words(&mut reader, "stop words")?,
+                    prefixes: words(&mut reader, "prefixes")?,
                     rules: SuffixRules::read(&mut reader)?,
                 }),
             });
@@ -198,12 +219,13 @@ fn at_most(reader: &mut Reader<'_>, max: u8, field: &'static str) -> Result<u8, 
     }
 }
 
-fn stop_words(reader: &mut Reader<'_>) -> Result<Vec<String>, FormatError> {
-    let all = reader.str("stop words")?;
+/// Ascending words, separated by spaces.
+fn words(reader: &mut Reader<'_>, field: &'static str) -> Result<Vec<String>, FormatError> {
+    let all = reader.str(field)?;
     let words = all.split(' ').filter(|word| !word.is_empty());
     let words: Vec<String> = words.take(MAX_STOP_WORDS + 1).map(String::from).collect();
     if words.len() > MAX_STOP_WORDS || words.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return Err(reader.error("stop words", Problem::Inconsistent));
+        return Err(reader.error(field, Problem::Inconsistent));
     }
     Ok(words)
 }
@@ -418,6 +440,7 @@ mod tests {
             code: "de".into(),
             apostrophe: Apostrophe::Joins,
             stop_words: vec!["der".into(), "die".into()],
+            prefixes: vec!["ge".into()],
             rules: rules(&[
                 ("en", 2, ""),
                 ("er", 2, ""),
@@ -430,7 +453,7 @@ mod tests {
 
     fn stemmed(word: &str) -> String {
         let mut word = String::from(word);
-        german().rules.apply(&mut word);
+        Language::Learned(german()).stem(&mut word);
         word
     }
 
@@ -444,6 +467,8 @@ mod tests {
             ("ladies", "lady"),
             ("laden", "lad"),
             ("en", "en"),
+            ("gefallen", "fall"),
+            ("geld", "geld"),
             ("haus", "haus"),
             ("", ""),
             ("x86er", "x86er"),
@@ -476,6 +501,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn example_has_the_bytes_of_the_specification() {
+        let learned = Learned {
+            code: "xx".into(),
+            rules: rules(&[("ies", 3, "y"), ("s", 1, ""), ("^is", 0, "")]),
+            ..Learned::default()
+        };
+        let mut out = Writer::new();
+        Language::write_all(&[Language::Learned(learned)], &mut out);
+        let hex = |byte: &u8| alloc::format!("{byte:02x}");
+        let hex: Vec<String> = out.into_bytes().iter().map(hex).collect();
+        assert!(include_str!("../index/SPEC.md").contains(&hex.join(" ")));
     }
 
     #[test]

@@ -7,10 +7,8 @@ use std::path::Path;
 use clap::Parser;
 use coracle::document::Chunk;
 use coracle::document::Document;
-use coracle::search::Engine;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
-use coracle::store::DEFAULT_CACHE_BYTES;
 use coracle::text::Learned;
 use coracle_cli::cli::Cli;
 use coracle_cli::cli::Command;
@@ -123,13 +121,12 @@ fn document(text: &str) -> Document {
 
 #[test]
 fn texts_are_recognised_in_every_language_with_a_stemmer() {
-    let documents: Vec<Document> = TEXTS.iter().map(|(_, text)| document(text)).collect();
-    let (codes, of_documents) = detect::languages(&documents);
-    for ((code, _), &found) in TEXTS.iter().zip(&of_documents) {
-        let found = codes[usize::from(found)].as_str();
-        // Its two written standards and Danish differ in little more than spelling.
-        let is_close = *code == "no" && found == "da";
-        assert!(found == *code || is_close, "{code}: {found}");
+    for (code, text) in TEXTS {
+        let (codes, of_documents) = detect::languages(&[document(text)]);
+        // Two of the written standards differ in little more than spelling.
+        let is_close = matches!((*code, codes[0].as_str()), ("no", "da") | ("da", "no"));
+        assert!(codes[0] == *code || is_close, "{code}: {codes:?}");
+        assert_eq!((codes.len(), of_documents), (1, vec![0]));
     }
 }
 
@@ -140,12 +137,13 @@ fn rules_learnt_from_a_text_stem_its_words_as_snowball_does() {
         let language = Learned {
             code: code.into(),
             apostrophe: lexicon::apostrophe(code),
+            prefixes: lexicon::prefixes(code),
             ..Learned::default()
         };
         let document = document(text);
         let words = vocabulary(&language, &[&document]);
         let stemmer = lexicon::stemmer(code).expect("a stemmer");
-        let samples = stems(&words, |word| stemmer.stem(word).into_owned());
+        let samples = stems(&language, &words, |word| stemmer.stem(word).into_owned());
         let rules = learn::within(learn::RULE_BYTES, &samples);
         assert!(learn::packed_bytes(&rules) <= learn::RULE_BYTES);
         let agree = samples.iter().filter(|sample| {
@@ -156,13 +154,13 @@ fn rules_learnt_from_a_text_stem_its_words_as_snowball_does() {
         let agree = agree.count();
         let (rules, words) = (rules.len(), samples.len());
         println!("{code}: {agree} of {words} words, {rules} rules");
-        assert!(agree * 10 >= words * 7, "{code}: {agree} of {words}");
+        assert!(agree * 10 >= words * 9, "{code}: {agree} of {words}");
         right += agree;
         all += words;
     }
     let share = f64::from(right as u32) / f64::from(all as u32);
     println!("{share:.3} of {all} words in {} languages", TEXTS.len());
-    assert!(share >= 0.85, "{share:.3}");
+    assert!(share >= 0.97, "{share:.3}");
 }
 
 /// A folder with these files.
@@ -191,7 +189,7 @@ fn index(folder: &Path, flags: &[&str]) -> Result<String, Failure> {
 
 /// Ids of the hits of a query by words, best first.
 fn found(place: &str, query: &str) -> Vec<String> {
-    let engine: Engine<_> = evaluate::open(place).expect("an index");
+    let engine = evaluate::open(place).expect("an index");
     let options = SearchOptions {
         mode: Mode::Keyword,
         ..SearchOptions::default()

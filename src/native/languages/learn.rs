@@ -26,8 +26,9 @@ pub const LONGEST_WORD: usize = 40;
 /// stemmer, 845 bytes 96.3 %, 1,101 bytes 97.0 %.
 pub const RULE_BYTES: usize = 1_000;
 
-/// What a rule costs at least, in weights of words: one word alone is no reason for a rule.
-const LEAST_PRICE: u32 = 4;
+/// What a rule costs at least, in weights of words: less than one word, so that a small collection has
+/// the stems of the stemmer.
+const LEAST_PRICE: u32 = 1;
 
 /// A word, its stem, and what getting it wrong costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub fn within(bytes: usize, samples: &[Sample]) -> SuffixRules {
         {
             return rules;
         }
-        price = price.saturating_add(price / 2);
+        price = price.saturating_add((price / 2).max(1));
     }
 }
 

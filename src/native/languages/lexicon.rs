@@ -88,6 +88,19 @@ pub fn apostrophe(code: &str) -> Apostrophe {
     }
 }
 
+/// What folded words of a language may begin with that goes: in Arabic articles and conjunctions, as in
+/// L. Larkey et al., *Light stemming for Arabic information retrieval*, 2007 (light10).
+#[must_use]
+pub fn prefixes(code: &str) -> Vec<String> {
+    let all = match code {
+        "ar" => "ال بال فال كال لل و وال",
+        _ => "",
+    };
+    let mut all: Vec<String> = all.split_whitespace().map(String::from).collect();
+    all.sort_unstable();
+    all
+}
+
 /// Whether words of a language are put together without a space.
 #[must_use]
 pub fn has_compounds(code: &str) -> bool {

@@ -189,11 +189,14 @@ fn learned(code: &str, documents: &[&Document]) -> (Language, Compounds) {
         code: code.to_owned(),
         apostrophe: lexicon::apostrophe(code),
         stop_words: lexicon::stop_words(code),
+        prefixes: lexicon::prefixes(code),
         rules: SuffixRules::default(),
     };
     let vocabulary = vocabulary(&language, documents);
     if let Some(stemmer) = lexicon::stemmer(code) {
-        let words = stems(&vocabulary, |word| stemmer.stem(word).into_owned());
+        let words = stems(&language, &vocabulary, |word| {
+            stemmer.stem(word).into_owned()
+        });
         language.rules = learn::within(learn::RULE_BYTES, &words);
     }
     let compounds = match lexicon::has_compounds(code) {
@@ -240,14 +243,22 @@ pub fn vocabulary(language: &Learned, documents: &[&Document]) -> Vocabulary {
         .reduce(Vocabulary::new, unite)
 }
 
-/// Folded words and their folded stems, each with its weight; ascending.
+/// Folded words without prefixes and their folded stems, each with its weight; ascending.
 ///
 /// Languages that differ in their diacritics alone become one, with the stem of the more frequent.
 #[must_use]
-pub fn stems(vocabulary: &Vocabulary, stem: impl Fn(&str) -> String) -> Vec<learn::Sample> {
+pub fn stems(
+    language: &Learned,
+    vocabulary: &Vocabulary,
+    stem: impl Fn(&str) -> String,
+) -> Vec<learn::Sample> {
     let mut all: Vec<(String, String, u32)> = vocabulary
         .iter()
-        .map(|(word, &count)| (folded(word), folded(&stem(word)), count))
+        .map(|(word, &count)| {
+            let rest = folded(word);
+            let rest = language.without_prefix(&rest).to_owned();
+            (rest, folded(&stem(word)), count)
+        })
         .filter(|(word, ..)| (2..=learn::LONGEST_WORD).contains(&word.chars().count()))
         .collect();
     all.sort_unstable();
