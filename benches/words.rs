@@ -53,7 +53,7 @@ fn chunk(random: &mut Random) -> String {
     out
 }
 
-fn index(analyzer: Analyzer, texts: &[String]) -> Postings {
+fn index(analyzer: &Analyzer, texts: &[String]) -> Postings {
     let mut builder = PostingsBuilder::new(Bm25Params::default());
     for body in texts {
         builder.push(&ChunkTerms::new(
@@ -85,7 +85,7 @@ fn words(criterion: &mut Criterion) {
         });
     });
 
-    let postings = index(analyzer, &texts);
+    let postings = index(&analyzer, &texts);
     let mut terms: Vec<EncodedTerm<'_>> =
         (0..postings.len()).map(|at| postings.encode(at)).collect();
     terms.sort_by_key(|term| core::cmp::Reverse(term.df));

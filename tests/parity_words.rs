@@ -116,7 +116,10 @@ fn texts_give_the_tokens_written_down() {
 fn analyzer_id_is_the_one_that_indexes_store() {
     let analyzer = Analyzer::new(Language::English);
     assert_eq!(analyzer.id(), AnalyzerId(0x1_0001));
-    assert_eq!(Analyzer::from_id(AnalyzerId(0x1_0001)), Ok(analyzer));
+    assert_eq!(
+        Analyzer::from_id(AnalyzerId(0x1_0001)),
+        Ok(analyzer.clone())
+    );
     let error = Analyzer::from_id(AnalyzerId(0x2_0001)).unwrap_err();
     assert!(error.to_string().contains("rebuild"), "{error}");
 }
@@ -131,7 +134,7 @@ fn entries_and_scores_are_the_bytes_written_down() {
         ("Rivers", "The river moves without an oar."),
     ] {
         builder.push(&ChunkTerms::new(
-            analyzer,
+            &analyzer,
             &ChunkFields {
                 title,
                 headings: &[],

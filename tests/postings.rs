@@ -31,7 +31,7 @@ fn index(bodies: &[String]) -> Postings {
     let mut builder = PostingsBuilder::new(Bm25Params::default());
     for body in bodies {
         builder.push(&ChunkTerms::new(
-            analyzer,
+            &analyzer,
             &ChunkFields {
                 title: "",
                 headings: &[],
@@ -172,7 +172,7 @@ fn title_and_heading_count_more_than_body() {
         ("boat", &headings, "oar paddle river stream"),
     ] {
         builder.push(&ChunkTerms::new(
-            analyzer,
+            &analyzer,
             &ChunkFields {
                 title,
                 headings,

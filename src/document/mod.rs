@@ -37,6 +37,8 @@ pub struct Document {
     pub url: String,
     /// Title; empty when the input has none.
     pub title: String,
+    /// Its language as the input names it (BCP 47: `de`, `pt-BR`); empty where nothing was said.
+    pub language: String,
     /// Factor on the scores of its chunks, 0.1 to 10; 1 where nothing was said.
     pub weight: f32,
     /// Metadata by field name.

@@ -96,6 +96,9 @@ pub struct Root {
     pub counts: Counts,
     /// The analyzer that cut texts into terms; queries must use the same.
     pub analyzer: u32,
+    /// Languages that it needs ([`crate::text::Language::read_all`]), compressed; empty for English
+    /// alone.
+    pub languages: Vec<u8>,
     /// First chunk of every document and places of passages and documents ([`super::Layout`]).
     pub layout: Extent,
     /// Which block holds which term ([`crate::postings::dictionary::Directory`]), compressed.
@@ -141,6 +144,7 @@ impl Root {
         out.varint(counts.postings);
         out.varint(counts.text_bytes);
         out.varint(u64::from(self.analyzer));
+        out.bytes(&self.languages);
         self.layout.write(&mut out);
         out.bytes(&self.term_directory);
         out.varint(self.terms_offset);
@@ -232,6 +236,7 @@ impl Root {
             text_bytes: reader.varint("text bytes")?,
         };
         let analyzer = reader.varint_u32("analyzer")?;
+        let languages = reader.bytes("languages")?.to_vec();
         let layout = Extent::read(reader, body_len, "layout")?;
         let term_directory = reader.bytes("term directory")?.to_vec();
         let terms_offset = reader.varint_max(body_len, "terms offset")?;
@@ -265,6 +270,7 @@ impl Root {
             },
             counts,
             analyzer,
+            languages,
             layout,
             term_directory,
             terms_offset,
@@ -438,6 +444,7 @@ mod tests {
                 ..Counts::default()
             },
             analyzer: 0x1_0001,
+            languages: Vec::new(),
             layout: extent,
             term_directory: Vec::new(),
             terms_offset: 9,

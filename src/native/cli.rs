@@ -130,14 +130,18 @@ pub struct BuildArgs {
         default_value_t
     )]
     pub url_style: UrlStyle,
-    /// Language of the documents (ISO 639-1), for stemming and stop words
+    /// Language of the documents (ISO 639-1), for stemming and stop words; auto takes what each of them
+    /// says, or finds it out
     #[arg(
         long,
         value_name = "CODE",
         env = "CORACLE_LANGUAGE",
-        default_value = "en"
+        default_value = "auto"
     )]
     pub language: String,
+    /// File of synonyms: a group a line, as in "car, automobile" or, one way, "js => javascript"
+    #[arg(long, value_name = "FILE", env = "CORACLE_SYNONYMS")]
+    pub synonyms: Option<PathBuf>,
     /// Stop when an input has to be left out
     #[arg(long, env = "CORACLE_STRICT", value_parser = FalseyValueParser::new())]
     pub strict: bool,

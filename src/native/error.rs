@@ -16,6 +16,7 @@ use crate::fit::ridge::RidgeError;
 use crate::indexer::BuildError;
 use crate::ingest::IngestError;
 use crate::ingest::Quarantined;
+use crate::languages::synonyms::SynonymsError;
 use crate::publish::PublishError;
 use coracle::search::SearchError;
 use coracle::store::SourceProblem;
@@ -64,6 +65,8 @@ pub enum Failure {
     },
     /// The documents could not be read.
     Ingest(IngestError),
+    /// The file of synonyms is unusable.
+    Synonyms(SynonymsError),
     /// Inputs were left out and `--strict` forbids that.
     Quarantined(Vec<Quarantined>),
     /// The configuration is wrong.
@@ -133,10 +136,12 @@ impl Failure {
                 ExitCode::Usage
             }
             Self::Ingest(IngestError::Io { .. })
+            | Self::Synonyms(SynonymsError::Read { .. })
             | Self::Judged(JudgedError::Io { .. })
             | Self::Io { .. }
             | Self::Address { .. } => ExitCode::Io,
             Self::Ingest(_)
+            | Self::Synonyms(_)
             | Self::Judged(_)
             | Self::Quarantined(_)
             | Self::ReadyMade(_)
@@ -188,6 +193,7 @@ macro_rules! from {
 from! {
     IngestError => Ingest,
     ConfigError => Config,
+    SynonymsError => Synonyms,
     EmbedError => Embed,
     ReadyMadeError => ReadyMade,
     RidgeError => Fit,
@@ -213,6 +219,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage { flag, problem } => write!(f, "{flag}: {problem}"),
             Self::Ingest(error) => error.fmt(f),
+            Self::Synonyms(error) => error.fmt(f),
             Self::Quarantined(inputs) => {
                 write!(f, "--strict: {} inputs were left out", inputs.len())?;
                 for input in inputs.iter().take(10) {
@@ -275,6 +282,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Ingest(error) => Some(error),
+            Self::Synonyms(error) => Some(error),
             Self::Config(error) => Some(error),
             Self::Embed(error) => Some(error),
             Self::ReadyMade(error) => Some(error),

@@ -12,6 +12,7 @@
 //! depend on its inputs and parameters only.
 
 use crate::calibrate::Measured;
+use crate::languages::Languages;
 use crate::preset;
 use crate::publish::PublishError;
 use crate::publish::Staging;
@@ -51,6 +52,7 @@ use coracle::postings::dictionary::SpellingBuilder;
 use coracle::postings::dictionary::TermBlockBuilder;
 use coracle::postings::dictionary::block_bytes;
 use coracle::text::Analyzer;
+use coracle::text::Language;
 use coracle::vector::Metric;
 use coracle::vector::Projection;
 use coracle::vector::VectorError;
@@ -164,14 +166,22 @@ pub fn chunks(documents: &[Document]) -> Vec<(&Document, &Chunk)> {
 }
 
 /// Words → postings.
-pub fn postings(analyzer: Analyzer, documents: &[Document], reporter: &Reporter) -> Postings {
+pub fn postings(words: &Languages, documents: &[Document], reporter: &Reporter) -> Postings {
     let chunks = chunks(documents);
+    let chunks_of =
+        |(at, document): (usize, &Document)| std::iter::repeat_n(at, document.chunks.len());
+    let owners: Vec<usize> = documents.iter().enumerate().flat_map(chunks_of).collect();
+    let chunks: Vec<_> = chunks.into_iter().zip(owners).collect();
     let stage = reporter.stage("words", chunks.len() as u64);
     let mut builder = PostingsBuilder::new(Bm25Params::default());
     for batch in chunks.chunks(BATCH) {
         let terms = Threads.map(batch.len(), |at| {
-            let (document, chunk) = batch[at];
-            ChunkTerms::new(analyzer, &ChunkFields::of(&document.title, chunk))
+            let ((document, chunk), owner) = batch[at];
+            ChunkTerms::related(
+                words.of_document(owner),
+                &ChunkFields::of(&document.title, chunk),
+                words.relations_of(owner),
+            )
         });
         terms.iter().for_each(|terms| builder.push(terms));
         stage.advance(batch.len() as u64);
@@ -198,7 +208,7 @@ pub struct Written {
 /// [`BuildError`]; nothing has been published.
 pub fn write(
     staging: Staging,
-    analyzer: Analyzer,
+    analyzer: &Analyzer,
     documents: &[Document],
     postings: &Postings,
     embeddings: Option<&Embeddings>,
@@ -271,6 +281,7 @@ pub fn write(
         files,
         counts,
         analyzer: analyzer.id().0,
+        languages: languages(analyzer),
         layout,
         term_directory: deflate(&words.term_directory),
         terms_offset: words.terms_offset,
@@ -291,9 +302,19 @@ pub fn write(
     })
 }
 
+/// What a root says of the languages.
+fn languages(analyzer: &Analyzer) -> Vec<u8> {
+    if analyzer.is_english() {
+        return Vec::new();
+    }
+    let mut out = Writer::new();
+    Language::write_all(analyzer.languages(), &mut out);
+    deflate(&out.into_bytes())
+}
+
 /// Fingerprint of everything that decides the bytes of a body.
 fn build_id(
-    analyzer: Analyzer,
+    analyzer: &Analyzer,
     documents: &[Document],
     embeddings: Option<&Embeddings>,
     options: &VectorOptions,
@@ -302,6 +323,7 @@ fn build_id(
     let mut record = Writer::new();
     record.u16(FORMAT_VERSION);
     record.u32(analyzer.id().0);
+    Language::write_all(analyzer.languages(), &mut record);
     options.identify(&mut record);
     hash.update(&record.into_bytes());
     for document in documents {

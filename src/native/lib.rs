@@ -5,6 +5,7 @@
 pub mod report;
 
 pub mod ingest;
+pub mod languages;
 
 pub mod embed;
 pub mod projection;

@@ -25,10 +25,13 @@ struct Run {
 
 impl Run {
     fn push(&mut self, chunk: ChunkId, frequencies: [u16; Field::COUNT]) {
-        let [title, headings, body] = frequencies.map(u32::from);
+        let [title, headings, body, related] = frequencies.map(u32::from);
         push_varint(chunk - self.next, &mut self.bytes);
         push_varint(
-            body << 2 | u32::from(headings > 0) << 1 | u32::from(title > 0),
+            body << 3
+                | u32::from(related > 0) << 2
+                | u32::from(headings > 0) << 1
+                | u32::from(title > 0),
             &mut self.bytes,
         );
         for frequency in [headings, title] {
@@ -57,7 +60,11 @@ impl Run {
             } else {
                 0
             };
-            (chunk, [title as u16, headings as u16, (body >> 2) as u16])
+            let related = u16::from(body & 4 != 0);
+            (
+                chunk,
+                [title as u16, headings as u16, (body >> 3) as u16, related],
+            )
         })
     }
 }

@@ -15,14 +15,17 @@ pub enum Field {
     Headings,
     /// Its text.
     Body,
+    /// Terms that it does not have, but something related: parts of its compounds, synonyms. A chunk
+    /// has such a term once or not at all.
+    Related,
 }
 
 impl Field {
     /// How many fields there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
 
     /// All fields, by index.
-    pub const ALL: [Self; Self::COUNT] = [Self::Title, Self::Headings, Self::Body];
+    pub const ALL: [Self; Self::COUNT] = [Self::Title, Self::Headings, Self::Body, Self::Related];
 }
 
 /// The texts of a chunk by field.
@@ -47,6 +50,25 @@ impl<'a> ChunkFields<'a> {
     }
 }
 
+/// What a build knows about terms beside the texts.
+pub trait Relations {
+    /// Passes on what is related to the terms of a field, which come in the order of the text. It counts
+    /// as [`Field::Related`] in chunks that do not have it anyway.
+    fn relate(&self, terms: &[&str], add: &mut dyn FnMut(&str));
+
+    /// Whether a term is indexed.
+    fn keeps(&self, term: &str) -> bool;
+}
+
+/// Nothing is known.
+impl Relations for () {
+    fn relate(&self, _: &[&str], _: &mut dyn FnMut(&str)) {}
+
+    fn keeps(&self, _: &str) -> bool {
+        true
+    }
+}
+
 /// The distinct terms of one chunk with their frequencies by field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkTerms {
@@ -60,7 +82,16 @@ pub struct ChunkTerms {
 
 impl ChunkTerms {
     /// Analyzes a chunk. Depends on nothing else, so chunks can be analyzed in parallel.
-    pub fn new(analyzer: Analyzer, fields: &ChunkFields<'_>) -> Self {
+    pub fn new(analyzer: &Analyzer, fields: &ChunkFields<'_>) -> Self {
+        Self::related(analyzer, fields, &())
+    }
+
+    /// As [`ChunkTerms::new`], with the terms that are related to those of the chunk.
+    pub fn related(
+        analyzer: &Analyzer,
+        fields: &ChunkFields<'_>,
+        relations: &dyn Relations,
+    ) -> Self {
         let mut seen = Occurrences::default();
         seen.add(analyzer, Field::Title, fields.title);
         let mut above = fields.title;
@@ -72,6 +103,7 @@ impl ChunkTerms {
             above = heading;
         }
         seen.add(analyzer, Field::Body, fields.body);
+        seen.relate(relations);
         seen.into_terms()
     }
 
@@ -110,7 +142,7 @@ struct Occurrences {
 }
 
 impl Occurrences {
-    fn add(&mut self, analyzer: Analyzer, field: Field, text: &str) {
+    fn add(&mut self, analyzer: &Analyzer, field: Field, text: &str) {
         let stop_words = if field == Field::Body {
             StopWords::Drop
         } else {
@@ -122,6 +154,34 @@ impl Occurrences {
             self.tokens.push((start, self.text.len() as u32, field));
             self.lengths[field as usize] += 1;
         });
+    }
+
+    fn relate(&mut self, relations: &dyn Relations) {
+        let text = &self.text;
+        let term = |&(start, end, _): &(u32, u32, Field)| {
+            text.get(start as usize..end as usize).unwrap_or_default()
+        };
+        self.tokens.retain(|token| relations.keeps(term(token)));
+        let mut more = String::new();
+        let mut ends = Vec::new();
+        for field in self.tokens.chunk_by(|a, b| a.2 == b.2) {
+            let terms: Vec<&str> = field
+                .iter()
+                .filter_map(|&(start, end, _)| self.text.get(start as usize..end as usize))
+                .collect();
+            relations.relate(&terms, &mut |term| {
+                more.push_str(term);
+                ends.push(more.len());
+            });
+        }
+        let before = self.text.len();
+        self.text.push_str(&more);
+        let mut start = before;
+        for end in ends {
+            let end = before + end;
+            self.tokens.push((start as u32, end as u32, Field::Related));
+            start = end;
+        }
     }
 
     fn into_terms(mut self) -> ChunkTerms {
@@ -137,6 +197,11 @@ impl Occurrences {
             for &(_, _, field) in same {
                 let frequency = &mut frequencies[field as usize];
                 *frequency = frequency.saturating_add(1);
+            }
+            let related = &mut frequencies[Field::Related as usize];
+            *related = (*related).min(1);
+            if frequencies[..Field::Related as usize] != [0; 3] {
+                frequencies[Field::Related as usize] = 0;
             }
             text.push_str(term(&same[0]));
             entries.push((text.len() as u32, frequencies));

@@ -41,6 +41,7 @@ pub use builder::PostingsBuilder;
 pub use chunk_terms::ChunkFields;
 pub use chunk_terms::ChunkTerms;
 pub use chunk_terms::Field;
+pub use chunk_terms::Relations;
 pub use list::BLOCK_LEN;
 pub use list::Block;
 pub use list::BlockTable;

@@ -37,6 +37,7 @@ use crate::index::Extent;
 use crate::index::Layout;
 use crate::index::Passage;
 use crate::index::Root;
+use crate::index::inflate;
 use crate::postings::TopK;
 use crate::postings::contributions;
 use crate::postings::top_k;
@@ -48,6 +49,7 @@ use crate::store::Wants;
 use crate::store::Wave;
 use crate::text::Analyzer;
 use crate::text::AnalyzerId;
+use crate::text::Language;
 use crate::vector::Projection;
 use crate::vector::Query;
 use crate::vector::topk::Candidate as Near;
@@ -119,6 +121,20 @@ impl Aim {
     }
 }
 
+/// The analyzer with which the index of this root was built.
+fn analyzer(root: &Root) -> Result<Analyzer, SearchError> {
+    let damaged = |error: FormatError| StoreError::Root(error.into());
+    let languages = match root.languages.is_empty() {
+        true => Vec::new(),
+        false => {
+            let bytes = inflate(&root.languages, "languages").map_err(damaged)?;
+            Language::read_all(&bytes).map_err(damaged)?
+        }
+    };
+    Analyzer::from_parts(AnalyzerId(root.analyzer), languages)
+        .map_err(|_| SearchError::Analyzer { got: root.analyzer })
+}
+
 /// Between two waves everything is a plain function of bytes at hand: code of an `async` function
 /// keeps its variables in memory, which makes it large.
 impl<S: Source> Engine<S> {
@@ -129,8 +145,7 @@ impl<S: Source> Engine<S> {
     pub async fn open(source: S, cache_bytes: usize) -> Result<Self, SearchError> {
         let store = Store::open(source, cache_bytes).await?;
         let root = store.root();
-        let analyzer = Analyzer::from_id(AnalyzerId(root.analyzer))
-            .map_err(|_| SearchError::Analyzer { got: root.analyzer })?;
+        let analyzer = analyzer(root)?;
         let dictionary = Dictionary::open(root).map_err(|error| StoreError::Root(error.into()))?;
         let fields = root.columns.iter().map(|(name, _)| name.clone());
         let columns = RefCell::new(Columns::new(root.counts.documents, fields));
@@ -148,6 +163,11 @@ impl<S: Source> Engine<S> {
     /// The root of the index.
     pub fn root(&self) -> &Root {
         self.store.root()
+    }
+
+    /// What cuts texts and queries into terms.
+    pub fn analyzer(&self) -> &Analyzer {
+        &self.analyzer
     }
 
     /// The store that the index is read from.

@@ -79,6 +79,8 @@ pub struct Lookup {
 #[derive(Debug)]
 struct Word {
     term: String,
+    /// What the word is in other languages.
+    forms: Vec<String>,
     folded: String,
     kind: TokenKind,
     count: u32,
@@ -131,6 +133,7 @@ impl Lookup {
     pub fn new(terms: &QueryTerms, prefix: bool, pieces: bool) -> Self {
         let words = terms.terms.iter().enumerate().map(|(at, term)| Word {
             term: term.term.clone(),
+            forms: term.forms.clone(),
             folded: term.folded.clone(),
             kind: term.kind,
             count: term.count,
@@ -151,7 +154,8 @@ impl Lookup {
     pub fn want_words(&self, dictionary: &Dictionary) -> Wants {
         let mut wants = Wants::new();
         for word in &self.words {
-            dictionary.want_term(&word.term, &mut wants);
+            let forms = core::iter::once(&word.term).chain(&word.forms);
+            forms.for_each(|form| dictionary.want_term(form, &mut wants));
             for prefix in &word.prefixes {
                 dictionary.want_spellings(completing(dictionary, prefix), &mut wants);
             }
@@ -165,13 +169,15 @@ impl Lookup {
     /// The block that is damaged.
     pub fn find(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
         for word in &mut self.words {
-            if let Some(found) = dictionary.find_term(&word.term, wave)? {
-                word.alternatives.push(Alternative {
-                    term: word.term.clone(),
-                    df: found.1.df,
-                    weight: WEIGHT_ONE,
-                    entry: Some(Entry::new(found)),
-                });
+            for form in core::iter::once(&word.term).chain(&word.forms) {
+                if let Some(found) = dictionary.find_term(form, wave)? {
+                    word.alternatives.push(Alternative {
+                        term: form.clone(),
+                        df: found.1.df,
+                        weight: WEIGHT_ONE,
+                        entry: Some(Entry::new(found)),
+                    });
+                }
             }
             let (completion_weight, most) = if word.alternatives.is_empty() {
                 (WEIGHT_ONE, COMPLETIONS)

@@ -206,6 +206,7 @@ pub(super) fn fold(c: char, out: &mut String) {
     let base = match code {
         0xad | 0x0300..=0x036f => return, // soft hyphen, combining diacritics
         0x0591..=0x05c7 | 0x0610..=0x061a | 0x0640 | 0x064b..=0x065f | 0x0670 => return, // vowel points
+        0x093c => return,                                                                // nukta
         0xfe00..=0xfe0f => return, // variation selectors
         0xb5 => 'μ',
         0xc6 | 0xe6 => return out.push_str("ae"),
@@ -236,6 +237,11 @@ pub(super) fn fold(c: char, out: &mut String) {
             'ώ' => 'ω',
             'ς' => 'σ',
             'ё' => 'е',
+            // Arabic as it is typed, and Persian letters of the same sound.
+            'أ' | 'إ' | 'آ' | 'ٱ' => 'ا',
+            'ى' | 'ی' => 'ي',
+            'ة' => 'ه',
+            'ک' => 'ك',
             small => small,
         },
     };
@@ -271,6 +277,24 @@ mod tests {
         );
         assert_eq!(folded("e\u{301}"), "e");
         assert_eq!(folded("ΆΒΓς Ёлка ＡＢＣ１２"), "αβγσ елка abc12");
+    }
+
+    #[test]
+    fn letters_of_every_script_fold_as_their_readers_type_them() {
+        for (written, typed) in [
+            ("Größe Łódź Ørsted Ijsland", "grosse lodz orsted ijsland"),
+            ("Iğdır ISPARTA İzmir", "igdir isparta izmir"),
+            ("Ελληνική ΓΛΏΣΣΑ ϊός", "ελληνικη γλωσσα ιοσ"),
+            ("МОСКВА подъём", "москва подъем"),
+            ("إسلام أحمد آثار مدرسة على", "اسلام احمد اثار مدرسه علي"),
+            ("كِتَابٌ کتابی", "كتاب كتابي"),
+            ("שָׁלוֹם", "שלום"),
+            ("क\u{93c}लम हिन्दी", "कलम हिन्दी"),
+            ("Ｔｏｋｙｏ 東京", "tokyo 東京"),
+            ("서울 Đà Nẵng", "서울 da nang"),
+        ] {
+            assert_eq!(folded(written), typed);
+        }
     }
 
     #[test]

@@ -46,7 +46,7 @@ struct Match {
 
 impl Excerpt {
     pub(super) fn new(
-        analyzer: Analyzer,
+        analyzer: &Analyzer,
         text: &str,
         terms: &[(&str, f32)],
         max_chars: usize,
@@ -85,7 +85,7 @@ impl Excerpt {
 }
 
 /// All tokens that are among `terms` or kindred to one, by where they start.
-fn find_matches(analyzer: Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<Match> {
+fn find_matches(analyzer: &Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<Match> {
     let mut matches: Vec<Match> = Vec::new();
     analyzer.analyze(text, StopWords::Keep, &mut |token: Token<'_>| {
         let exact = terms.iter().position(|(term, _)| *term == token.term);

@@ -17,6 +17,7 @@
 //! | `characters.rs` | which characters belong to words, folding |
 //! | `english.rs` | stop words, British spelling |
 //! | `stemmer.rs` | Snowball English |
+//! | `language.rs` | languages: English, and those whose rules an index brings along |
 //! | `query.rs` | the terms of a query, and its unfinished last word |
 //! | `excerpt.rs` | the best window of a text, with highlights |
 //!
@@ -31,15 +32,27 @@ mod characters;
 mod english;
 mod excerpt;
 mod identifiers;
+mod language;
 mod query;
 mod scanner;
 mod stemmer;
 
 pub use excerpt::Excerpt;
+pub use language::Action;
+pub use language::Apostrophe;
+pub use language::Language;
+pub use language::Learned;
+pub use language::MAX_ACTIONS;
+pub use language::MAX_LANGUAGES;
+pub use language::MAX_RULES;
+pub use language::MAX_STOP_WORDS;
+pub use language::SuffixRules;
+pub use language::WORD_START;
 pub use query::QueryTerm;
 pub use query::QueryTerms;
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
@@ -49,18 +62,8 @@ pub const MAX_TERM_BYTES: usize = 64;
 /// The smallest byte a term can begin with.
 pub const FIRST_TERM_BYTE: u8 = b'-';
 
-/// The languages whose words are stemmed.
-///
-/// Text in other languages is analyzed too: its words are folded, its scripts without spaces are
-/// cut into n-grams; only stemming and stop words are English.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Language {
-    /// English, with British spelling folded into American.
-    English,
-}
-
-/// Identifies the rules by which terms were made: version in the upper half, language in the lower.
+/// Identifies the rules by which terms were made: version in the upper half; in the lower 1 for
+/// English alone, 0 for [languages](Language::read_all) that the index brings along.
 ///
 /// An index stores it; terms made by other rules cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,25 +131,46 @@ pub enum StopWords {
 
 /// Cuts text into terms.
 ///
-/// A value without state: the same text gives the same tokens on every target and for ever, as long
-/// as [`Analyzer::id`] is the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The same text gives the same tokens on every target and for ever, as long as [`Analyzer::id`] and
+/// the languages are the same.
+///
+/// Where there are several languages, a word gives one token for each stem that it has in one of them,
+/// all with the same span and position. So queries are cut, whose language nobody knows; a document is
+/// cut by an analyzer of its language alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Analyzer {
-    language: Language,
+    languages: Vec<Language>,
 }
 
 impl Analyzer {
     /// The newest analyzer for `language`.
     pub fn new(language: Language) -> Self {
-        Self { language }
+        Self::of(alloc::vec![language])
     }
 
-    /// The analyzer with which an index was built.
+    /// The newest analyzer for several languages; English if there are none.
+    pub fn of(mut languages: Vec<Language>) -> Self {
+        if languages.is_empty() {
+            languages.push(Language::English);
+        }
+        Self { languages }
+    }
+
+    /// The analyzer with which an index of English texts was built.
     ///
     /// # Errors
     /// [`UnknownAnalyzer`] when this program has no such rules.
     pub fn from_id(id: AnalyzerId) -> Result<Self, UnknownAnalyzer> {
-        let analyzer = Self::new(Language::English);
+        Self::from_parts(id, Vec::new())
+    }
+
+    /// The analyzer with which an index was built that brings these languages along.
+    ///
+    /// # Errors
+    /// [`UnknownAnalyzer`] when this program has no such rules, or the languages are not those that
+    /// the id speaks of.
+    pub fn from_parts(id: AnalyzerId, languages: Vec<Language>) -> Result<Self, UnknownAnalyzer> {
+        let analyzer = Self::of(languages);
         if analyzer.id() == id {
             Ok(analyzer)
         } else {
@@ -158,35 +182,47 @@ impl Analyzer {
     }
 
     /// What an index stores about its analyzer.
-    pub fn id(self) -> AnalyzerId {
-        let language = match self.language {
-            Language::English => 1,
-        };
-        AnalyzerId(RULES_VERSION << 16 | language)
+    pub fn id(&self) -> AnalyzerId {
+        AnalyzerId(RULES_VERSION << 16 | u32::from(self.is_english()))
+    }
+
+    /// Whether there is no language but English.
+    pub fn is_english(&self) -> bool {
+        self.languages == [Language::English]
+    }
+
+    /// The languages.
+    pub fn languages(&self) -> &[Language] {
+        &self.languages
     }
 
     /// Calls `sink` with every token of `text`, by position, a whole before its parts.
     ///
-    /// # Cost: one pass; two small buffers are allocated per call.
-    pub fn analyze(self, text: &str, stop_words: StopWords, sink: &mut dyn FnMut(Token<'_>)) {
-        match self.language {
-            Language::English => scanner::Scanner::new(text, stop_words, sink).run(),
-        }
+    /// # Cost: one pass; a few small buffers are allocated per call.
+    pub fn analyze(&self, text: &str, stop_words: StopWords, sink: &mut dyn FnMut(Token<'_>)) {
+        scanner::Scanner::new(text, &self.languages, stop_words, sink).run();
     }
 
     /// The terms of a query.
     ///
-    /// Stop words are left out unless the query consists of nothing else.
-    pub fn query_terms(self, query: &str) -> QueryTerms {
+    /// Stop words, of whichever language, are left out unless the query consists of nothing else.
+    pub fn query_terms(&self, query: &str) -> QueryTerms {
         QueryTerms::new(self, query)
     }
 
     /// The best excerpt of `text` for `terms` in at most about `max_chars` characters.
     ///
     /// See [`Excerpt`].
-    pub fn excerpt(self, text: &str, terms: &[(&str, f32)], max_chars: usize) -> Excerpt {
+    pub fn excerpt(&self, text: &str, terms: &[(&str, f32)], max_chars: usize) -> Excerpt {
         Excerpt::new(self, text, terms, max_chars)
     }
+}
+
+/// A word as it is compared: small, without diacritics and apostrophes.
+pub fn folded(word: &str) -> String {
+    let mut out = String::new();
+    fold_word(word, &mut out);
+    out
 }
 
 /// Folds `raw` into `out`, without its apostrophes and possessive `'s`.

@@ -1,6 +1,7 @@
 //! The terms of a query.
 
 use super::Analyzer;
+use super::Language;
 use super::StopWords;
 use super::Token;
 use super::TokenKind;
@@ -15,6 +16,8 @@ use core::ops::Range;
 pub struct QueryTerm {
     /// The term as the index has it.
     pub term: String,
+    /// The terms that the word would be in other languages of the index, where they differ.
+    pub forms: Vec<String>,
     /// How often the query has it.
     pub count: u32,
     /// Where the query has it first, in bytes.
@@ -41,7 +44,7 @@ pub struct QueryTerms {
 }
 
 impl QueryTerms {
-    pub(super) fn new(analyzer: Analyzer, query: &str) -> Self {
+    pub(super) fn new(analyzer: &Analyzer, query: &str) -> Self {
         let mut terms = collect(analyzer, query, StopWords::Drop);
         if terms.is_empty() {
             terms = collect(analyzer, query, StopWords::Keep);
@@ -59,7 +62,8 @@ impl QueryTerms {
                 .position(|term| term.span == *span && term.kind != TokenKind::Whole)
         });
         let prefixes = last_token.map_or_else(Vec::new, |span| {
-            prefixes_of(query.get(span).unwrap_or_default())
+            let english = analyzer.languages().contains(&Language::English);
+            prefixes_of(query.get(span).unwrap_or_default(), english)
         });
         Self {
             terms,
@@ -69,21 +73,39 @@ impl QueryTerms {
     }
 }
 
-/// Beginnings of terms that complete `word`: as it is, and as it would be spelt.
-fn prefixes_of(word: &str) -> Vec<String> {
+/// Beginnings of terms that complete `word`: as it is, and as it would be spelt in English.
+fn prefixes_of(word: &str, english: bool) -> Vec<String> {
     let mut folded = String::new();
     fold_word(word, &mut folded);
     if folded.is_empty() {
         return Vec::new();
     }
-    let american = english::americanize_prefix(&folded);
+    let american = match english {
+        true => english::americanize_prefix(&folded),
+        false => None,
+    };
     core::iter::once(folded).chain(american).collect()
 }
 
-fn collect(analyzer: Analyzer, query: &str, stop_words: StopWords) -> Vec<QueryTerm> {
+fn collect(analyzer: &Analyzer, query: &str, stop_words: StopWords) -> Vec<QueryTerm> {
     let mut terms: Vec<QueryTerm> = Vec::new();
+    // The word at hand, and its place among the terms.
+    let mut word: Option<(Range<usize>, TokenKind, usize)> = None;
     analyzer.analyze(query, stop_words, &mut |token: Token<'_>| {
-        if let Some(known) = terms.iter_mut().find(|known| known.term == token.term) {
+        if let Some((span, kind, at)) = &word
+            && (span, *kind) == (&token.span, token.kind)
+        {
+            // The same word in another language.
+            let forms = terms.get_mut(*at).map(|term| &mut term.forms);
+            if let Some(forms) = forms.filter(|forms| forms.iter().all(|form| form != token.term)) {
+                forms.push(String::from(token.term));
+            }
+            return;
+        }
+        let known = terms.iter().position(|known| known.term == token.term);
+        let at = known.unwrap_or(terms.len());
+        word = Some((token.span.clone(), token.kind, at));
+        if let Some(known) = known.and_then(|at| terms.get_mut(at)) {
             known.count += 1;
             return;
         }
@@ -97,6 +119,7 @@ fn collect(analyzer: Analyzer, query: &str, stop_words: StopWords) -> Vec<QueryT
         }
         terms.push(QueryTerm {
             term: String::from(token.term),
+            forms: Vec::new(),
             count: 1,
             span: token.span,
             position: token.position,
@@ -144,5 +167,33 @@ mod tests {
         assert_eq!((stop.prefixes, stop.last), (vec!["the".into()], None));
         let closed = analyzer.query_terms("smart pointer ");
         assert_eq!((closed.prefixes, closed.last), (vec![], None));
+    }
+
+    #[test]
+    fn words_have_a_form_for_every_language_that_stems_them_differently() {
+        let cut = crate::text::Action {
+            cut: 1,
+            append: "".into(),
+        };
+        let german = Language::Learned(crate::text::Learned {
+            code: "de".into(),
+            stop_words: vec!["die".into()],
+            rules: crate::text::SuffixRules::new(vec![cut], vec![(vec!['n'], 0)]),
+            ..Default::default()
+        });
+        let analyzer = Analyzer::of(vec![Language::English, german]);
+        let query = analyzer.query_terms("die the strassen streets strassen");
+        let terms: Vec<_> = query
+            .terms
+            .iter()
+            .map(|term| (term.term.as_str(), &*term.forms, term.count))
+            .collect();
+        assert_eq!(
+            terms,
+            [
+                ("strassen", &["strasse".into()][..], 2),
+                ("street", &["streets".into()][..], 1)
+            ]
+        );
     }
 }

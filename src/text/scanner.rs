@@ -1,15 +1,13 @@
 //! Finds words, compounds and runs of scripts without spaces, and names their terms.
 
+use super::Language;
 use super::MAX_TERM_BYTES;
 use super::StopWords;
 use super::Token;
 use super::TokenKind;
 use super::characters;
 use super::characters::Class;
-use super::english;
-use super::fold_word;
 use super::identifiers;
-use super::stemmer;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -34,6 +32,7 @@ pub(super) struct Scanner<'t, 's> {
     text: &'t str,
     at: usize,
     position: u32,
+    languages: &'t [Language],
     stop_words: StopWords,
     sink: &'s mut dyn FnMut(Token<'_>),
     /// The segments of the compound at hand.
@@ -42,11 +41,14 @@ pub(super) struct Scanner<'t, 's> {
     parts: Vec<Range<usize>>,
     /// The term at hand.
     term: String,
+    /// The word at hand, folded as one of the languages does.
+    folded: String,
 }
 
 impl<'t, 's> Scanner<'t, 's> {
     pub(super) fn new(
         text: &'t str,
+        languages: &'t [Language],
         stop_words: StopWords,
         sink: &'s mut dyn FnMut(Token<'_>),
     ) -> Self {
@@ -54,11 +56,13 @@ impl<'t, 's> Scanner<'t, 's> {
             text,
             at: 0,
             position: 0,
+            languages,
             stop_words,
             sink,
             segments: Vec::new(),
             parts: Vec::new(),
             term: String::new(),
+            folded: String::new(),
         }
     }
 
@@ -101,6 +105,9 @@ impl<'t, 's> Scanner<'t, 's> {
     }
 
     /// A run of a script without spaces, as overlapping n-grams; a shorter run as it is.
+    ///
+    /// In languages whose characters are words, bigrams of two stop words are dropped like stop words,
+    /// and other characters are parts of their bigrams.
     fn ngrams(&mut self, n: usize) {
         let start = self.at;
         let rest = self.rest(start);
@@ -109,23 +116,59 @@ impl<'t, 's> Scanner<'t, 's> {
             .find(|&(_, c)| characters::class(c) != Class::NGram(n));
         let run = end.and_then(|(at, _)| rest.get(..at)).unwrap_or(rest);
         self.at = start + run.len();
+        let has_words = n == 2 && self.languages.iter().any(Language::has_word_characters);
         let mut ends = run
             .char_indices()
             .map(|(at, c)| at + c.len_utf8())
             .skip(n - 1);
-        for (first, _) in run.char_indices() {
+        for (first, c) in run.char_indices() {
             let last = match ends.next() {
                 Some(end) => end,
                 None if first == 0 => run.len(),
                 None => break,
             };
-            self.term.clear();
-            for c in run.get(first..last).unwrap_or_default().chars() {
-                characters::fold(c, &mut self.term);
+            let (first, last) = (start + first, start + last);
+            let middle = first + c.len_utf8();
+            let mut is_dropped = false;
+            if has_words && middle < last {
+                is_dropped = self.character(first..middle);
+                // Every character once, and the bigram last.
+                if last == self.at {
+                    is_dropped &= self.character(middle..last);
+                } else {
+                    is_dropped &= self.is_stop(middle..last);
+                }
             }
-            self.emit(start + first..start + last, TokenKind::Word);
+            if !is_dropped {
+                self.fold_ngram(first..last);
+                self.emit(first..last, TokenKind::Word);
+            }
             self.position += 1;
         }
+    }
+
+    fn fold_ngram(&mut self, span: Range<usize>) {
+        self.term.clear();
+        for c in self.text.get(span).unwrap_or_default().chars() {
+            characters::fold(c, &mut self.term);
+        }
+    }
+
+    /// Whether stop words are dropped and the character is one.
+    fn is_stop(&self, span: Range<usize>) -> bool {
+        let c = self.text.get(span).unwrap_or_default();
+        let is_stop = |language: &Language| language.is_stop_word(c);
+        self.stop_words == StopWords::Drop && self.languages.iter().any(is_stop)
+    }
+
+    /// A character as a part of a bigram, unless it is a stop word, which is returned.
+    fn character(&mut self, span: Range<usize>) -> bool {
+        let is_stop = self.is_stop(span.clone());
+        if !is_stop {
+            self.fold_ngram(span.clone());
+            self.emit(span, TokenKind::Part);
+        }
+        is_stop
     }
 
     /// A word, or a compound of segments: the whole first, then its segments.
@@ -308,15 +351,17 @@ impl<'t, 's> Scanner<'t, 's> {
         parts.clear();
         identifiers::for_each_part(name, |part| parts.push(part));
         if !symbols.is_empty() || parts.len() > 1 {
-            self.term.clear();
-            fold_joined(name, &mut self.term);
+            let span = segment.name.start..segment.end;
+            self.folded.clear();
+            fold_joined(name, &mut self.folded);
             if symbols.is_empty() {
-                english::americanize(&mut self.term);
-                stemmer::stem(&mut self.term);
-            }
-            self.term.push_str(symbols);
-            if self.term.len() <= MAX_TERM_BYTES {
-                self.emit(segment.name.start..segment.end, TokenKind::Whole);
+                if self.folded.len() <= MAX_TERM_BYTES {
+                    self.forms(span, TokenKind::Whole, |_, _| {});
+                }
+            } else if self.folded.len() + symbols.len() <= MAX_TERM_BYTES {
+                self.term.clone_from(&self.folded);
+                self.term.push_str(symbols);
+                self.emit(span, TokenKind::Whole);
             }
         }
         if !symbols.is_empty() && name.len() == 1 {
@@ -338,15 +383,47 @@ impl<'t, 's> Scanner<'t, 's> {
     /// A word or part, stemmed, unless it is a stop word.
     fn word(&mut self, span: Range<usize>, kind: TokenKind) {
         let raw = self.text.get(span.clone()).unwrap_or_default();
-        fold_word(raw, &mut self.term);
-        let dropped = self.stop_words == StopWords::Drop && english::is_stop_word(&self.term);
-        if !dropped {
-            english::americanize(&mut self.term);
-            stemmer::stem(&mut self.term);
-            cut(&mut self.term);
-            self.emit(span, kind);
+        let drops = self.stop_words == StopWords::Drop;
+        let folded = &mut self.folded;
+        let is_dropped = drops
+            && self.languages.iter().any(|language| {
+                language.fold(raw, folded);
+                language.is_stop_word(folded)
+            });
+        if !is_dropped {
+            self.forms(span, kind, |language, out| language.fold(raw, out));
         }
         self.position += 1;
+    }
+
+    /// The stems that a word has in the languages, each of them once. `fold` folds it; what it leaves
+    /// alone is folded already.
+    fn forms(
+        &mut self,
+        span: Range<usize>,
+        kind: TokenKind,
+        fold: impl Fn(&Language, &mut String),
+    ) {
+        let languages = self.languages;
+        let mut folded = core::mem::take(&mut self.folded);
+        let mut form = |language: &Language, term: &mut String| {
+            fold(language, &mut folded);
+            term.clone_from(&folded);
+            language.stem(term);
+            cut(term);
+        };
+        for (at, language) in languages.iter().enumerate() {
+            form(language, &mut self.term);
+            let mut other = String::new();
+            let is_new = languages.iter().take(at).all(|before| {
+                form(before, &mut other);
+                other != self.term
+            });
+            if is_new {
+                self.emit(span.clone(), kind);
+            }
+        }
+        self.folded = folded;
     }
 }
 

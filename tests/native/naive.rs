@@ -24,6 +24,7 @@ use coracle::search::SearchOptions;
 use coracle::search::SearchResult;
 use coracle::store::Memory;
 use coracle_cli::indexer;
+use coracle_cli::languages::Languages;
 use coracle_cli::report::Reporter;
 use coracle_cli::report::Verbosity;
 use coracle_cli::vectors::AccessChoice;
@@ -54,7 +55,7 @@ impl World {
     fn with(access: AccessChoice) -> Self {
         let documents = support::documents(40, 7);
         let postings = indexer::postings(
-            support::analyzer(),
+            &Languages::new(support::analyzer()),
             &documents,
             &Reporter::new(Verbosity::Quiet),
         );
@@ -536,7 +537,7 @@ fn prefix_search_finds_the_word_at_every_keystroke() {
             .iter()
             .filter(|(document, chunk)| {
                 let terms = ChunkTerms::new(
-                    support::analyzer(),
+                    &support::analyzer(),
                     &ChunkFields::of(&document.title, chunk),
                 );
                 terms.iter().any(|(found, _)| found == term)

@@ -36,6 +36,7 @@ use coracle::vector::Projection;
 use coracle_cli::indexer;
 use coracle_cli::indexer::Embeddings;
 use coracle_cli::indexer::TermRows;
+use coracle_cli::languages::Languages;
 use coracle_cli::publish::Destination;
 use coracle_cli::publish::Staging;
 use coracle_cli::report::Reporter;
@@ -134,6 +135,7 @@ pub fn documents(count: usize, seed: u64) -> Vec<Document> {
             id: format!("doc-{at}"),
             url: format!("/doc/{at}"),
             title,
+            language: String::new(),
             weight: if at % 5 == 2 { 1.5 } else { 1.0 },
             meta,
             chunks,
@@ -167,7 +169,7 @@ pub fn embeddings(documents: &[Document], postings: &Postings) -> Embeddings {
     let mut rows = Vec::new();
     for (document, chunk) in indexer::chunks(documents) {
         let mut row = vec![0.0; DIM];
-        let terms = ChunkTerms::new(analyzer(), &ChunkFields::of(&document.title, chunk));
+        let terms = ChunkTerms::new(&analyzer(), &ChunkFields::of(&document.title, chunk));
         for (term, _) in terms.iter() {
             for (sum, part) in row.iter_mut().zip(term_vector(term)) {
                 *sum += part;
@@ -218,12 +220,12 @@ pub fn write_signed(
     key: Option<&SigningKey>,
 ) {
     let reporter = Reporter::new(Verbosity::Quiet);
-    let postings = indexer::postings(analyzer(), documents, &reporter);
+    let postings = indexer::postings(&Languages::new(analyzer()), documents, &reporter);
     let embeddings = embeddings(documents, &postings);
     let staging = Staging::new(out, destination).expect("staging folder");
     let written = indexer::write(
         staging,
-        analyzer(),
+        &analyzer(),
         documents,
         &postings,
         Some(&embeddings),

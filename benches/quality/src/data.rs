@@ -64,6 +64,7 @@ pub fn document(id: String, title: &str, text: &str, row: Option<&[f32]>) -> Doc
         url: format!("/{id}"),
         id,
         title: title.to_string(),
+        language: String::new(),
         weight: 1.0,
         meta: BTreeMap::new(),
         chunks: vec![Chunk {

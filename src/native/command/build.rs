@@ -31,6 +31,10 @@ use crate::ingest::Ingested;
 use crate::ingest::chunk::EstimatedTokens;
 use crate::ingest::chunk::TokenCounter;
 use crate::ingest::ingest;
+use crate::languages::Languages;
+use crate::languages::detect;
+use crate::languages::lexicon;
+use crate::languages::synonyms;
 use crate::projection;
 use crate::projection::VectorDims;
 use crate::publish::Destination;
@@ -50,7 +54,6 @@ use coracle::postings::Postings;
 use coracle::search::Engine;
 use coracle::store::DEFAULT_CACHE_BYTES;
 use coracle::text::Analyzer;
-use coracle::text::Language;
 use coracle::vector::Metric;
 use coracle::vector::Projection;
 use rayon::iter::ParallelIterator;
@@ -64,6 +67,9 @@ const RANGE_PART_BYTES: u64 = 256 << 20;
 
 /// Files of the split layout: small enough to fetch whole for a block, large enough to stay few.
 const SPLIT_PART_BYTES: u64 = 64 << 10;
+
+/// Finds the language of each document out.
+const AUTO: &str = "auto";
 
 /// Tokens that the built-in model reads at most.
 const WINDOW_TOKENS: usize = 256;
@@ -99,7 +105,10 @@ pub fn build_ingested(
             .num_threads(threads.get())
             .build_global();
     }
-    let analyzer = Analyzer::new(Language::English);
+    let synonyms = match &args.synonyms {
+        Some(path) => synonyms::read(path)?,
+        None => Vec::new(),
+    };
     let Ingested {
         documents,
         quarantined,
@@ -109,7 +118,17 @@ pub fn build_ingested(
     if args.strict && !quarantined.is_empty() {
         return Err(Failure::Quarantined(quarantined));
     }
-    let postings = indexer::postings(analyzer, &documents, reporter);
+    let (codes, of_documents) = match lexicon::code_of(&args.language) {
+        Some(code) => (vec![code.to_owned()], Vec::new()),
+        None => detect::languages(&documents),
+    };
+    let of_documents = match of_documents.is_empty() {
+        true => vec![0; documents.len()],
+        false => of_documents,
+    };
+    let words = Languages::learn(&documents, &codes, of_documents, &synonyms, reporter);
+    let analyzer = &words.analyzer;
+    let postings = indexer::postings(&words, &documents, reporter);
     let embeddings = embed(args, analyzer, &documents, &postings, reporter)?;
 
     let staging = Staging::new(&args.out, destination(args))?;
@@ -200,8 +219,10 @@ fn recall(written: &indexer::Written) -> Option<Recall> {
 
 /// Combinations that no flag alone can refuse.
 fn check(args: &BuildArgs) -> Result<(), Failure> {
-    if args.language != "en" {
-        let problem = format!("{:?} is not supported; en is", args.language);
+    if args.language != AUTO && lexicon::code_of(&args.language).is_none() {
+        let known: Vec<&str> = lexicon::codes().collect();
+        let known = known.join(", ");
+        let problem = format!("{:?} is not supported; auto, {known} are", args.language);
         return Err(Failure::Usage {
             flag: "--language",
             problem,
@@ -302,7 +323,7 @@ fn cache_folder(args: &BuildArgs) -> Option<PathBuf> {
 
 fn embed(
     args: &BuildArgs,
-    analyzer: Analyzer,
+    analyzer: &Analyzer,
     documents: &[Document],
     postings: &Postings,
     reporter: &Reporter,
@@ -458,7 +479,7 @@ struct TermTable<'a> {
 }
 
 impl<'a> TermTable<'a> {
-    fn new(analyzer: Analyzer, postings: &'a Postings) -> Self {
+    fn new(analyzer: &Analyzer, postings: &'a Postings) -> Self {
         let least_df = least_df(postings.chunk_count());
         let idf = |term| match postings.df(term) >= least_df {
             true => postings.idf(term),
@@ -466,7 +487,7 @@ impl<'a> TermTable<'a> {
         };
         let idf = (0..postings.len()).map(idf).collect();
         Self {
-            analyzer,
+            analyzer: analyzer.clone(),
             least_df,
             terms: postings.terms().collect(),
             idf,
@@ -476,7 +497,7 @@ impl<'a> TermTable<'a> {
     fn vocabulary(&self, word_pieces: &[String]) -> Vocabulary {
         let known: HashSet<&str> = self.terms.iter().copied().collect();
         let word_pieces = word_pieces.iter().map(String::as_str);
-        Vocabulary::new(self.analyzer, word_pieces, &|term| known.contains(term))
+        Vocabulary::new(&self.analyzer, word_pieces, &|term| known.contains(term))
     }
 
     fn fit(
@@ -488,7 +509,7 @@ impl<'a> TermTable<'a> {
         let stage = reporter.stage("fit", 100);
         let done = std::cell::Cell::new(0);
         let lexicon = Lexicon {
-            analyzer: self.analyzer,
+            analyzer: self.analyzer.clone(),
             terms: &self.terms,
             idf: &self.idf,
         };

@@ -61,7 +61,7 @@ impl Default for FitParams {
 }
 
 /// The terms that get rows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Lexicon<'a> {
     /// Makes terms of texts.
     pub analyzer: Analyzer,

@@ -35,7 +35,7 @@ impl Vocabulary {
     /// Words: the first [`WORDS_MAX`] that become one term each, less those for whose term `known`
     /// says that the dictionary has it. Pieces: all ASCII letters of two characters or more.
     pub fn new<'a>(
-        analyzer: Analyzer,
+        analyzer: &Analyzer,
         word_pieces: impl IntoIterator<Item = &'a str>,
         known: &dyn Fn(&str) -> bool,
     ) -> Self {
@@ -114,7 +114,7 @@ impl Vocabulary {
 }
 
 /// The term that `word` alone becomes; none for stop words.
-fn single_term(analyzer: Analyzer, word: &str) -> Option<String> {
+fn single_term(analyzer: &Analyzer, word: &str) -> Option<String> {
     let mut terms = Vec::new();
     analyzer.analyze(word, StopWords::Drop, &mut |token| {
         if token.kind == TokenKind::Word {
@@ -133,7 +133,7 @@ mod tests {
     fn vocabulary(tokens: &[&str], known: &[&str]) -> Vocabulary {
         let known = |term: &str| known.contains(&term);
         Vocabulary::new(
-            Analyzer::new(Language::English),
+            &Analyzer::new(Language::English),
             tokens.iter().copied(),
             &known,
         )

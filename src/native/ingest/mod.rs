@@ -33,6 +33,7 @@ pub mod page;
 pub mod plain;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
@@ -41,6 +42,7 @@ use std::path::PathBuf;
 
 use coracle::document::Chunk;
 use coracle::document::Document;
+use coracle::document::Value;
 use flate2::read::MultiGzDecoder;
 use rayon::iter::IntoParallelRefIterator;
 use rayon::iter::ParallelIterator;
@@ -269,11 +271,21 @@ fn document(
     Ok(Document {
         id: file.relative.clone(),
         url,
+        language: declared(page.language, &page.meta),
         title: page.title,
         weight: weight(page.weight),
         meta: page.meta,
         chunks,
     })
+}
+
+/// The language that an input names: its markup, else its metadata.
+fn declared(markup: String, meta: &BTreeMap<String, Value>) -> String {
+    let mut fields = ["lang", "language"].iter().filter_map(|key| meta.get(*key));
+    match fields.next() {
+        Some(Value::Text(language)) => language.clone(),
+        _ => markup,
+    }
 }
 
 /// A factor within the range that documents may have; 1 where none or nonsense was said.
@@ -360,6 +372,7 @@ fn record_document(record: Record, chunker: &Chunker<'_>) -> Result<Document, Re
     Ok(Document {
         id: record.id,
         url: record.url,
+        language: declared(String::new(), &record.meta),
         title: record.title,
         weight: weight(record.weight),
         meta: record.meta,

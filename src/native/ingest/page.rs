@@ -14,6 +14,8 @@ pub struct Page {
     pub url: Option<String>,
     /// Last part of the path that the page itself asks for.
     pub slug: Option<String>,
+    /// Language that the page names; empty where it names none.
+    pub language: String,
     /// Factor on the scores of its chunks.
     pub weight: Option<f64>,
     /// Metadata by field name.

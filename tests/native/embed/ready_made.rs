@@ -20,6 +20,7 @@ fn documents(embeddings: &[Option<&[f32]>]) -> Vec<Document> {
         id: format!("d{i}"),
         url: String::new(),
         title: String::new(),
+        language: String::new(),
         weight: 1.0,
         meta: BTreeMap::new(),
         chunks: chunks.iter().map(chunk).collect(),

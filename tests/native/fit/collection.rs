@@ -103,7 +103,7 @@ impl Collection {
                 headings: &[],
                 body,
             };
-            builder.push(&ChunkTerms::new(analyzer(), &fields));
+            builder.push(&ChunkTerms::new(&analyzer(), &fields));
         }
         Some(Self {
             document_rows: embed(&documents),

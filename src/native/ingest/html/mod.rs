@@ -25,6 +25,7 @@ pub fn page(source: &str) -> Page {
     let nodes = tree::parse(source);
     let mut page = Page::default();
     directives::apply(&nodes, &mut page);
+    page.language = language(&nodes);
     let (roots, scope) = content_roots(&nodes);
     page.has_body_mark = scope == Scope::Marked;
     page.weight = roots.first().and_then(|&root| weight_around(&nodes, root));
@@ -130,6 +131,16 @@ fn weight_around(nodes: &[Node], root: usize) -> Option<f64> {
         .rev()
         .filter(|&at| nodes.get(at).is_some_and(|node| node.end > root))
         .find_map(|at| element(nodes, at)?.directive("weight")?.trim().parse().ok())
+}
+
+/// What `<html lang>` says.
+fn language(nodes: &[Node]) -> String {
+    let html = topmost(nodes, |e| e.name == "html");
+    let html = html.first().and_then(|&at| element(nodes, at));
+    html.and_then(|html| html.attribute("lang"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn title(nodes: &[Node], blocks: &[Block]) -> String {
