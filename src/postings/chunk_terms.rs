@@ -3,6 +3,7 @@
 use crate::document::Chunk;
 use crate::text::Analyzer;
 use crate::text::StopWords;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -56,6 +57,8 @@ pub struct ChunkTerms {
     entries: Vec<(u32, [u16; Field::COUNT])>,
     /// Tokens by [`Field`].
     lengths: [u32; Field::COUNT],
+    /// The distinct surfaces of the terms, one after the other, and where each ends.
+    surfaces: (String, Vec<u32>),
 }
 
 impl ChunkTerms {
@@ -101,12 +104,26 @@ impl ChunkTerms {
     }
 }
 
+impl ChunkTerms {
+    /// The words as they are spelt, folded, in byte order.
+    pub fn surfaces(&self) -> impl Iterator<Item = &str> {
+        let (text, ends) = &self.surfaces;
+        let mut start = 0;
+        ends.iter().map(move |&end| {
+            let surface = text.get(start..end as usize).unwrap_or_default();
+            start = end as usize;
+            surface
+        })
+    }
+}
+
 /// Tokens in the order in which they were found.
 #[derive(Default)]
 struct Occurrences {
     text: String,
     tokens: Vec<(u32, u32, Field)>,
     lengths: [u32; Field::COUNT],
+    surfaces: BTreeSet<String>,
 }
 
 impl Occurrences {
@@ -121,6 +138,9 @@ impl Occurrences {
             self.text.push_str(token.term);
             self.tokens.push((start, self.text.len() as u32, field));
             self.lengths[field as usize] += 1;
+            if !self.surfaces.contains(token.surface) {
+                self.surfaces.insert(String::from(token.surface));
+            }
         });
     }
 
@@ -141,10 +161,16 @@ impl Occurrences {
             text.push_str(term(&same[0]));
             entries.push((text.len() as u32, frequencies));
         }
+        let mut surfaces = (String::new(), Vec::new());
+        for surface in &self.surfaces {
+            surfaces.0.push_str(surface);
+            surfaces.1.push(surfaces.0.len() as u32);
+        }
         ChunkTerms {
             text,
             entries,
             lengths: self.lengths,
+            surfaces,
         }
     }
 }

@@ -108,6 +108,8 @@ pub enum TokenKind {
 pub struct Token<'a> {
     /// The term as it is indexed.
     pub term: &'a str,
+    /// The same folded, before spelling and stemming: [`Analyzer::term_of`] makes the term of it.
+    pub surface: &'a str,
     /// The bytes of the text it was made from.
     pub span: Range<usize>,
     /// Ordinal of the word or part in the text; a whole has the position of its first part. Stop
@@ -171,6 +173,13 @@ impl Analyzer {
     pub fn analyze(self, text: &str, stop_words: StopWords, sink: &mut dyn FnMut(Token<'_>)) {
         match self.language {
             Language::English => scanner::Scanner::new(text, stop_words, sink).run(),
+        }
+    }
+
+    /// The term of a token with this surface.
+    pub fn term_of(self, surface: &str) -> String {
+        match self.language {
+            Language::English => scanner::term_of(surface),
         }
     }
 

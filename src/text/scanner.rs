@@ -40,8 +40,9 @@ pub(super) struct Scanner<'t, 's> {
     segments: Vec<Segment>,
     /// The parts of the segment at hand.
     parts: Vec<Range<usize>>,
-    /// The term at hand.
+    /// The term at hand, and what it was before spelling and stemming.
     term: String,
+    surface: String,
 }
 
 impl<'t, 's> Scanner<'t, 's> {
@@ -59,6 +60,7 @@ impl<'t, 's> Scanner<'t, 's> {
             segments: Vec::new(),
             parts: Vec::new(),
             term: String::new(),
+            surface: String::new(),
         }
     }
 
@@ -88,11 +90,18 @@ impl<'t, 's> Scanner<'t, 's> {
         self.char_at(at).is_some_and(characters::is_word)
     }
 
-    /// Hands the term at hand on.
+    /// Hands on the term at hand, which is its own surface.
+    fn emit_plain(&mut self, span: Range<usize>, kind: TokenKind) {
+        self.surface.clone_from(&self.term);
+        self.emit(span, kind);
+    }
+
+    /// Hands on the term and the surface at hand.
     fn emit(&mut self, span: Range<usize>, kind: TokenKind) {
         if !self.term.is_empty() {
             (self.sink)(Token {
                 term: &self.term,
+                surface: &self.surface,
                 span,
                 position: self.position,
                 kind,
@@ -123,7 +132,7 @@ impl<'t, 's> Scanner<'t, 's> {
             for c in run.get(first..last).unwrap_or_default().chars() {
                 characters::fold(c, &mut self.term);
             }
-            self.emit(start + first..start + last, TokenKind::Word);
+            self.emit_plain(start + first..start + last, TokenKind::Word);
             self.position += 1;
         }
     }
@@ -270,7 +279,7 @@ impl<'t, 's> Scanner<'t, 's> {
         self.term.push(mark);
         fold_joined(name, &mut self.term);
         if self.term.len() <= MAX_TERM_BYTES {
-            self.emit(mark_at..segment.name.end, TokenKind::Whole);
+            self.emit_plain(mark_at..segment.name.end, TokenKind::Whole);
         }
     }
 
@@ -293,7 +302,7 @@ impl<'t, 's> Scanner<'t, 's> {
             end = segment.end;
         }
         if self.term.len() <= MAX_TERM_BYTES {
-            self.emit(start..end, TokenKind::Whole);
+            self.emit_plain(start..end, TokenKind::Whole);
         }
     }
 
@@ -310,6 +319,8 @@ impl<'t, 's> Scanner<'t, 's> {
         if !symbols.is_empty() || parts.len() > 1 {
             self.term.clear();
             fold_joined(name, &mut self.term);
+            self.surface.clone_from(&self.term);
+            self.surface.push_str(symbols);
             if symbols.is_empty() {
                 english::americanize(&mut self.term);
                 stemmer::stem(&mut self.term);
@@ -341,13 +352,29 @@ impl<'t, 's> Scanner<'t, 's> {
         fold_word(raw, &mut self.term);
         let dropped = self.stop_words == StopWords::Drop && english::is_stop_word(&self.term);
         if !dropped {
-            english::americanize(&mut self.term);
-            stemmer::stem(&mut self.term);
-            cut(&mut self.term);
+            self.surface.clone_from(&self.term);
+            to_term(&mut self.term);
             self.emit(span, kind);
         }
         self.position += 1;
     }
+}
+
+/// Spells and stems a folded word.
+fn to_term(word: &mut String) {
+    english::americanize(word);
+    stemmer::stem(word);
+    cut(word);
+}
+
+/// The term of a token with this surface.
+pub(super) fn term_of(surface: &str) -> String {
+    let mut term = String::from(surface);
+    // Joints and symbols are those of compounds, which stay as they are.
+    if surface.chars().all(characters::is_word) {
+        to_term(&mut term);
+    }
+    term
 }
 
 /// Whether `c` is a letter: a word character, but no digit or underscore.
