@@ -13,6 +13,7 @@ use coracle::postings::dictionary::SpellingBlock;
 use coracle::postings::dictionary::SpellingBuilder;
 use coracle::postings::dictionary::TermBlock;
 use coracle::postings::dictionary::TermBlockBuilder;
+use coracle::postings::dictionary::backwards;
 use coracle::postings::dictionary::block_bytes;
 use proptest::prelude::prop_assert;
 use proptest::prelude::prop_assert_eq;
@@ -127,27 +128,16 @@ fn prefix_gives_the_most_frequent_first() {
 }
 
 #[test]
-fn word_typed_past_its_stem_completes_to_the_stem() {
-    let (blocks, _) = encode_spellings(&words(WORDS), 4096);
-    let block = spellings(&blocks[0]);
-    let terms = |word: &str| {
-        block
-            .complete(word, 5)
-            .iter()
-            .map(|spelling| spelling.key.to_owned())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(terms("opti"), ["option", "optim"]);
-    assert_eq!(terms("optimiz"), ["optim"]);
-    assert_eq!(terms("optimizationist"), [""; 0]);
-    assert_eq!(terms("arx"), [""; 0]);
-}
-
-#[test]
 fn misspelt_words_find_what_was_meant() {
-    // Three or four terms a block.
-    let (blocks, directory) = encode_spellings(&words(WORDS), 55);
-    assert!(blocks.len() >= 5);
+    // Three or four words a block.
+    let mut both = words(WORDS);
+    let behind: Vec<_> = both
+        .iter()
+        .filter_map(|(word, &df)| Some((backwards(word)?, df)))
+        .collect();
+    both.extend(behind);
+    let (blocks, directory) = encode_spellings(&both, 55);
+    assert!(blocks.len() >= 10);
     for (typed, meant, edits) in [
         ("smrt", "smart", 1),
         ("smaart", "smart", 1),
@@ -158,21 +148,26 @@ fn misspelt_words_find_what_was_meant() {
         ("vectr", "vector", 1),
         ("convvertt", "convert", 2),
         ("ubung", "übung", 1),
+        ("mart", "smart", 1),
+        ("ebra", "zebra", 1),
+        ("opinter", "pointer", 1),
     ] {
-        let found = directory
-            .blocks_of_similar(typed, 6)
+        let found = [Some(typed.to_owned()), backwards(typed)]
             .into_iter()
-            .find_map(|at| {
-                let block = spellings(&blocks[at]);
-                let similar = block.similar(typed, edits, 0);
-                similar
-                    .iter()
-                    .find(|similar| similar.spelling.key == meant)
-                    .map(|similar| similar.edits)
+            .flatten()
+            .find_map(|key| {
+                let alike = if key == typed { 2 } else { 3 };
+                let mut near = directory.blocks_around(&key, alike, 6).into_iter();
+                near.find_map(|at| {
+                    let block = spellings(&blocks[at]);
+                    let similar = block.similar(&key, edits);
+                    let mut meant_ones = similar.iter();
+                    meant_ones
+                        .find(|similar| similar.spelling.word() == meant)
+                        .map(|similar| similar.edits)
+                })
             });
-        // A first letter that is wrong or lacks its mark leads to another block.
-        let expected = if typed == "ubung" { None } else { Some(edits) };
-        assert_eq!(found, expected, "{typed}");
+        assert_eq!(found, Some(edits), "{typed}");
     }
 }
 
@@ -181,7 +176,7 @@ fn similar_terms_come_by_edits_then_frequency() {
     let (blocks, _) = encode_spellings(&words("stars start starts smart stark sta"), 4096);
     let block = spellings(&blocks[0]);
     let found: Vec<_> = block
-        .similar("start", 1, 2)
+        .similar("start", 1)
         .iter()
         .map(|s| (s.spelling.key.to_owned(), s.edits))
         .collect();
@@ -262,12 +257,17 @@ fn blocks_are_those_of_the_specification() {
     let expected = b"\x01\0\0\0\x05point\x03\0\x28\x0c\xc8\x01\x03\0\x04";
     assert_eq!(terms.finish().unwrap().bytes, expected);
     let mut spellings = SpellingBuilder::new(4096);
+    spellings.push("!tniop", 3);
     spellings.push("point", 3);
     spellings.push("pointer", 300);
     let block = spellings.finish().unwrap();
-    assert_eq!(block.bytes, b"\x02\0\x05point\x03\x05\x02er\xac\x02");
+    assert_eq!(
+        block.bytes,
+        b"\x03\0\x06!tniop\x03\0\x05point\x03\x05\x02er\xac\x02"
+    );
     let mut directory = DirectoryBuilder::new();
-    directory.push(&block, 2);
+    let separator = "p".to_owned();
+    directory.push(&EncodedBlock { separator, ..block }, 2);
     assert_eq!(directory.finish(), b"\x01\0\x01\x02p");
 }
 
@@ -305,16 +305,12 @@ fn survives(bytes: &[u8]) {
     }
     if let Ok(block) = SpellingBlock::parse(bytes) {
         block.iter().for_each(drop);
-        let _ = (
-            block.lookup("smart"),
-            block.complete("smarts", 3),
-            block.similar("smrt", 1, 1),
-        );
+        let _ = (block.lookup("smart"), block.similar("smrt", 1));
     }
     if let Ok(directory) = Directory::parse(bytes) {
         let _ = (
             directory.block_of("smart"),
-            directory.blocks_of_similar("smrt", 3),
+            directory.blocks_around("smrt", 2, 3),
         );
     }
 }

@@ -11,6 +11,7 @@ use coracle::postings::ChunkFields;
 use coracle::postings::ChunkTerms;
 use coracle::postings::Clause;
 use coracle::postings::EncodedList;
+use coracle::postings::FEW;
 use coracle::postings::PostingList;
 use coracle::postings::Postings;
 use coracle::postings::PostingsBuilder;
@@ -369,12 +370,14 @@ proptest! {
         let lists = lists(&postings);
         let words: BTreeSet<String> = long(&query).split(' ').map(str::to_owned).collect();
         let mut sums: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
         let mut clauses = Vec::new();
         for (df, list) in words.iter().filter_map(|word| lists.get(word)) {
             let list = list.list(*df).unwrap();
             for (chunk, impact) in decode(&list) {
                 if allowed[chunk as usize] {
                     *sums.entry(chunk).or_default() += u32::from(impact) * 3;
+                    *counts.entry(chunk).or_default() += 1;
                 }
             }
             clauses.push(Clause::one(list, 3));
@@ -387,6 +390,13 @@ proptest! {
         expected.truncate(k);
         let hits: Vec<(u32, u32)> = found.hits.iter().map(|hit| (hit.chunk, hit.score)).collect();
         prop_assert_eq!(hits, expected);
+        let complete: Vec<u32> = found.complete.iter().map(|hit| hit.chunk).collect();
+        counts.retain(|_, &mut count| clauses.len() == 2 && count == 2);
+        if counts.len() > FEW {
+            counts.clear();
+        }
+        prop_assert_eq!(complete, counts.into_keys().collect::<Vec<_>>());
+        prop_assert!(found.complete.iter().all(|hit| hit.score == sums[&hit.chunk]));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!   └─ names ─► body             immutable; cut into files named by the hash of their content
 //!               ├ layout         document of each chunk, places of passages and documents
 //!               ├ terms          blocks of terms with row and short list (postings::dictionary)
-//!               ├ spelling       the same terms with nothing else, compressed
+//!               ├ spelling       the words as they are spelt, also backwards, compressed
 //!               ├ postings       blocks of long posting lists
 //!               ├ quantizer      parameters of the codes                (vector::Quantizer)
 //!               ├ codes, graph   1-bit codes of all chunks; HNSW links: runs of blocks

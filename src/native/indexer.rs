@@ -50,9 +50,11 @@ use coracle::postings::dictionary::DirectoryBuilder;
 use coracle::postings::dictionary::SPELLING_BLOCK_BYTES;
 use coracle::postings::dictionary::SpellingBuilder;
 use coracle::postings::dictionary::TermBlockBuilder;
+use coracle::postings::dictionary::backwards;
 use coracle::postings::dictionary::block_bytes;
 use coracle::text::Analyzer;
 use coracle::text::Language;
+use coracle::text::MAX_TERM_BYTES;
 use coracle::vector::Metric;
 use coracle::vector::Projection;
 use coracle::vector::VectorError;
@@ -378,6 +380,21 @@ struct Words {
     postings_offset: u64,
 }
 
+/// The keys of the spelling blocks, in byte order: all words as they are spelt, and backwards.
+fn spellings(postings: &Postings) -> Vec<(String, u32)> {
+    let words = postings.surfaces();
+    let words = words
+        .into_iter()
+        .filter(|(word, _)| word.len() <= MAX_TERM_BYTES);
+    let mut keys = Vec::new();
+    for (word, df) in words {
+        keys.extend(backwards(word).map(|key| (key, df)));
+        keys.push((word.to_owned(), df));
+    }
+    keys.sort_unstable();
+    keys
+}
+
 /// Writes the blocks of long posting lists, then terms and their spellings.
 fn dictionary(
     body: &mut BodyWriter<Staging>,
@@ -428,11 +445,13 @@ fn dictionary(
             for block in &term.list.blocks {
                 body.block(block)?;
             }
-            spelling_blocks.extend(spelling.push(term.term, term.df));
             stage.advance(1);
         }
     }
     term_blocks.extend(builder.finish());
+    for (key, df) in spellings(postings) {
+        spelling_blocks.extend(spelling.push(&key, df));
+    }
     spelling_blocks.extend(spelling.finish());
 
     let terms_offset = body.offset();

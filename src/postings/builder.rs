@@ -95,6 +95,9 @@ pub struct PostingsBuilder {
     terms: Terms,
     runs: Vec<Run>,
     lengths: Vec<[u32; Field::COUNT]>,
+    surfaces: Terms,
+    /// Chunks with each surface.
+    surface_dfs: Vec<u32>,
 }
 
 impl PostingsBuilder {
@@ -105,6 +108,8 @@ impl PostingsBuilder {
             terms: Terms::new(),
             runs: Vec::new(),
             lengths: Vec::new(),
+            surfaces: Terms::new(),
+            surface_dfs: Vec::new(),
         }
     }
 
@@ -121,6 +126,13 @@ impl PostingsBuilder {
             }
             self.runs[ordinal].push(chunk, frequencies);
         }
+        for surface in chunk_terms.surfaces() {
+            let ordinal = self.surfaces.intern(surface);
+            if ordinal == self.surface_dfs.len() {
+                self.surface_dfs.push(0);
+            }
+            self.surface_dfs[ordinal] += 1;
+        }
     }
 
     /// Sorts the terms, and fixes the scale of impacts: the best posting of all gets 255.
@@ -132,6 +144,8 @@ impl PostingsBuilder {
             terms: self.terms,
             runs: self.runs,
             lengths: self.lengths,
+            surfaces: self.surfaces,
+            surface_dfs: self.surface_dfs,
             order,
             saturation,
             step: 1.0,
@@ -158,6 +172,8 @@ pub struct Postings {
     terms: Terms,
     runs: Vec<Run>,
     lengths: Vec<[u32; Field::COUNT]>,
+    surfaces: Terms,
+    surface_dfs: Vec<u32>,
     /// Ordinals of terms in byte order of the terms.
     order: Vec<u32>,
     saturation: Saturation,
@@ -209,6 +225,16 @@ impl Postings {
         self.order
             .iter()
             .map(|&ordinal| self.terms.get(ordinal as usize))
+    }
+
+    /// The words as they are spelt, folded, and how many chunks have each: in byte order.
+    pub fn surfaces(&self) -> Vec<(&str, u32)> {
+        let all = self.surface_dfs.iter().enumerate();
+        let mut surfaces: Vec<(&str, u32)> = all
+            .map(|(ordinal, &df)| (self.surfaces.get(ordinal), df))
+            .collect();
+        surfaces.sort_unstable();
+        surfaces
     }
 
     /// How many chunks hold the `at`th term in byte order.

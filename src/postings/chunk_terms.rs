@@ -3,6 +3,7 @@
 use crate::document::Chunk;
 use crate::text::Analyzer;
 use crate::text::StopWords;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -78,6 +79,8 @@ pub struct ChunkTerms {
     entries: Vec<(u32, [u16; Field::COUNT])>,
     /// Tokens by [`Field`].
     lengths: [u32; Field::COUNT],
+    /// The distinct surfaces of the terms, one after the other, and where each ends.
+    surfaces: (String, Vec<u32>),
 }
 
 impl ChunkTerms {
@@ -93,16 +96,17 @@ impl ChunkTerms {
         relations: &dyn Relations,
     ) -> Self {
         let mut seen = Occurrences::default();
-        seen.add(analyzer, Field::Title, fields.title);
+        let mut add = |field, text| seen.add(analyzer, relations, field, text);
+        add(Field::Title, fields.title);
         let mut above = fields.title;
         for heading in fields.headings {
             // A first heading that repeats the title is the title.
             if heading != above {
-                seen.add(analyzer, Field::Headings, heading);
+                add(Field::Headings, heading);
             }
             above = heading;
         }
-        seen.add(analyzer, Field::Body, fields.body);
+        add(Field::Body, fields.body);
         seen.relate(relations);
         seen.into_terms()
     }
@@ -131,6 +135,17 @@ impl ChunkTerms {
             (term, frequencies)
         })
     }
+
+    /// The words as they are spelt, folded, in byte order.
+    pub fn surfaces(&self) -> impl Iterator<Item = &str> {
+        let (text, ends) = &self.surfaces;
+        let mut start = 0;
+        ends.iter().map(move |&end| {
+            let surface = text.get(start..end as usize).unwrap_or_default();
+            start = end as usize;
+            surface
+        })
+    }
 }
 
 /// Tokens in the order in which they were found.
@@ -139,29 +154,31 @@ struct Occurrences {
     text: String,
     tokens: Vec<(u32, u32, Field)>,
     lengths: [u32; Field::COUNT],
+    surfaces: BTreeSet<String>,
 }
 
 impl Occurrences {
-    fn add(&mut self, analyzer: &Analyzer, field: Field, text: &str) {
+    fn add(&mut self, analyzer: &Analyzer, relations: &dyn Relations, field: Field, text: &str) {
         let stop_words = if field == Field::Body {
             StopWords::Drop
         } else {
             StopWords::Keep
         };
         analyzer.analyze(text, stop_words, &mut |token| {
+            self.lengths[field as usize] += 1;
+            if !relations.keeps(token.term) {
+                return;
+            }
             let start = self.text.len() as u32;
             self.text.push_str(token.term);
             self.tokens.push((start, self.text.len() as u32, field));
-            self.lengths[field as usize] += 1;
+            if !self.surfaces.contains(token.surface) {
+                self.surfaces.insert(String::from(token.surface));
+            }
         });
     }
 
     fn relate(&mut self, relations: &dyn Relations) {
-        let text = &self.text;
-        let term = |&(start, end, _): &(u32, u32, Field)| {
-            text.get(start as usize..end as usize).unwrap_or_default()
-        };
-        self.tokens.retain(|token| relations.keeps(term(token)));
         let mut more = String::new();
         let mut ends = Vec::new();
         for field in self.tokens.chunk_by(|a, b| a.2 == b.2) {
@@ -206,10 +223,16 @@ impl Occurrences {
             text.push_str(term(&same[0]));
             entries.push((text.len() as u32, frequencies));
         }
+        let mut surfaces = (String::new(), Vec::new());
+        for surface in &self.surfaces {
+            surfaces.0.push_str(surface);
+            surfaces.1.push(surfaces.0.len() as u32);
+        }
         ChunkTerms {
             text,
             entries,
             lengths: self.lengths,
+            surfaces,
         }
     }
 }

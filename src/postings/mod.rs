@@ -52,6 +52,7 @@ pub use scoring::Bm25Params;
 pub use scoring::FieldParams;
 pub use scoring::idf;
 pub use top_k::Clause;
+pub use top_k::FEW;
 pub use top_k::KeywordHit;
 pub use top_k::TopK;
 pub use top_k::WEIGHT_ONE;

@@ -57,6 +57,14 @@ pub struct KeywordHit {
     pub contributions: Vec<u32>,
 }
 
+/// Chunks that hold both words of a query, as far as they are told from others: more are no answer in
+/// particular.
+pub const FEW: usize = 10;
+
+/// Clauses of a query that names something by words it holds together. Of three words on, queries are
+/// often questions, and a chunk that happens to hold all their words is not what answers them.
+const COMPLETE_CLAUSES: usize = 2;
+
 /// The best hits, and all that there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopK {
@@ -64,12 +72,29 @@ pub struct TopK {
     pub hits: Vec<KeywordHit>,
     /// Chunks that hold at least one term and are allowed, as a bitmap like `allowed`.
     pub matches: Vec<u64>,
+    /// The chunks that hold a term of either clause, ascending: none unless there are two clauses and at
+    /// most [`FEW`] such chunks.
+    pub complete: Vec<KeywordHit>,
 }
 
 impl TopK {
     /// How many chunks hold at least one term and are allowed.
     pub fn total(&self) -> u32 {
         self.matches.iter().map(|word| word.count_ones()).sum()
+    }
+}
+
+impl TopK {
+    /// The best hits, and after them those complete ones that are not among them.
+    pub fn candidates(&mut self) -> Vec<KeywordHit> {
+        let mut hits = core::mem::take(&mut self.hits);
+        let best = hits.len();
+        for hit in &self.complete {
+            if !hits[..best].iter().any(|found| found.chunk == hit.chunk) {
+                hits.push(hit.clone());
+            }
+        }
+        hits
     }
 }
 
@@ -102,13 +127,18 @@ pub fn top_k(
     let mut best: BinaryHeap<Reverse<(u32, Reverse<ChunkId>)>> = BinaryHeap::new();
     let mut sums = vec![0u32; WINDOW as usize];
     let mut maxima = vec![0u32; WINDOW as usize];
+    let mut counts = vec![0u8; WINDOW as usize];
+    let wanted = cursors.iter().filter(|clause| !clause.is_empty()).count();
+    let mut complete: Vec<ChunkId> = Vec::new();
     while let Some(first) = cursors.iter().flatten().filter_map(Cursor::chunk).min() {
         let start = first / WINDOW * WINDOW;
         sums.fill(0);
+        counts.fill(0);
         for clause in &mut cursors {
             if let [only] = clause.as_mut_slice() {
                 only.drain_window(start, |at, score| {
                     sums[at] = sums[at].saturating_add(score);
+                    counts[at] = counts[at].saturating_add(1);
                 })?;
                 continue;
             }
@@ -116,8 +146,9 @@ pub fn top_k(
             for cursor in clause {
                 cursor.drain_window(start, |at, score| maxima[at] = maxima[at].max(score))?;
             }
-            for (sum, maximum) in sums.iter_mut().zip(&maxima) {
+            for ((sum, count), maximum) in sums.iter_mut().zip(&mut counts).zip(&maxima) {
                 *sum = sum.saturating_add(*maximum);
+                *count = count.saturating_add(u8::from(*maximum > 0));
             }
         }
         for (chunk, &score) in (start..).zip(&sums) {
@@ -125,6 +156,9 @@ pub fn top_k(
                 continue;
             }
             matches[chunk as usize / 64] |= 1 << (chunk % 64);
+            if usize::from(counts[(chunk - start) as usize]) == wanted && complete.len() <= FEW {
+                complete.push(chunk);
+            }
             let entry = Reverse((score, Reverse(chunk)));
             if best.len() < k {
                 best.push(entry);
@@ -135,15 +169,32 @@ pub fn top_k(
             }
         }
     }
-    let mut hits = Vec::with_capacity(best.len());
-    for Reverse((score, Reverse(chunk))) in best.into_sorted_vec() {
-        hits.push(KeywordHit {
+    let hit = |chunk, score| {
+        let contributions = contributions(clauses, chunk)?;
+        Ok(KeywordHit {
             chunk,
             score,
-            contributions: contributions(clauses, chunk)?,
-        });
+            contributions,
+        })
+    };
+    let mut hits = Vec::with_capacity(best.len());
+    for Reverse((score, Reverse(chunk))) in best.into_sorted_vec() {
+        hits.push(hit(chunk, score)?);
     }
-    Ok(TopK { hits, matches })
+    if complete.len() > FEW || clauses.len() != COMPLETE_CLAUSES {
+        complete.clear();
+    }
+    let complete = complete.into_iter().map(|chunk| {
+        let mut hit = hit(chunk, 0)?;
+        hit.score = hit.contributions.iter().sum();
+        Ok(hit)
+    });
+    let complete = complete.collect::<Result<_, FormatError>>()?;
+    Ok(TopK {
+        hits,
+        matches,
+        complete,
+    })
 }
 
 /// What each clause contributes to the score of `chunk`; 0 where the chunk lacks it.

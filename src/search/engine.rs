@@ -25,6 +25,7 @@ use super::ranking::place_of;
 use super::ranking::rank;
 use super::ranking::rescored;
 use super::ranking::unite;
+use super::titles::titled_first;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
@@ -94,7 +95,7 @@ struct Search<'a> {
     offline: bool,
     /// Fields whose columns are to be read.
     fields: Vec<String>,
-    lookup: Lookup,
+    lookup: Lookup<'a>,
     /// The embedding given, in the dimensions of the index.
     embedding: Option<Vec<f32>>,
     /// What it has cost so far.
@@ -224,7 +225,7 @@ impl<S: Source> Engine<S> {
             let rows = self.wave(&search.stats, &wants).await?;
             self.rescore(&search, &mut ranking, &rows)?;
         }
-        let (mut result, ranked, best) = self.group(&search, ranking)?;
+        let (mut result, mut ranked, best) = self.group(&search, ranking)?;
 
         // Passages and documents of the hits.
         let layout = self.layout()?;
@@ -233,7 +234,10 @@ impl<S: Source> Engine<S> {
         want_records(&layout, &shown, &mut wants);
         let wave = self.wave(&search.stats, &wants).await?;
         let records = records(&layout, &shown, &wave);
-        let records = records.map_err(|(at, bad)| self.damaged(at, bad))?;
+        let mut records = records.map_err(|(at, bad)| self.damaged(at, bad))?;
+        if options.offset == 0 && options.mode != Mode::Vector {
+            titled_first(&self.analyzer, &search.lookup, &mut ranked, &mut records);
+        }
         let (lookup, explains) = (&search.lookup, options.explain);
         result.hits = hits(&self.analyzer, lookup, explains, ranked, records, &best);
         result.stats = search.stats.into_inner();
@@ -286,7 +290,7 @@ impl<S: Source> Engine<S> {
             return Err(SearchError::NoVectors);
         }
         let terms = self.analyzer.query_terms(query);
-        let lookup = Lookup::new(&terms, options.prefix, offline);
+        let lookup = Lookup::new(&self.analyzer, &terms, options.prefix, offline);
         let fields = self.fields(options)?;
         Ok(Search {
             options,
@@ -562,7 +566,8 @@ impl<S: Source> Engine<S> {
             Mode::Hybrid if dense.is_none() => Mode::Keyword,
             mode => mode,
         };
-        let mut candidates = unite(&*self.layout()?, by_words.hits, by_meaning);
+        let is_known_item = mode != Mode::Vector && !by_words.complete.is_empty();
+        let mut candidates = unite(&*self.layout()?, by_words.candidates(), by_meaning);
         if let Some((resident, query)) = &dense {
             let unknown = candidates
                 .iter()
@@ -589,12 +594,13 @@ impl<S: Source> Engine<S> {
                 }
             }
         }
-        rank(&mut candidates, mode, options.fusion);
+        rank(&mut candidates, mode, options.fusion, is_known_item);
         let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
         Ok(Ranking {
             mode,
             query: dense.map(|(_, query)| query),
             matches,
+            is_known_item,
             candidates,
         })
     }

@@ -109,7 +109,7 @@ pub fn records(
 /// Hits of ranked candidates and their records; with `explains`, how their scores came about.
 pub fn hits(
     analyzer: &Analyzer,
-    lookup: &Lookup,
+    lookup: &Lookup<'_>,
     explains: bool,
     ranked: Vec<Candidate>,
     records: Vec<(Passage, DocumentRecord)>,

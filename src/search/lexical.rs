@@ -34,11 +34,13 @@ use crate::postings::WeightedList;
 use crate::postings::dictionary::ListPlace;
 use crate::postings::dictionary::Spelling;
 use crate::postings::dictionary::Term;
+use crate::postings::dictionary::backwards;
 use crate::postings::dictionary::edits_allowed;
 use crate::postings::score_of;
 use crate::sort::sort_by;
 use crate::store::Wants;
 use crate::store::Wave;
+use crate::text::Analyzer;
 use crate::text::QueryTerms;
 use crate::text::TokenKind;
 use crate::vector::arch::sqrt;
@@ -51,27 +53,46 @@ const COMPLETIONS: usize = 8;
 
 /// Completions of a last word that is one itself: each costs a term block and a list, and most such
 /// words are finished.
-const COMPLETIONS_OF_WORDS: usize = 2;
+const COMPLETIONS_OF_WORDS: usize = 3;
+
+/// Spellings that are looked at for completions: several may be of one term.
+const COMPLETING_SPELLINGS: usize = 32;
 
 /// Spelling blocks that are read for completions.
 const COMPLETION_BLOCKS: usize = 2;
 
-/// Spelling blocks that are read for corrections of one word.
-const SIMILAR_BLOCKS: usize = 4;
+/// Spelling blocks that are read for corrections of one word, forwards and as many backwards. One edit
+/// leaves the longer part of a word before or behind it as it was, so the word meant is near in one of
+/// the two orders.
+const SIMILAR_BLOCKS: usize = 3;
+
+/// Characters that a block's words share with the one to correct: half of the shortest.
+const SIMILAR_CHARS: usize = 2;
 
 /// Corrections of equal distance that stand for a word together.
 const CORRECTIONS: usize = 3;
 
-/// Weight of a completion where the word itself is in the dictionary too.
-const COMPLETION_WEIGHT: u32 = WEIGHT_ONE / 2;
+/// How much likelier the word itself is meant than a completion, as a power of two: as if so many more
+/// chunks had it.
+const FINISHED_BITS: u32 = 4;
+
+/// The same for a correction that begins like the word: few mistype the first letter.
+const ALIKE_BITS: u32 = 2;
+
+/// The same for a correction of which the word lacks a letter or has two swapped. A noisy channel
+/// (M. Kernighan, K. Church, W. Gale: *A spelling correction program based on a noisy channel model*,
+/// COLING 1990) makes such errors as often as others, but there is one way to leave a letter out where
+/// there are 25 to replace it.
+const LEFT_OUT_BITS: u32 = 4;
 
 /// Weight of a correction, by edits; the exact word would count [`WEIGHT_ONE`].
 const CORRECTION_WEIGHTS: [u32; 3] = [WEIGHT_ONE, WEIGHT_ONE * 3 / 4, WEIGHT_ONE / 2];
 
 /// The words of a query and what the dictionary has for them.
 #[derive(Debug)]
-pub struct Lookup {
+pub struct Lookup<'a> {
     words: Vec<Word>,
+    analyzer: &'a Analyzer,
     /// Whether words may be taken apart: where the query's embedding is summed from rows.
     pieces: bool,
 }
@@ -98,8 +119,13 @@ struct Word {
 #[derive(Debug)]
 struct Alternative {
     term: String,
+    /// The word as it is spelt.
+    word: String,
+    /// Chunks that hold the term; those that hold the word as long as the term block was not read.
     df: u32,
     weight: u32,
+    /// How likely it is meant, as a power of two that compares the alternatives of one word.
+    bits: u32,
     /// What its term block says; nothing as long as only the spelling is known.
     entry: Option<Entry>,
 }
@@ -127,10 +153,10 @@ impl Entry {
     }
 }
 
-impl Lookup {
+impl<'a> Lookup<'a> {
     /// Prepares the look-up of a query's terms; with `prefix`, its last word may be unfinished, with
     /// `pieces`, unknown ones are taken apart.
-    pub fn new(terms: &QueryTerms, prefix: bool, pieces: bool) -> Self {
+    pub fn new(analyzer: &'a Analyzer, terms: &QueryTerms, prefix: bool, pieces: bool) -> Self {
         let words = terms.terms.iter().enumerate().map(|(at, term)| Word {
             term: term.term.clone(),
             forms: term.forms.clone(),
@@ -147,7 +173,11 @@ impl Lookup {
             left_out: false,
         });
         let words = words.collect();
-        Self { words, pieces }
+        Self {
+            words,
+            analyzer,
+            pieces,
+        }
     }
 
     /// Wants the blocks that hold the words, and the spellings that complete the last one.
@@ -173,29 +203,37 @@ impl Lookup {
                 if let Some(found) = dictionary.find_term(form, wave)? {
                     word.alternatives.push(Alternative {
                         term: form.clone(),
+                        word: word.folded.clone(),
                         df: found.1.df,
                         weight: WEIGHT_ONE,
+                        bits: bits_of(found.1.df) + FINISHED_BITS,
                         entry: Some(Entry::new(found)),
                     });
                 }
             }
-            let (completion_weight, most) = if word.alternatives.is_empty() {
-                (WEIGHT_ONE, COMPLETIONS)
-            } else {
-                (COMPLETION_WEIGHT, COMPLETIONS_OF_WORDS)
+            // What the word is in one language is as likely meant as what it is in another.
+            let likeliest = word.likeliest();
+            for found in &mut word.alternatives {
+                found.bits = likeliest;
+            }
+            let most = match word.alternatives.is_empty() {
+                true => COMPLETIONS,
+                false => COMPLETIONS_OF_WORDS,
             };
             let mut completions: Vec<Alternative> = Vec::new();
             for prefix in &word.prefixes {
                 for block in dictionary.spellings(completing(dictionary, prefix), wave)? {
-                    let found = block.complete(prefix, COMPLETIONS).into_iter();
-                    completions.extend(found.map(|found| alternative(found, completion_weight)));
+                    let found = block.prefix(prefix, COMPLETING_SPELLINGS).into_iter();
+                    completions.extend(found.flat_map(|found| alternatives(self.analyzer, found)));
                 }
             }
             sort_by(&mut completions, by_frequency);
-            completions.dedup_by(|a, b| a.term == b.term);
-            completions.retain(|completion| completion.term != word.term);
+            keep_first_of_each(&mut completions);
+            let is_new = |term: &str| word.alternatives.iter().all(|known| known.term != term);
+            completions.retain(|found| found.term != word.term && is_new(&found.term));
             completions.truncate(most);
             word.alternatives.append(&mut completions);
+            weigh(word, WEIGHT_ONE);
         }
         Ok(())
     }
@@ -219,7 +257,7 @@ impl Lookup {
         let mut wants = self.want_completions(dictionary);
         for word in self.words.iter().filter(|word| word.is_unknown()) {
             let wants = wants.get_or_insert_with(Wants::new);
-            dictionary.want_spellings(word.similar_blocks(dictionary), wants);
+            dictionary.want_spellings(word.similar_blocks(dictionary).into_iter(), wants);
             dictionary.want_term(&word_key(&word.term), wants);
         }
         wants
@@ -239,34 +277,48 @@ impl Lookup {
             let edits_allowed = edits_allowed(&word.folded);
             let mut found: Vec<Alternative> = Vec::new();
             let mut fewest = u32::MAX;
-            for block in dictionary.spellings(word.similar_blocks(dictionary), wave)? {
-                // Stems and words as typed: an ending may hide either from the other.
-                for form in [&word.term, &word.folded] {
-                    for similar in block.similar(form, edits_allowed, 1) {
-                        if similar.edits < fewest {
-                            fewest = similar.edits;
-                            found.clear();
-                        } else if similar.edits > fewest {
+            let blocks = word.similar_blocks(dictionary).into_iter();
+            let backwards = backwards(&word.folded).unwrap_or_default();
+            for block in dictionary.spellings(blocks, wave)? {
+                for form in [&word.folded, &backwards] {
+                    for similar in block.similar(form, edits_allowed) {
+                        if similar.edits > fewest {
                             continue;
                         }
-                        let weight = CORRECTION_WEIGHTS
-                            .get(similar.edits as usize)
-                            .copied()
-                            .unwrap_or(WEIGHT_ONE / 2);
-                        found.push(alternative(similar.spelling, weight));
+                        let edits = similar.edits;
+                        let meant = similar.spelling.word();
+                        let alike = shared_prefix(&meant, &word.folded) > 0;
+                        // Two errors, and one of them in the first letter, make another word.
+                        if edits > 1 && !alike {
+                            continue;
+                        }
+                        if edits < fewest {
+                            fewest = edits;
+                            found.clear();
+                        }
+                        let mut bits = 0;
+                        if alike {
+                            bits += ALIKE_BITS;
+                        }
+                        if lacks_or_swaps(&word.folded, &meant) {
+                            bits += LEFT_OUT_BITS;
+                        }
+                        for mut correction in alternatives(self.analyzer, similar.spelling) {
+                            correction.bits += bits;
+                            found.push(correction);
+                        }
                     }
                 }
             }
-            // Of equally near words, the one that begins alike is meant: few mistype the beginning.
-            let alike = |found: &Alternative| shared_prefix(&found.term, &word.folded);
             sort_by(&mut found, |a, b| {
-                alike(b).cmp(&alike(a)).then(by_frequency(a, b))
+                b.bits.cmp(&a.bits).then(by_frequency(a, b))
             });
-            found.dedup_by(|a, b| a.term == b.term);
+            keep_first_of_each(&mut found);
             found.truncate(CORRECTIONS);
-            found.iter_mut().skip(1).for_each(|other| other.weight /= 2);
             word.alternatives = found;
             word.corrected = !word.alternatives.is_empty();
+            let weight = CORRECTION_WEIGHTS.get(fewest as usize);
+            weigh(word, weight.copied().unwrap_or(1));
         }
         Ok(())
     }
@@ -336,17 +388,21 @@ impl Lookup {
     /// # Errors
     /// The block that is damaged.
     pub fn complete(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
-        let alternatives = self
-            .words
-            .iter_mut()
-            .flat_map(|word| &mut word.alternatives);
-        for found in alternatives.filter(|found| found.entry.is_none()) {
-            let (block, term) = dictionary.require_term(&found.term, wave)?;
-            if term.df != found.df {
-                let reader = Reader::new(&[], "dictionary");
-                return Err((block, reader.error("spelling", Problem::Inconsistent)));
+        // The word of a spelling has a term in its own language, in others perhaps not.
+        let several = self.analyzer.languages().len() > 1;
+        for word in &mut self.words {
+            for found in &mut word.alternatives {
+                let entry = match found.entry {
+                    Some(_) => continue,
+                    None if several => dictionary.find_term(&found.term, wave)?,
+                    None => Some(dictionary.require_term(&found.term, wave)?),
+                };
+                if let Some((_, term)) = &entry {
+                    found.df = term.df;
+                }
+                found.entry = entry.map(Entry::new);
             }
-            found.entry = Some(Entry::new((block, term)));
+            word.alternatives.retain(|found| found.entry.is_some());
         }
         Ok(())
     }
@@ -507,8 +563,8 @@ impl Lookup {
 
     /// The query's embedding: the sum of the rows of its words.
     ///
-    /// A word that is in the dictionary counts with its own row; one that is corrected, with that of
-    /// the first correction; an unfinished one, with the mean of its completions.
+    /// A word counts with its own row, one that is corrected or unfinished with the mean of its
+    /// alternatives, by how likely they are meant.
     ///
     /// # Errors
     /// The block that is damaged.
@@ -525,20 +581,14 @@ impl Lookup {
         for word in &self.words {
             // The fit weighs a repeated term by the root of its count, so the query does too.
             let weight = sqrt(f64::from(word.count)) as f32;
-            let exact = word
-                .alternatives
-                .first()
-                .is_some_and(|first| first.term == word.term);
-            let used = if exact || word.corrected {
-                1
-            } else {
-                word.alternatives.len()
-            };
-            for entry in word.alternatives[..used]
-                .iter()
-                .filter_map(|found| found.entry.as_ref())
-            {
-                add(entry, weight / used as f32)?;
+            let likeliest = word.likeliest();
+            let likely =
+                |found: &Alternative| 1.0 / (1u64 << (likeliest - found.bits).min(63)) as f32;
+            let all: f32 = word.alternatives.iter().map(likely).sum();
+            for found in &word.alternatives {
+                if let Some(entry) = &found.entry {
+                    add(entry, weight * likely(found) / all)?;
+                }
             }
             for (entry, share) in &word.substitutes {
                 add(entry, weight * share)?;
@@ -561,12 +611,31 @@ impl Lookup {
             .collect()
     }
 
+    /// The terms that stand for the query's words and parts of compounds; for its compounds where there
+    /// is nothing else.
+    pub fn terms(&self) -> Vec<&str> {
+        let of = |is_part: bool| {
+            let words = self.words.iter();
+            let words = words.filter(move |word| (word.kind != TokenKind::Whole) == is_part);
+            words.map(|word| {
+                let first = word.alternatives.first();
+                first.map_or(word.term.as_str(), |first| first.term.as_str())
+            })
+        };
+        let parts: Vec<&str> = of(true).collect();
+        if parts.is_empty() {
+            of(false).collect()
+        } else {
+            parts
+        }
+    }
+
     /// What was searched instead of words that the index does not have.
     pub fn corrections(&self) -> Vec<Correction> {
         let corrected = self.words.iter().filter(|word| word.corrected);
         corrected
             .filter_map(|word| {
-                let to = word.alternatives.first()?.term.clone();
+                let to = word.alternatives.first()?.word.clone();
                 Some(Correction {
                     from: word.folded.clone(),
                     to,
@@ -595,14 +664,31 @@ impl Word {
     fn is_unknown(&self) -> bool {
         self.alternatives.is_empty()
             && self.substitutes.is_empty()
-            && self.kind != TokenKind::Whole
             && edits_allowed(&self.folded) > 0
     }
 
-    fn similar_blocks(&self, dictionary: &Dictionary) -> impl Iterator<Item = usize> + use<> {
-        let directory = dictionary.spelling();
-        let blocks = directory.blocks_of_similar(&self.folded, SIMILAR_BLOCKS);
-        blocks.into_iter()
+    /// The most [`Alternative::bits`].
+    fn likeliest(&self) -> u32 {
+        let all = self.alternatives.iter().map(|found| found.bits);
+        all.max().unwrap_or(0)
+    }
+
+    fn similar_blocks(&self, dictionary: &Dictionary) -> Vec<usize> {
+        let around = |key: &str, alike| {
+            let spelling = dictionary.spelling();
+            spelling.blocks_around(key, alike, SIMILAR_BLOCKS)
+        };
+        let mut blocks = around(&self.folded, SIMILAR_CHARS);
+        if let Some(key) = backwards(&self.folded) {
+            // Its mark comes first.
+            let behind = around(&key, SIMILAR_CHARS + 1).into_iter();
+            behind.for_each(|block| {
+                if !blocks.contains(&block) {
+                    blocks.push(block)
+                }
+            });
+        }
+        blocks
     }
 }
 
@@ -651,16 +737,77 @@ fn shared_prefix(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
 }
 
-fn alternative(spelling: Spelling<'_>, weight: u32) -> Alternative {
-    Alternative {
-        term: String::from(spelling.key),
+/// The terms that the word of a spelling may have.
+fn alternatives(analyzer: &Analyzer, spelling: Spelling<'_>) -> Vec<Alternative> {
+    let word = spelling.word();
+    let terms = analyzer.terms_of(&word).into_iter();
+    let alternative = |term| Alternative {
+        term,
+        word: word.clone(),
         df: spelling.df,
-        weight,
+        weight: WEIGHT_ONE,
+        bits: bits_of(spelling.df),
         entry: None,
+    };
+    terms.map(alternative).collect()
+}
+
+/// Weighs alternatives by how likely they are meant: a quarter as likely, half of `weight`. Without it
+/// the rarest would win, since a rare word tells chunks apart best.
+fn weigh(word: &mut Word, weight: u32) {
+    let likeliest = word.likeliest();
+    for found in &mut word.alternatives {
+        found.weight = (weight >> ((likeliest - found.bits) / 2).min(31)).max(1);
+    }
+}
+
+fn bits_of(df: u32) -> u32 {
+    df.max(1).ilog2()
+}
+
+/// Whether `typed`, an edit or two away from `meant`, lacks a letter of it or has its letters in another
+/// order.
+fn lacks_or_swaps(typed: &str, meant: &str) -> bool {
+    let [typed, meant] = [typed, meant].map(|word| {
+        let letters = word.chars().map(u64::from);
+        (word.chars().count(), letters.sum::<u64>())
+    });
+    typed.0 < meant.0 || typed == meant
+}
+
+/// Drops alternatives of which the term stands before.
+fn keep_first_of_each(found: &mut Vec<Alternative>) {
+    let mut at = 0;
+    while at < found.len() {
+        if found[..at]
+            .iter()
+            .any(|before| before.term == found[at].term)
+        {
+            found.remove(at);
+        } else {
+            at += 1;
+        }
     }
 }
 
 /// Most frequent first, ties by term.
 fn by_frequency(a: &Alternative, b: &Alternative) -> Ordering {
     b.df.cmp(&a.df).then_with(|| a.term.cmp(&b.term))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lacks_or_swaps;
+
+    #[test]
+    fn letters_left_out_or_swapped_are_told_from_replaced_and_added_ones() {
+        for (typed, meant, expected) in [
+            ("smrt", "smart", true),
+            ("smatr", "smart", true),
+            ("smrt", "sort", false),
+            ("smartt", "smart", false),
+        ] {
+            assert_eq!(lacks_or_swaps(typed, meant), expected, "{typed} {meant}");
+        }
+    }
 }

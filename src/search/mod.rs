@@ -33,6 +33,7 @@ mod hits;
 mod lexical;
 mod parts;
 mod ranking;
+mod titles;
 mod verify;
 
 pub use dense::CELL_BYTES;
@@ -190,6 +191,9 @@ pub struct Explain {
     pub vector_rank: Option<u32>,
     /// Whether the inner product comes from the chunk's row (otherwise from the 1-bit code).
     pub rescored: bool,
+    /// Whether it holds both words of a query of two where at most ten chunks do: 1 is added before the
+    /// weight, so these come first.
+    pub complete: bool,
     /// The document's weight.
     pub weight: f32,
 }
@@ -199,7 +203,7 @@ pub struct Explain {
 pub struct Correction {
     /// The word of the query.
     pub from: String,
-    /// The dictionary term.
+    /// The word as the index has it.
     pub to: String,
 }
 

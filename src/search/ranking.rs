@@ -31,6 +31,8 @@ pub struct Candidate {
     /// What each clause adds to the keyword score.
     pub contributions: Vec<u32>,
     pub rescored: bool,
+    /// Whether it holds both words of a query of two where only a few chunks do.
+    pub complete: bool,
     pub weight: f32,
     pub score: f32,
 }
@@ -44,6 +46,8 @@ pub struct Ranking {
     pub query: Option<Query>,
     /// Chunks that hold a word of the query.
     pub matches: Bitmap,
+    /// Whether only a few chunks hold both words of a query of two.
+    pub is_known_item: bool,
     pub candidates: Vec<Candidate>,
 }
 
@@ -98,7 +102,7 @@ impl Ranking {
                 candidate.rescored = true;
             }
         }
-        rank(&mut self.candidates, self.mode, fusion);
+        rank(&mut self.candidates, self.mode, fusion, self.is_known_item);
         Ok(())
     }
 }
@@ -170,8 +174,13 @@ pub fn best_of(candidates: &[Candidate]) -> Best {
     best
 }
 
-/// Scores the candidates and sorts them: best first, ties by chunk.
-pub fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion) {
+/// What a chunk gains that holds both words of a query where only a few do: more than scores differ by,
+/// so these come first.
+const COMPLETE: f32 = 1.0;
+
+/// Scores the candidates and sorts them: best first, ties by chunk. Where `is_known_item`, those that hold
+/// every word of the query go before the others.
+pub fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion, is_known_item: bool) {
     let mut by_cosine: Vec<(u64, usize)> = candidates
         .iter()
         .enumerate()
@@ -193,7 +202,11 @@ pub fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion) {
             Mode::Vector => parts.cosine.unwrap_or(f32::NEG_INFINITY),
             Mode::Hybrid => parts.fused(fusion, &best),
         };
-        candidate.score = score * candidate.weight;
+        candidate.complete = is_known_item
+            && !candidate.contributions.is_empty()
+            && candidate.contributions.iter().all(|&part| part > 0);
+        let gain = if candidate.complete { COMPLETE } else { 0.0 };
+        candidate.score = (score + gain) * candidate.weight;
     }
     sort_by(candidates, |a, b| {
         b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk))
@@ -201,7 +214,7 @@ pub fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion) {
 }
 
 /// Says how a candidate's score came about.
-pub fn explain(candidate: &Candidate, best: &Best, lookup: &Lookup) -> Explain {
+pub fn explain(candidate: &Candidate, best: &Best, lookup: &Lookup<'_>) -> Explain {
     let parts = &candidate.parts;
     let keyword =
         (parts.keyword > 0).then(|| (parts.keyword / WEIGHT_ONE, parts.keyword_normalised(best)));
@@ -214,6 +227,7 @@ pub fn explain(candidate: &Candidate, best: &Best, lookup: &Lookup) -> Explain {
             .map(|cosine| (cosine, parts.vector_normalised(best))),
         vector_rank: parts.vector_rank,
         rescored: candidate.rescored,
+        complete: candidate.complete,
         weight: candidate.weight,
     }
 }

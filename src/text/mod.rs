@@ -111,6 +111,8 @@ pub enum TokenKind {
 pub struct Token<'a> {
     /// The term as it is indexed.
     pub term: &'a str,
+    /// The same folded, before spelling and stemming: [`Analyzer::terms_of`] makes the term of it.
+    pub surface: &'a str,
     /// The bytes of the text it was made from.
     pub span: Range<usize>,
     /// Ordinal of the word or part in the text; a whole has the position of its first part. Stop
@@ -201,6 +203,11 @@ impl Analyzer {
     /// # Cost: one pass; a few small buffers are allocated per call.
     pub fn analyze(&self, text: &str, stop_words: StopWords, sink: &mut dyn FnMut(Token<'_>)) {
         scanner::Scanner::new(text, &self.languages, stop_words, sink).run();
+    }
+
+    /// The terms that a token with this surface may have: one, unless languages differ.
+    pub fn terms_of(&self, surface: &str) -> Vec<String> {
+        scanner::terms_of(&self.languages, surface)
     }
 
     /// The terms of a query.

@@ -5,6 +5,7 @@ use super::Language;
 use super::StopWords;
 use super::Token;
 use super::TokenKind;
+use super::characters;
 use super::english;
 use super::fold_word;
 use alloc::string::String;
@@ -26,7 +27,8 @@ pub struct QueryTerm {
     pub position: u32,
     /// Word, whole or part.
     pub kind: TokenKind,
-    /// The word before spelling and stemming, to compare with when the term is not in the index.
+    /// The word before spelling and stemming, to compare with when the term is not in the index; empty
+    /// for a compound with joints (`std::vector`, `pre-built`), of which the segments are compared.
     pub folded: String,
 }
 
@@ -109,14 +111,9 @@ fn collect(analyzer: &Analyzer, query: &str, stop_words: StopWords) -> Vec<Query
             known.count += 1;
             return;
         }
-        let mut folded = String::new();
-        match token.kind {
-            TokenKind::Whole => folded.push_str(token.term),
-            TokenKind::Word | TokenKind::Part => fold_word(
-                query.get(token.span.clone()).unwrap_or_default(),
-                &mut folded,
-            ),
-        }
+        let raw = query.get(token.span.clone()).unwrap_or_default();
+        let is_joined = token.kind == TokenKind::Whole
+            && !raw.chars().all(|c| c == '_' || characters::is_word(c));
         terms.push(QueryTerm {
             term: String::from(token.term),
             forms: Vec::new(),
@@ -124,7 +121,7 @@ fn collect(analyzer: &Analyzer, query: &str, stop_words: StopWords) -> Vec<Query
             span: token.span,
             position: token.position,
             kind: token.kind,
-            folded,
+            folded: String::from(if is_joined { "" } else { token.surface }),
         });
     });
     terms

@@ -39,8 +39,9 @@ pub(super) struct Scanner<'t, 's> {
     segments: Vec<Segment>,
     /// The parts of the segment at hand.
     parts: Vec<Range<usize>>,
-    /// The term at hand.
+    /// The term at hand, and what it was before spelling and stemming.
     term: String,
+    surface: String,
     /// The word at hand, folded as one of the languages does.
     folded: String,
 }
@@ -62,6 +63,7 @@ impl<'t, 's> Scanner<'t, 's> {
             segments: Vec::new(),
             parts: Vec::new(),
             term: String::new(),
+            surface: String::new(),
             folded: String::new(),
         }
     }
@@ -92,11 +94,18 @@ impl<'t, 's> Scanner<'t, 's> {
         self.char_at(at).is_some_and(characters::is_word)
     }
 
-    /// Hands the term at hand on.
+    /// Hands on the term at hand, which is its own surface.
+    fn emit_plain(&mut self, span: Range<usize>, kind: TokenKind) {
+        self.surface.clone_from(&self.term);
+        self.emit(span, kind);
+    }
+
+    /// Hands on the term and the surface at hand.
     fn emit(&mut self, span: Range<usize>, kind: TokenKind) {
         if !self.term.is_empty() {
             (self.sink)(Token {
                 term: &self.term,
+                surface: &self.surface,
                 span,
                 position: self.position,
                 kind,
@@ -141,7 +150,7 @@ impl<'t, 's> Scanner<'t, 's> {
             }
             if !is_dropped {
                 self.fold_ngram(first..last);
-                self.emit(first..last, TokenKind::Word);
+                self.emit_plain(first..last, TokenKind::Word);
             }
             self.position += 1;
         }
@@ -166,7 +175,7 @@ impl<'t, 's> Scanner<'t, 's> {
         let is_stop = self.is_stop(span.clone());
         if !is_stop {
             self.fold_ngram(span.clone());
-            self.emit(span, TokenKind::Part);
+            self.emit_plain(span, TokenKind::Part);
         }
         is_stop
     }
@@ -313,7 +322,7 @@ impl<'t, 's> Scanner<'t, 's> {
         self.term.push(mark);
         fold_joined(name, &mut self.term);
         if self.term.len() <= MAX_TERM_BYTES {
-            self.emit(mark_at..segment.name.end, TokenKind::Whole);
+            self.emit_plain(mark_at..segment.name.end, TokenKind::Whole);
         }
     }
 
@@ -336,7 +345,7 @@ impl<'t, 's> Scanner<'t, 's> {
             end = segment.end;
         }
         if self.term.len() <= MAX_TERM_BYTES {
-            self.emit(start..end, TokenKind::Whole);
+            self.emit_plain(start..end, TokenKind::Whole);
         }
     }
 
@@ -361,7 +370,7 @@ impl<'t, 's> Scanner<'t, 's> {
             } else if self.folded.len() + symbols.len() <= MAX_TERM_BYTES {
                 self.term.clone_from(&self.folded);
                 self.term.push_str(symbols);
-                self.emit(span, TokenKind::Whole);
+                self.emit_plain(span, TokenKind::Whole);
             }
         }
         if !symbols.is_empty() && name.len() == 1 {
@@ -406,25 +415,45 @@ impl<'t, 's> Scanner<'t, 's> {
     ) {
         let languages = self.languages;
         let mut folded = core::mem::take(&mut self.folded);
-        let mut form = |language: &Language, term: &mut String| {
+        let mut form = |language: &Language, surface: &mut String| {
             fold(language, &mut folded);
-            term.clone_from(&folded);
-            language.stem(term);
-            cut(term);
+            surface.clone_from(&folded);
+            stemmed(language, surface)
         };
+        let mut other = String::new();
         for (at, language) in languages.iter().enumerate() {
-            form(language, &mut self.term);
-            let mut other = String::new();
-            let is_new = languages.iter().take(at).all(|before| {
-                form(before, &mut other);
-                other != self.term
-            });
-            if is_new {
+            self.term = form(language, &mut self.surface);
+            let mut before = languages.iter().take(at);
+            if before.all(|before| form(before, &mut other) != self.term) {
                 self.emit(span.clone(), kind);
             }
         }
         self.folded = folded;
     }
+}
+
+/// The stem of a folded word.
+fn stemmed(language: &Language, word: &str) -> String {
+    let mut term = String::from(word);
+    language.stem(&mut term);
+    cut(&mut term);
+    term
+}
+
+/// The terms that a token with this surface may have, one for each language that makes another of it.
+pub(super) fn terms_of(languages: &[Language], surface: &str) -> Vec<String> {
+    // Joints and symbols are those of compounds, which stay as they are.
+    if !surface.chars().all(characters::is_word) {
+        return alloc::vec![String::from(surface)];
+    }
+    let mut terms = Vec::new();
+    for language in languages {
+        let term = stemmed(language, surface);
+        if !terms.contains(&term) {
+            terms.push(term);
+        }
+    }
+    terms
 }
 
 /// Whether `c` is a letter: a word character, but no digit or underscore.

@@ -278,6 +278,7 @@ fn explanation(of: &Explain) -> JsValue {
     });
     out.set("terms", &terms);
     out.flag("rescored", of.rescored);
+    out.flag("complete", of.complete);
     out.number("weight", of.weight.into());
     out.into()
 }

@@ -82,7 +82,13 @@ impl World {
 
     /// Sum of impacts of every chunk, posting by posting.
     fn sums(&self, query: &str) -> Vec<u32> {
+        self.sums_and_counts(query).0
+    }
+
+    /// The same, and how many of the query's words each chunk holds.
+    fn sums_and_counts(&self, query: &str) -> (Vec<u32>, Vec<usize>) {
         let mut sums = vec![0; self.owners().len()];
+        let mut counts = vec![0; sums.len()];
         let wanted = support::analyzer().query_terms(query).terms;
         for at in 0..self.postings.len() {
             let term = self.postings.encode(at);
@@ -95,21 +101,33 @@ impl World {
                 list.decode(at, &mut block).expect("block");
                 for (&chunk, &impact) in block.chunks().iter().zip(block.impacts()) {
                     sums[chunk as usize] += u32::from(impact) * wanted.count;
+                    counts[chunk as usize] += 1;
                 }
             }
         }
-        sums
+        (sums, counts)
     }
 
     /// Chunks and scores in keyword order.
     fn ranked(&self, query: &str, allowed: impl Fn(&Document) -> bool) -> Vec<(usize, f32)> {
-        let (sums, owners) = (self.sums(query), self.owners());
+        let ((sums, counts), owners) = (self.sums_and_counts(query), self.owners());
         let document = |chunk: usize| &self.documents[owners[chunk]];
         let chunks: Vec<usize> = (0..sums.len())
             .filter(|&chunk| sums[chunk] > 0 && allowed(document(chunk)))
             .collect();
         let best = chunks.iter().map(|&chunk| sums[chunk]).max().unwrap_or(0);
-        let score = |chunk: usize| sums[chunk] as f32 / best as f32 * document(chunk).weight;
+        let words = support::analyzer().query_terms(query).terms.len();
+        let complete = |chunk: &&usize| counts[**chunk] == words;
+        let is_known_item =
+            words == 2 && (1..=10).contains(&chunks.iter().filter(complete).count());
+        let score = |chunk: usize| {
+            let gain = if is_known_item && complete(&&chunk) {
+                1.0
+            } else {
+                0.0
+            };
+            (sums[chunk] as f32 / best as f32 + gain) * document(chunk).weight
+        };
         let mut ranked: Vec<(usize, f32)> =
             chunks.iter().map(|&chunk| (chunk, score(chunk))).collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -425,7 +443,8 @@ fn fused_scores_follow_from_their_explanations() {
                                 + 1.0 / (k + by_meaning as f32)
                         }
                     };
-                    let score = fused * explain.weight;
+                    let gain = if explain.complete { 1.0 } else { 0.0 };
+                    let score = (fused + gain) * explain.weight;
                     assert_eq!(hit.score.to_bits(), score.to_bits(), "{fusion:?} {query}");
                 }
                 let scores: Vec<f32> = result.hits.iter().map(|hit| hit.score).collect();

@@ -154,6 +154,8 @@ export interface Explanation {
   terms: { term: string; score: number }[];
   /** Whether the score by meaning comes from the finer codes. */
   rescored: boolean;
+  /** Whether it holds both words of a query of two where at most ten passages do, which puts it first. */
+  complete: boolean;
   /** Factor that the document was given at build time. */
   weight: number;
 }

@@ -72,6 +72,7 @@ pub fn to_json(query: &str, found: &SearchResult) -> Json {
                     })),
                     "terms": explain.terms.iter().map(|(term, score)| json!({ "term": term, "score": score })).collect::<Vec<_>>(),
                     "rescored": explain.rescored,
+                    "complete": explain.complete,
                     "weight": explain.weight,
                 });
             }
@@ -240,6 +241,9 @@ fn explained(explain: &coracle::search::Explain) -> String {
     if let Some((score, normalised)) = explain.vector {
         let code = if explain.rescored { "4-bit" } else { "1-bit" };
         parts.push(format!("meaning {score:.3} ({code}) → {normalised:.3}"));
+    }
+    if explain.complete {
+        parts.push("one of few with both words → 1".into());
     }
     if explain.weight != 1.0 {
         parts.push(format!("weight {}", explain.weight));

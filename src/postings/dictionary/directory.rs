@@ -138,28 +138,22 @@ impl Directory {
         start..end.min(start.saturating_add(limit))
     }
 
-    /// The blocks to search for terms similar to `word`, the likeliest first, at most `limit`: that
-    /// of the word itself, its neighbours with the same first two letters, then those with the
-    /// beginnings that one edit at the second letter leads to (`srting`, `sring`: `st`; `osrt`: `so`).
-    pub fn blocks_of_similar(&self, word: &str, limit: usize) -> Vec<usize> {
+    /// The blocks that can hold keys beginning with the first `alike` characters of `key`: from its own
+    /// place outwards, at most `limit`.
+    pub fn blocks_around(&self, key: &str, alike: usize, limit: usize) -> Vec<usize> {
+        let end = key
+            .char_indices()
+            .nth(alike)
+            .map_or(key.len(), |(at, _)| at);
+        let blocks = self.blocks_of_prefix(key.get(..end).unwrap_or(key), usize::MAX);
+        let home = self.block_of(key).unwrap_or(0);
+        let home = home.clamp(blocks.start, blocks.end.max(blocks.start + 1) - 1);
         let mut out = Vec::new();
-        let mut letters = word.chars();
-        let (Some(first), Some(second)) = (letters.next(), letters.next()) else {
-            return out;
-        };
-        let third = letters.next().unwrap_or(second);
-        let home = self.block_of(word).unwrap_or(0);
-        for beginning in [[first, second], [first, third], [second, first]] {
-            let blocks = self.blocks_of_prefix(&String::from_iter(beginning), usize::MAX);
-            // From the word's place outwards.
-            let home = home.clamp(blocks.start, blocks.end.max(blocks.start + 1) - 1);
-            for distance in 0..blocks.len() {
-                for block in [home.checked_sub(distance), home.checked_add(distance)] {
-                    let block =
-                        block.filter(|block| blocks.contains(block) && !out.contains(block));
-                    if out.len() < limit {
-                        out.extend(block);
-                    }
+        for distance in 0..blocks.len() {
+            for block in [home.checked_sub(distance), home.checked_add(distance)] {
+                let block = block.filter(|block| blocks.contains(block) && !out.contains(block));
+                if out.len() < limit {
+                    out.extend(block);
                 }
             }
         }

@@ -1,16 +1,18 @@
-//! The dictionary: every key in byte order, twice.
+//! The dictionary: every key in byte order, and every word as it is spelt.
 //!
 //! ```text
 //! terms       blocks of 1 to 8 kB, as they are     read for every word of a query
 //!             per term  key · df · idf · row · posting list, or the table of a long one
 //! spelling    blocks of 4 kB, deflated             read to complete and correct words
-//!             per key   key · df
+//!             per word  word, or the word backwards · df
 //! directory   of either: separator and stored length of every block, in the root
 //! ```
 //!
 //! A word that is spelt as the index has it costs one block of terms, which brings its meaning and
-//! mostly its postings along. Other spellings are found among many keys at once, so these stand
-//! together without anything else; what is found is then looked up as a term.
+//! mostly its postings along. Other spellings are found among many words at once, so these stand
+//! together without anything else; what is found is then looked up as a term. They are words and not
+//! stems, since an error may hide an ending (`runnign`), and stand backwards too, since it may stand at
+//! the beginning.
 //!
 //! | file | holds |
 //! |---|---|
@@ -42,6 +44,7 @@ pub use spelling::SPELLING_BLOCK_BYTES;
 pub use spelling::Spelling;
 pub use spelling::SpellingBlock;
 pub use spelling::SpellingBuilder;
+pub use spelling::backwards;
 pub use terms::ListPlace;
 pub use terms::RowShape;
 pub use terms::Term;

@@ -20,12 +20,29 @@ pub const SPELLING_BLOCK_BYTES: usize = 4096;
 /// The least bytes of a key: shared, suffix length, df.
 const MIN_KEY_BYTES: usize = 3;
 
-/// Shorter words are no beginnings of longer ones: see [`SpellingBlock::complete`].
-const MIN_STEM_BYTES: usize = 3;
+/// With what the key of a word spelt backwards begins: it sorts before all words.
+const BACKWARDS: char = '!';
 
-/// Letters by which a word being typed may already exceed its stem: `optimiz` and `optim`,
-/// `generaliz` and `general`, `happine` and `happi`.
-const MAX_SUFFIX_BYTES: usize = 6;
+/// Words of as many characters also stand backwards. Shorter ones are not corrected, longer ones are
+/// found by either half.
+const BACKWARDS_CHARS: core::ops::RangeInclusive<usize> = 4..=24;
+
+/// The key under which a word is found by its end; `None` for one that stands forwards only.
+pub fn backwards(word: &str) -> Option<String> {
+    let mut key = String::from(BACKWARDS);
+    key.extend(word.chars().rev());
+    BACKWARDS_CHARS
+        .contains(&(key.chars().count() - 1))
+        .then_some(key)
+}
+
+/// The word that a key stands for.
+fn word_of(key: &str) -> String {
+    match key.strip_prefix(BACKWARDS) {
+        Some(word) => word.chars().rev().collect(),
+        None => String::from(key),
+    }
+}
 
 const WHAT: &str = "spelling block";
 
@@ -64,6 +81,13 @@ pub struct Spelling<'a> {
     pub df: u32,
 }
 
+impl Spelling<'_> {
+    /// The word, forwards.
+    pub fn word(&self) -> String {
+        word_of(self.key)
+    }
+}
+
 /// A block, read and checked.
 #[derive(Debug, Clone)]
 pub struct SpellingBlock {
@@ -88,7 +112,8 @@ impl SpellingBlock {
         for _ in 0..count {
             let key = front.read(&mut reader)?;
             text.push_str(key);
-            let is_term = key.as_bytes().first() >= Some(&FIRST_TERM_BYTE);
+            let is_term = key.as_bytes().first() >= Some(&FIRST_TERM_BYTE)
+                || (key.starts_with(BACKWARDS) && key.len() > BACKWARDS.len_utf8());
             let end = u32::try_from(text.len())
                 .map_err(|_| reader.error("suffix", Problem::Inconsistent))?;
             let df = reader.varint_u32("document frequency")?;
@@ -165,35 +190,16 @@ impl SpellingBlock {
         found
     }
 
-    /// Terms that an unfinished word may become: those that begin with it; if there are none, the
-    /// longest term that it begins with, for it may have grown past its own stem (`optimiz` and
-    /// `optim`).
-    pub fn complete(&self, word: &str, limit: usize) -> Vec<Spelling<'_>> {
-        let found = self.prefix(word, limit);
-        if !found.is_empty() || limit == 0 {
-            return found;
-        }
-        let ends = word.char_indices().rev().map(|(at, _)| at);
-        ends.take_while(|&at| at >= MIN_STEM_BYTES && at + MAX_SUFFIX_BYTES >= word.len())
-            .find_map(|at| self.lookup(word.get(..at)?))
-            .into_iter()
-            .collect()
-    }
-
-    /// Terms within `max_edits` edits of `word`, of which the first `prefix_len` characters are as in
-    /// `word`: by edits, the most frequent first, then in byte order.
+    /// Words within `max_edits` edits of `word`, both forwards or both [`backwards`]: by edits, the most
+    /// frequent first, then in byte order.
     ///
     /// An edit inserts, deletes or replaces a character, or swaps two neighbours.
-    pub fn similar(&self, word: &str, max_edits: u32, prefix_len: usize) -> Vec<Similar<'_>> {
-        let prefix_end = word
-            .char_indices()
-            .nth(prefix_len)
-            .map_or(word.len(), |(at, _)| at);
-        let prefix = word.get(..prefix_end).unwrap_or(word);
+    pub fn similar(&self, word: &str, max_edits: u32) -> Vec<Similar<'_>> {
+        let direction = word.starts_with(BACKWARDS);
         let mut distance = similar::Distance::new(word, max_edits);
         let mut found = Vec::new();
         for entry in self.iter() {
-            let is_candidate = entry.key.starts_with(prefix);
+            let is_candidate = entry.key.starts_with(BACKWARDS) == direction;
             if let Some(edits) = is_candidate.then(|| distance.to(entry.key)).flatten() {
                 let by = |similar: &Similar<'_>| (similar.edits, Reverse(similar.spelling.df));
                 insert_by(
