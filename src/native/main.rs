@@ -9,7 +9,6 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use coracle::filter::Filter;
-use coracle::search::DEFAULT_ALPHA;
 use coracle::search::DEFAULT_RRF_K;
 use coracle::search::Fusion;
 use coracle::search::Group;
@@ -167,8 +166,9 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
         facets: args.facet.clone(),
         fusion: match args.fusion {
             Some(FusionChoice::Rrf) => Fusion::Rrf { k: DEFAULT_RRF_K },
-            _ => Fusion::Convex {
-                alpha: args.alpha.unwrap_or(DEFAULT_ALPHA),
+            _ => match args.alpha {
+                Some(alpha) => Fusion::Convex { alpha },
+                None => Fusion::Auto,
             },
         },
         explain: args.explain,

@@ -1,5 +1,6 @@
 //! An opened index and the search pipeline.
 
+use super::Fusion;
 use super::Group;
 use super::MAX_LIMIT;
 use super::MAX_QUERY_BYTES;
@@ -364,8 +365,16 @@ impl<S: Source> Engine<S> {
             .lookup
             .probe(&self.dictionary, &ranking.chunks(), rows);
         ranking.count(&probed.map_err(|(at, bad)| self.damaged(at, bad))?);
-        let rescored = ranking.rescore(self.root(), rows, search.options.fusion);
+        let Some(resident) = self.resident.borrow().clone() else {
+            return Ok(());
+        };
+        let quantizer = resident.quantizer();
+        let rescored = ranking.rescore(self.root(), quantizer, rows, self.fusion(search));
         rescored.map_err(|(at, bad)| self.damaged(at, bad))
+    }
+
+    fn fusion(&self, search: &Search<'_>) -> Fusion {
+        search.options.fusion.of(self.root().vectors.as_ref())
     }
 
     /// Wants the postings that the words are ranked by.
@@ -564,7 +573,7 @@ impl<S: Source> Engine<S> {
                 }
             }
         }
-        rank(&mut candidates, mode, options.fusion);
+        rank(&mut candidates, mode, self.fusion(search));
         let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
         Ok(Ranking {
             mode,

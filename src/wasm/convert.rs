@@ -15,7 +15,6 @@ use coracle::json::Json;
 use coracle::json::JsonError;
 use coracle::json::JsonProblem;
 use coracle::json::MAX_DEPTH;
-use coracle::search::DEFAULT_ALPHA;
 use coracle::search::DEFAULT_RRF_K;
 use coracle::search::Excerpt;
 use coracle::search::Explain;
@@ -118,9 +117,7 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
             .map(|alpha| alpha as f32)
             .filter(|alpha| (0.0..=1.0).contains(alpha))
     })?;
-    let convex = Fusion::Convex {
-        alpha: alpha.unwrap_or(DEFAULT_ALPHA),
-    };
+    let convex = alpha.map_or(Fusion::Auto, |alpha| Fusion::Convex { alpha });
     let fusions = [
         ("convex", convex),
         ("rrf", Fusion::Rrf { k: DEFAULT_RRF_K }),

@@ -12,6 +12,7 @@ use crate::embed::Endpoint;
 use crate::embed::EndpointOptions;
 use crate::embed::Key;
 use crate::embed::MiniLm;
+use crate::embed::StaticWords;
 use crate::embed::TokenCounter as WordPieceCounter;
 use crate::embed::general_word_pieces;
 use crate::embed::ready_made;
@@ -24,6 +25,7 @@ use crate::fit::QueryTable;
 use crate::fit::TextGroup;
 use crate::fit::sentences;
 use crate::fit::vocabulary::Vocabulary;
+use crate::fit::weight;
 use crate::indexer;
 use crate::indexer::Embeddings;
 use crate::indexer::TermRows;
@@ -245,11 +247,15 @@ impl TokenCounter for Counters {
 
 fn read(args: &BuildArgs, reporter: &Reporter) -> Result<Ingested, Failure> {
     let stage = reporter.stage("read", 0);
-    let window = (args.embedder == EmbedderChoice::Default).then_some(WINDOW_TOKENS);
+    let is_built_in = matches!(
+        args.embedder,
+        EmbedderChoice::Default | EmbedderChoice::Static
+    );
+    let window = is_built_in.then_some(WINDOW_TOKENS);
     let options = args.ingest_options(window);
     let counters = match args.embedder {
         // Keyword indexes are cut alike, so that adding meaning later changes no chunk.
-        EmbedderChoice::Default | EmbedderChoice::None => {
+        EmbedderChoice::Default | EmbedderChoice::Static | EmbedderChoice::None => {
             let counter = WordPieceCounter::new().map_err(EmbedError::from)?;
             Some(Counters(vec![counter; rayon::current_num_threads() + 1]))
         }
@@ -266,6 +272,11 @@ fn embedder(args: &BuildArgs) -> Result<Option<Box<dyn Embedder>>, Failure> {
     let embedder: Box<dyn Embedder> = match args.embedder {
         EmbedderChoice::None | EmbedderChoice::Provided => return Ok(None),
         EmbedderChoice::Default => Box::new(MiniLm::new(args.threads).map_err(EmbedError::from)?),
+        // Faster than a cache.
+        EmbedderChoice::Static => {
+            let words = StaticWords::new().map_err(EmbedError::from)?;
+            return Ok(Some(Box::new(words)));
+        }
         EmbedderChoice::Endpoint => {
             let url = args.endpoint_url.clone().unwrap_or_default();
             let model = args.endpoint_model.clone().unwrap_or_default();
@@ -339,7 +350,8 @@ fn embed(
             dim,
             projection,
             metric: Metric::Cosine,
-            queries: lexicon.queries(&table, documents, &sentences_of(&chunks)),
+            alpha_percent: weight::MOST_PERCENT,
+            queries: lexicon.queries(&table, documents, &sentences_of(&chunks).1),
             term_rows: Some(lexicon.rows(&table, Vec::new())),
             rows,
         }));
@@ -361,8 +373,9 @@ fn embed(
         Ok::<_, Failure>(projected(projection.as_ref(), rows, input_dim).1)
     };
     // Short texts teach the table what single words mean.
-    let sentences = sentences_of(&chunks);
+    let (owners, sentences) = sentences_of(&chunks);
     let sentence_rows = embed("sentences", &sentences)?;
+    let alpha_percent = weight::of_meaning(&rows, dim, &owners, &sentence_rows);
     let vocabulary = lexicon.vocabulary(&general_word_pieces().map_err(EmbedError::from)?);
     let vocabulary_rows = embed("vocabulary", &vocabulary.texts())?;
     let emphasis = FitParams::default().chunk_emphasis;
@@ -385,6 +398,7 @@ fn embed(
         dim,
         projection,
         metric: Metric::Cosine,
+        alpha_percent,
         queries: lexicon.queries(&table, documents, &sentences),
         term_rows: Some(lexicon.rows(&table, extra)),
         rows,
@@ -426,12 +440,14 @@ fn normalised(mut rows: Vec<f32>, dim: usize) -> Vec<f32> {
     rows
 }
 
-fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> Vec<&'a str> {
+/// Sentences and the chunks that they are of.
+fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> (Vec<usize>, Vec<&'a str>) {
     let bodies: Vec<&str> = chunks
         .iter()
         .map(|(_, chunk)| chunk.text.as_str())
         .collect();
-    sentences::sample(&bodies, FitParams::default().sentences_max)
+    let sampled = sentences::sample(&bodies, FitParams::default().sentences_max);
+    sampled.into_iter().unzip()
 }
 
 /// Chunks for each of which a term needs one more of them to have a row, and the most it needs.

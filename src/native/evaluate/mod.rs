@@ -26,6 +26,7 @@ pub use judged::Question;
 use crate::embed::EmbedError;
 use crate::embed::Embedder;
 use crate::embed::MiniLm;
+use crate::embed::StaticWords;
 use crate::report::Stage;
 use crate::source::Location;
 use coracle::index::Access;
@@ -237,8 +238,8 @@ pub fn open(place: &str) -> Result<Engine<Location>, SearchError> {
     pollster::block_on(Engine::open(source, DEFAULT_CACHE_BYTES))
 }
 
-/// Gives questions that came without embeddings those of the built-in model, where the documents have
-/// theirs from it. Returns whether all questions have one now.
+/// Gives questions that came without embeddings those of the embedder inside the program that the
+/// documents have theirs from. Returns whether all questions have one now.
 ///
 /// # Errors
 /// [`EmbedError`].
@@ -252,10 +253,12 @@ pub fn embed(root: &Root, questions: &mut [Question]) -> Result<bool, EmbedError
     {
         return Ok(true);
     }
-    let model = MiniLm::new(None)?;
-    if model.fingerprint().to_string() != vectors.embedder {
+    let built_in: [Box<dyn Embedder>; 2] =
+        [Box::new(MiniLm::new(None)?), Box::new(StaticWords::new()?)];
+    let is_its = |model: &Box<dyn Embedder>| model.fingerprint().to_string() == vectors.embedder;
+    let Some(model) = built_in.into_iter().find(is_its) else {
         return Ok(false);
-    }
+    };
     let texts: Vec<&str> = questions.iter().map(|q| q.text.as_str()).collect();
     let rows = model.embed(&texts, &|_| {})?;
     for (question, row) in questions.iter_mut().zip(rows.chunks_exact(model.dim())) {
