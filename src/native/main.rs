@@ -9,14 +9,11 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use coracle::filter::Filter;
-use coracle::search::DEFAULT_RRF_K;
-use coracle::search::Fusion;
 use coracle::search::Group;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
 use coracle_cli::cli::Cli;
 use coracle_cli::cli::Command;
-use coracle_cli::cli::FusionChoice;
 use coracle_cli::cli::GroupChoice;
 use coracle_cli::cli::ModeChoice;
 use coracle_cli::cli::SearchArgs;
@@ -148,13 +145,6 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
             problem: error.to_string(),
         })?),
     };
-    if args.alpha.is_some() && args.fusion == Some(FusionChoice::Rrf) {
-        let problem = "belongs to --fusion convex".to_string();
-        return Err(Failure::Usage {
-            flag: "--alpha",
-            problem,
-        });
-    }
     Ok(SearchOptions {
         mode: match args.mode {
             ModeChoice::Hybrid => Mode::Hybrid,
@@ -164,13 +154,7 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
         limit: args.limit as usize,
         filter,
         facets: args.facet.clone(),
-        fusion: match args.fusion {
-            Some(FusionChoice::Rrf) => Fusion::Rrf { k: DEFAULT_RRF_K },
-            _ => match args.alpha {
-                Some(alpha) => Fusion::Convex { alpha },
-                None => Fusion::Auto,
-            },
-        },
+        fusion: args.fusion.choice()?,
         explain: args.explain,
         exact: args.exact,
         group: match args.group {

@@ -2,6 +2,7 @@
 //! model, queried offline and with the model. Needs `CORACLE_DATA`; see tests/README.md for where the sets come from.
 
 use clap::Parser;
+use coracle::search::Fusion;
 use coracle_cli::cli::Cli;
 use coracle_cli::cli::Command;
 use coracle_cli::command::build;
@@ -59,8 +60,14 @@ fn measure(folder: &Path, place: &str, ways: &[Way]) -> Vec<Figures> {
     if ways.iter().any(|way| way.model) {
         assert!(evaluate::embed(&root, &mut questions).expect("embeddings"));
     }
-    evaluate::measure(|| evaluate::open(place), &questions, ways, &Stage::hidden())
-        .expect("results")
+    evaluate::measure(
+        || evaluate::open(place),
+        &questions,
+        ways,
+        Fusion::Auto,
+        &Stage::hidden(),
+    )
+    .expect("results")
 }
 
 /// nDCG@10 of a collection.

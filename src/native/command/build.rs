@@ -50,6 +50,7 @@ use coracle::document::Document;
 use coracle::embed::QueryVector;
 use coracle::postings::Postings;
 use coracle::search::Engine;
+use coracle::search::Fusion;
 use coracle::store::DEFAULT_CACHE_BYTES;
 use coracle::text::Analyzer;
 use coracle::text::Language;
@@ -147,7 +148,7 @@ pub fn build_ingested(
         let preview = written.staging.preview(&written.root);
         let open = || pollster::block_on(Engine::open(&preview, DEFAULT_CACHE_BYTES));
         let ways = evaluate::offline_ways(&written.root);
-        let measured = evaluate::measure(open, &questions, &ways, &stage)?;
+        let measured = evaluate::measure(open, &questions, &ways, Fusion::Auto, &stage)?;
         let figures = evaluate::root_figures(questions.len(), &measured);
         written.root.figures.extend(figures);
     }
@@ -375,7 +376,11 @@ fn embed(
     // Short texts teach the table what single words mean.
     let (owners, sentences) = sentences_of(&chunks);
     let sentence_rows = embed("sentences", &sentences)?;
-    let alpha_percent = weight::of_meaning(&rows, dim, &owners, &sentence_rows);
+    let most = match args.embedder {
+        EmbedderChoice::Static => weight::MOST_STATIC_PERCENT,
+        _ => weight::MOST_PERCENT,
+    };
+    let alpha_percent = weight::of_meaning(most, &rows, dim, &owners, &sentence_rows);
     let vocabulary = lexicon.vocabulary(&general_word_pieces().map_err(EmbedError::from)?);
     let vocabulary_rows = embed("vocabulary", &vocabulary.texts())?;
     let emphasis = FitParams::default().chunk_emphasis;

@@ -32,6 +32,7 @@ use crate::source::Location;
 use coracle::index::Access;
 use coracle::index::Root;
 use coracle::search::Engine;
+use coracle::search::Fusion;
 use coracle::search::MAX_LIMIT;
 use coracle::search::Mode;
 use coracle::search::SearchError;
@@ -280,7 +281,8 @@ pub fn root_figures(questions: usize, measured: &[Figures]) -> Vec<(String, f64)
     figures
 }
 
-/// Asks an index all questions in each of these ways, which run side by side; `open` opens it.
+/// Asks an index all questions in each of these ways, which run side by side; `open` opens it, `fusion`
+/// makes one ranking of two.
 ///
 /// # Errors
 /// The first [`SearchError`].
@@ -288,6 +290,7 @@ pub fn measure<S: Source>(
     open: impl Fn() -> Result<Engine<S>, SearchError> + Sync,
     questions: &[Question],
     ways: &[Way],
+    fusion: Fusion,
     stage: &Stage<'_>,
 ) -> Result<Vec<Figures>, SearchError> {
     stage.set_total((ways.len() * questions.len()) as u64);
@@ -297,7 +300,7 @@ pub fn measure<S: Source>(
             let engine = open()?;
             let mut found = Vec::with_capacity(questions.len());
             for question in questions {
-                found.push(ask(&engine, question, way)?);
+                found.push(ask(&engine, question, way, fusion)?);
                 stage.advance(1);
             }
             Ok(Figures::of(way.name, questions, &found))
@@ -309,11 +312,13 @@ fn ask<S: Source>(
     engine: &Engine<S>,
     question: &Question,
     way: &Way,
+    fusion: Fusion,
 ) -> Result<Ranked, SearchError> {
     let search = |limit| {
         let options = SearchOptions {
             mode: way.mode,
             exact: way.exact,
+            fusion,
             limit,
             embedding: question.embedding.clone().filter(|_| way.model),
             ..SearchOptions::default()
