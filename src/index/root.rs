@@ -470,6 +470,7 @@ mod tests {
                     row_len(CODE_DIM) as u32,
                 ),
                 candidates,
+                alpha_percent: 80,
                 access,
             }),
             figures: vec![("recall_at_10".into(), 0.96)],

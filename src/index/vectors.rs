@@ -35,11 +35,19 @@ pub struct VectorSections {
     pub rows: Run,
     /// Candidates whose rows a search reads at least, [`CANDIDATES`].
     pub candidates: u32,
+    /// Weight of meaning beside words where a search names none, in hundredths: 0 to 100.
+    pub alpha_percent: u8,
     /// How candidates are found.
     pub access: Access,
 }
 
 impl VectorSections {
+    /// Weight of meaning beside words where a search names none, 0 to 1.
+    #[must_use]
+    pub fn alpha(&self) -> f32 {
+        f32::from(self.alpha_percent) / 100.0
+    }
+
     /// Components of what the embedder makes.
     #[must_use]
     pub fn input_dim(&self) -> u32 {
@@ -268,6 +276,7 @@ impl VectorSections {
         ProjectionSection::write(self.projection.as_ref(), out);
         self.rows.write(out);
         out.varint(u64::from(self.candidates));
+        out.u8(self.alpha_percent);
         self.access.write(out);
     }
 
@@ -290,6 +299,11 @@ impl VectorSections {
             return Err(reader.error("rows", Problem::Inconsistent));
         }
         let candidates = within(reader, &CANDIDATES, "candidates")?;
+        let alpha_percent = reader.u8("weight of meaning")?;
+        if alpha_percent > 100 {
+            let (got, max) = (u64::from(alpha_percent), 100);
+            return Err(reader.error("weight of meaning", Problem::OutOfRange { got, max }));
+        }
         let access = Access::read(reader, body_len, chunks, code_dim)?;
         Ok(Self {
             embedder,
@@ -300,6 +314,7 @@ impl VectorSections {
             projection,
             rows,
             candidates,
+            alpha_percent,
             access,
         })
     }

@@ -11,7 +11,10 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
+use coracle::search::DEFAULT_RRF_K;
+use coracle::search::Fusion;
 
+use crate::error::Failure;
 use crate::ingest::IngestOptions;
 use crate::ingest::address::UrlStyle;
 use crate::ingest::chunk::ChunkOptions;
@@ -342,6 +345,8 @@ pub enum EmbedderChoice {
     /// The embedded model; no key, no network
     #[default]
     Default,
+    /// A table of English word vectors: hundreds of times as fast, and less good
+    Static,
     /// No vectors: keyword search only
     None,
     /// The "embedding" or "vector" field of every record
@@ -393,15 +398,12 @@ pub struct SearchArgs {
     /// Read all cells of a large index and search as far as its build measured to be necessary
     #[arg(long, env = "CORACLE_EXACT", value_parser = FalseyValueParser::new())]
     pub exact: bool,
-    /// How keyword and vector hits become one list [default: convex]
-    #[arg(long, env = "CORACLE_FUSION", value_enum)]
-    pub fusion: Option<FusionChoice>,
+    /// How two rankings become one.
+    #[command(flatten)]
+    pub fusion: FusionArgs,
     /// What one hit stands for
     #[arg(long, env = "CORACLE_GROUP", value_enum, default_value_t)]
     pub group: GroupChoice,
-    /// Weight of the vector side in the convex combination, 0 to 1 [default: 0.8]
-    #[arg(long, value_name = "WEIGHT", env = "CORACLE_ALPHA", value_parser = parse_share)]
-    pub alpha: Option<f32>,
     /// How much hits are to differ from those above them, 0 to 1; needs vectors
     #[arg(long, value_name = "SHARE", env = "CORACLE_DIVERSITY", default_value_t = 0.0,
           value_parser = parse_share)]
@@ -479,6 +481,38 @@ pub struct EvalArgs {
     /// Draw the figures into this file, as SVG
     #[arg(long, value_name = "FILE", env = "CORACLE_PICTURE")]
     pub picture: Option<PathBuf>,
+    /// How two rankings become one.
+    #[command(flatten)]
+    pub fusion: FusionArgs,
+}
+
+/// How the rankings by words and by meaning become one.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FusionArgs {
+    /// How keyword and vector hits become one list [default: convex]
+    #[arg(long, env = "CORACLE_FUSION", value_enum)]
+    pub fusion: Option<FusionChoice>,
+    /// Weight of the vector side in the convex combination, 0 to 1 [default: that of the index, up to 0.8]
+    #[arg(long, value_name = "WEIGHT", env = "CORACLE_ALPHA", value_parser = parse_share)]
+    pub alpha: Option<f32>,
+}
+
+impl FusionArgs {
+    /// What they choose.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a weight that reciprocal ranks do not have.
+    pub fn choice(&self) -> Result<Fusion, Failure> {
+        match (self.fusion, self.alpha) {
+            (Some(FusionChoice::Rrf), Some(_)) => Err(Failure::Usage {
+                flag: "--alpha",
+                problem: "belongs to --fusion convex".into(),
+            }),
+            (Some(FusionChoice::Rrf), None) => Ok(Fusion::Rrf { k: DEFAULT_RRF_K }),
+            (_, Some(alpha)) => Ok(Fusion::Convex { alpha }),
+            (_, None) => Ok(Fusion::Auto),
+        }
+    }
 }
 
 /// `coracle inspect` and `coracle verify`

@@ -79,6 +79,8 @@ pub struct Embeddings {
     pub projection: Option<Projection>,
     /// How embeddings are compared.
     pub metric: Metric,
+    /// Weight of meaning beside words, in hundredths: 0 to 100.
+    pub alpha_percent: u8,
     /// One row of `dim` numbers for every chunk.
     pub rows: Vec<f32>,
     /// Embeddings of what may be asked, `dim` numbers each, to measure searches with; there may be
@@ -340,6 +342,7 @@ fn build_id(
     }
     if let Some(embeddings) = embeddings {
         hash.update(embeddings.embedder.as_bytes());
+        hash.update(&[embeddings.alpha_percent]);
         hash.update(bytemuck::cast_slice(&embeddings.rows));
         hash.update(bytemuck::cast_slice(&embeddings.queries));
         if let Some(term_rows) = &embeddings.term_rows {

@@ -9,15 +9,11 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use coracle::filter::Filter;
-use coracle::search::DEFAULT_ALPHA;
-use coracle::search::DEFAULT_RRF_K;
-use coracle::search::Fusion;
 use coracle::search::Group;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
 use coracle_cli::cli::Cli;
 use coracle_cli::cli::Command;
-use coracle_cli::cli::FusionChoice;
 use coracle_cli::cli::GroupChoice;
 use coracle_cli::cli::ModeChoice;
 use coracle_cli::cli::SearchArgs;
@@ -149,13 +145,6 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
             problem: error.to_string(),
         })?),
     };
-    if args.alpha.is_some() && args.fusion == Some(FusionChoice::Rrf) {
-        let problem = "belongs to --fusion convex".to_string();
-        return Err(Failure::Usage {
-            flag: "--alpha",
-            problem,
-        });
-    }
     Ok(SearchOptions {
         mode: match args.mode {
             ModeChoice::Hybrid => Mode::Hybrid,
@@ -165,12 +154,7 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
         limit: args.limit as usize,
         filter,
         facets: args.facet.clone(),
-        fusion: match args.fusion {
-            Some(FusionChoice::Rrf) => Fusion::Rrf { k: DEFAULT_RRF_K },
-            _ => Fusion::Convex {
-                alpha: args.alpha.unwrap_or(DEFAULT_ALPHA),
-            },
-        },
+        fusion: args.fusion.choice()?,
         explain: args.explain,
         exact: args.exact,
         diversity: args.diversity,

@@ -134,6 +134,7 @@ pub fn write(
         dim,
         projection,
         metric,
+        alpha_percent,
         rows,
         queries,
         term_rows,
@@ -239,6 +240,7 @@ pub fn write(
         projection,
         rows: write_rows(body, &quantizer, &int8)?,
         candidates: measured.candidates,
+        alpha_percent: *alpha_percent,
         access,
     };
     Ok((sections, measured))

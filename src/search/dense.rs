@@ -27,7 +27,6 @@ use crate::vector::Quantizer;
 use crate::vector::Query;
 use crate::vector::binary::BinaryCodes;
 use crate::vector::binary::BinaryRows;
-use crate::vector::row::Row;
 use crate::vector::row::row_len;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::TopK;
@@ -397,12 +396,4 @@ impl LoadCells<'_> {
         self.levels.push(blocks.collect::<Result<_, _>>()?);
         Ok(self.wanted.len())
     }
-}
-
-/// The score of a chunk by its row.
-///
-/// # Errors
-/// [`FormatError`] for a damaged row.
-pub fn rescore(query: &Query, row: &Block) -> Result<f32, FormatError> {
-    Ok(Row::parse(row, query.code_dim())?.score(query))
 }

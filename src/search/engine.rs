@@ -1,5 +1,6 @@
 //! An opened index and the search pipeline.
 
+use super::Fusion;
 use super::Group;
 use super::MAX_LIMIT;
 use super::MAX_QUERY_BYTES;
@@ -389,12 +390,20 @@ impl<S: Source> Engine<S> {
             .lookup
             .probe(&self.dictionary, &ranking.chunks(), rows);
         ranking.count(&probed.map_err(|(at, bad)| self.damaged(at, bad))?);
-        let options = search.options;
-        let rescored = ranking.rescore(self.root(), rows, options.fusion);
+        let Some(resident) = self.resident.borrow().clone() else {
+            return Ok(());
+        };
+        let (root, options) = (self.root(), search.options);
+        let quantizer = resident.quantizer();
+        let rescored = ranking.rescore(root, quantizer, rows, self.fusion(search));
         rescored.map_err(|(at, bad)| self.damaged(at, bad))?;
         let candidates = &mut ranking.candidates;
-        let diversified = diversify(candidates, self.root(), rows, options.diversity);
+        let diversified = diversify(candidates, root, rows, options.diversity);
         diversified.map_err(|(at, bad)| self.damaged(at, bad))
+    }
+
+    fn fusion(&self, search: &Search<'_>) -> Fusion {
+        search.options.fusion.of(self.root().vectors.as_ref())
     }
 
     /// Wants the postings that the words are ranked by.
@@ -594,7 +603,7 @@ impl<S: Source> Engine<S> {
                 }
             }
         }
-        rank(&mut candidates, mode, options.fusion, is_known_item);
+        rank(&mut candidates, mode, self.fusion(search), is_known_item);
         let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
         Ok(Ranking {
             mode,

@@ -1,8 +1,14 @@
 //! Merging the ranking by words with the ranking by meaning.
 
+use crate::index::VectorSections;
+
 /// How two rankings become one.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub enum Fusion {
+    /// Convex, with the weight of meaning that the build gave the index: up to [`DEFAULT_ALPHA`], less
+    /// where its embedder tells the texts apart badly.
+    #[default]
+    Auto,
     /// Convex combination of normalised scores (Bruch, Gai, Ingber: *An Analysis of Fusion Functions
     /// for Hybrid Retrieval*, TOIS 2023, with theoretical minima): keyword scores are divided by the
     /// best one of the query, cosines are mapped from \[-1, best\] to \[0, 1\].
@@ -17,15 +23,19 @@ pub enum Fusion {
     },
 }
 
-impl Default for Fusion {
-    fn default() -> Self {
-        Self::Convex {
-            alpha: DEFAULT_ALPHA,
+impl Fusion {
+    /// With the weight of meaning of an index instead of [`Fusion::Auto`].
+    pub(super) fn of(self, vectors: Option<&VectorSections>) -> Self {
+        match self {
+            Self::Auto => Self::Convex {
+                alpha: vectors.map_or(DEFAULT_ALPHA, VectorSections::alpha),
+            },
+            chosen => chosen,
         }
     }
 }
 
-/// Weight of meaning in the convex combination where nothing is said.
+/// Weight of meaning in the convex combination where the embedder knows what the texts are about.
 pub const DEFAULT_ALPHA: f32 = 0.8;
 
 /// Rank constant of reciprocal rank fusion where nothing is said.
@@ -40,6 +50,8 @@ pub struct Parts {
     pub keyword_rank: Option<u32>,
     /// Inner product with the query's embedding, where it was estimated.
     pub cosine: Option<f32>,
+    /// The same with the query moved towards the first candidates, where feedback was taken from them.
+    pub feedback: Option<f32>,
     /// Rank by meaning.
     pub vector_rank: Option<u32>,
 }
@@ -49,8 +61,8 @@ pub struct Parts {
 pub struct Best {
     /// Highest sum of impacts.
     pub keyword: u32,
-    /// Highest inner product.
-    pub cosine: f32,
+    /// Highest score by meaning.
+    pub meaning: f32,
 }
 
 impl Parts {
@@ -63,25 +75,30 @@ impl Parts {
         }
     }
 
-    /// Cosine mapped to 0 to 1; 0 where it is not known.
+    /// The score by meaning: the cosine, after feedback that with the moved query.
+    pub fn meaning(&self) -> Option<f32> {
+        self.feedback.or(self.cosine)
+    }
+
+    /// Score by meaning mapped to 0 to 1; 0 where it is not known.
     pub fn vector_normalised(&self, best: &Best) -> f32 {
-        let span = best.cosine + 1.0;
-        match self.cosine {
-            Some(cosine) if span > 0.0 => ((cosine + 1.0) / span).max(0.0),
+        let span = best.meaning + 1.0;
+        match self.meaning() {
+            Some(meaning) if span > 0.0 => ((meaning + 1.0) / span).max(0.0),
             _ => 0.0,
         }
     }
 
     /// The fused score, from 0 to 1 for the convex combination.
     pub fn fused(&self, fusion: Fusion, best: &Best) -> f32 {
-        match fusion {
-            Fusion::Convex { alpha } => {
-                alpha * self.vector_normalised(best) + (1.0 - alpha) * self.keyword_normalised(best)
-            }
+        let alpha = match fusion {
+            Fusion::Auto => DEFAULT_ALPHA,
+            Fusion::Convex { alpha } => alpha,
             Fusion::Rrf { k } => {
                 let part = |rank: Option<u32>| rank.map_or(0.0, |rank| 1.0 / (k + rank as f32));
-                part(self.keyword_rank) + part(self.vector_rank)
+                return part(self.keyword_rank) + part(self.vector_rank);
             }
-        }
+        };
+        alpha * self.vector_normalised(best) + (1.0 - alpha) * self.keyword_normalised(best)
     }
 }

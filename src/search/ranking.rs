@@ -3,7 +3,6 @@
 use super::Explain;
 use super::Fusion;
 use super::Mode;
-use super::dense;
 use super::dictionary::Damaged;
 use super::fuse::Best;
 use super::fuse::Parts;
@@ -18,7 +17,10 @@ use crate::postings::WEIGHT_ONE;
 use crate::sort::sort_by;
 use crate::store::Wants;
 use crate::store::Wave;
+use crate::vector::Metric;
+use crate::vector::Quantizer;
 use crate::vector::Query;
+use crate::vector::row::Row;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -89,23 +91,55 @@ impl Ranking {
     ///
     /// # Errors
     /// The row that is damaged.
-    pub fn rescore(&mut self, root: &Root, wave: &Wave, fusion: Fusion) -> Result<(), Damaged> {
+    ///
+    /// By words and meaning it does so twice: the first ranking's best answers tell more of what is
+    /// meant than the query, and their rows are at hand.
+    pub fn rescore(
+        &mut self,
+        root: &Root,
+        quantizer: &Quantizer,
+        wave: &Wave,
+        fusion: Fusion,
+    ) -> Result<(), Damaged> {
         let (Some(query), Some(vectors)) = (&self.query, &root.vectors) else {
             return Ok(());
         };
+        let row = |chunk| {
+            let extent = vectors.rows.extent(u64::from(chunk));
+            let Some((extent, row)) = extent.and_then(|extent| Some((extent, wave.get(extent)?)))
+            else {
+                return Ok(None);
+            };
+            let row = Row::parse(row, query.code_dim()).map_err(|bad| (extent, bad))?;
+            Ok(Some(row))
+        };
         for candidate in &mut self.candidates {
-            let extent = vectors.rows.extent(u64::from(candidate.chunk));
-            let row = extent.and_then(|extent| Some((extent, wave.get(extent)?)));
-            if let Some((extent, row)) = row {
-                let score = dense::rescore(query, row).map_err(|bad| (extent, bad))?;
-                candidate.parts.cosine = Some(score);
+            if let Some(row) = row(candidate.chunk)? {
+                candidate.parts.cosine = Some(row.score(query));
                 candidate.rescored = true;
             }
+        }
+        rank(&mut self.candidates, self.mode, fusion, self.is_known_item);
+        if self.mode != Mode::Hybrid || vectors.metric != Metric::Cosine {
+            return Ok(());
+        }
+        let mut answers = Vec::with_capacity(FEEDBACK_WEIGHTS.len());
+        for (candidate, weight) in self.candidates.iter().zip(FEEDBACK_WEIGHTS) {
+            answers.extend(row(candidate.chunk)?.map(|row| (row, weight)));
+        }
+        let moved = query.towards(quantizer, &answers);
+        for candidate in &mut self.candidates {
+            candidate.parts.feedback = row(candidate.chunk)?.map(|row| row.score(&moved));
         }
         rank(&mut self.candidates, self.mode, fusion, self.is_known_item);
         Ok(())
     }
 }
+
+/// What the rows of the first candidates count as feedback, beside 1 for the query. Over five judged
+/// collections 0.6 in all, in proportion to 1 / rank, gives nDCG@10 of .647 (.651 with the model's
+/// queries) for .641 (.645) without; three to five answers and 0.3 to 1 in all lie within .002 of it.
+const FEEDBACK_WEIGHTS: [f32; 3] = [0.33, 0.16, 0.11];
 
 /// Candidates whose rows are read, for a page down to `depth`.
 pub fn rescored(root: &Root, depth: usize) -> usize {
@@ -163,13 +197,13 @@ pub fn place_of(candidates: &[Candidate], chunk: ChunkId) -> Result<usize, usize
 pub fn best_of(candidates: &[Candidate]) -> Best {
     let mut best = Best {
         keyword: 0,
-        cosine: f32::NEG_INFINITY,
+        meaning: f32::NEG_INFINITY,
     };
     for candidate in candidates {
         best.keyword = best.keyword.max(candidate.parts.keyword);
-        best.cosine = best
-            .cosine
-            .max(candidate.parts.cosine.unwrap_or(f32::NEG_INFINITY));
+        best.meaning = best
+            .meaning
+            .max(candidate.parts.meaning().unwrap_or(f32::NEG_INFINITY));
     }
     best
 }
@@ -185,7 +219,7 @@ pub fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion, is_known_i
         .iter()
         .enumerate()
         .filter_map(|(at, candidate)| {
-            let score = candidate.parts.cosine?;
+            let score = candidate.parts.meaning()?;
             let id = candidate.chunk;
             Some((crate::vector::topk::Candidate { id, score }.key(), at))
         })

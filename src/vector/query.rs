@@ -26,6 +26,7 @@ use crate::vector::arch::Kernels;
 use crate::vector::arch::Scale;
 use crate::vector::arch::kernels;
 use crate::vector::arithmetic;
+use crate::vector::row::Row;
 
 /// Step of the best 16-level uniform quantizer, in standard deviations.
 const NORMAL_STEP: f64 = 0.3352;
@@ -61,7 +62,26 @@ impl Query {
     /// [`VectorError`] for a wrong dimension, a component that is not finite, or a norm past
     /// [`crate::vector::MAX_NORM`].
     pub fn new(quantizer: &Quantizer, query: &[f32]) -> Result<Self, VectorError> {
-        let rotated = quantizer.rotated(query)?;
+        Ok(Self::of_rotated(quantizer, quantizer.rotated(query)?))
+    }
+
+    /// This query, moved towards rows that answer it: the sum of it and of each row times its weight,
+    /// scaled to length 1. For metric cosine, whose queries and rows have that length, too.
+    ///
+    /// Source: relevance feedback (Rocchio, "Relevance feedback in information retrieval", 1971).
+    #[must_use]
+    pub fn towards(&self, quantizer: &Quantizer, rows: &[(Row<'_>, f32)]) -> Self {
+        let mut sum = collect(&self.int8, |x| f32::from(x) * self.int8_unit);
+        for (row, weight) in rows {
+            row.add_to(&mut sum, *weight);
+            arithmetic::zip(&mut sum, quantizer.mean(), |x, mean| x + mean * weight);
+        }
+        let norm = arithmetic::l2_norm(&sum);
+        arithmetic::normalize(&mut sum, norm);
+        Self::of_rotated(quantizer, sum)
+    }
+
+    fn of_rotated(quantizer: &Quantizer, rotated: Vec<f32>) -> Self {
         let bias = arithmetic::dot(&rotated, quantizer.mean()) as f32;
 
         // `f32::max` would be a call in WebAssembly.
@@ -87,7 +107,7 @@ impl Query {
         let kernels = kernels();
         let mut tables = alloc::vec![0; 4 * levels.len()];
         (kernels.tables)(&levels, &mut tables);
-        Ok(Self {
+        Self {
             kernels,
             tables,
             planes: planes(&levels),
@@ -101,7 +121,7 @@ impl Query {
             },
             int8_unit,
             int8_scale,
-        })
+        }
     }
 
     /// Dimensions of the codes this query is for.
@@ -148,7 +168,7 @@ impl Query {
 
 /// Converts every number, four at a time as in [`arithmetic::map`].
 #[inline(always)]
-fn collect<T>(values: &[f32], f: impl Fn(f32) -> T) -> Vec<T> {
+fn collect<S: Copy, T>(values: &[S], f: impl Fn(S) -> T) -> Vec<T> {
     let (quads, tail) = values.as_chunks::<4>();
     let mut out = Vec::with_capacity(values.len());
     for quad in quads {

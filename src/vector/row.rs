@@ -259,6 +259,36 @@ mod tests {
     }
 
     #[test]
+    fn query_moved_towards_a_row_scores_as_the_sum_of_both_does() {
+        let component = |row: usize, at: usize| ((row * 31 + at * 17) % 23) as f32 / 11.0 - 1.0;
+        let rows: Vec<Vec<f32>> = (0..40)
+            .map(|row| (0..128).map(|at| component(row, at)).collect())
+            .collect();
+        let quantizer = Quantizer::train(Metric::Cosine, 128, 7, &rows).expect("rows");
+        let unit = |row: &[f32]| -> Vec<f32> {
+            let norm = libm::sqrtf(row.iter().map(|x| x * x).sum());
+            row.iter().map(|x| x / norm).collect()
+        };
+        let mut bytes = Vec::new();
+        let code = quantizer.encode_row(&rows[5]).expect("row");
+        encode_residual(&quantizer, &code.int8, &mut bytes);
+        let row = Row::parse(&bytes, 128).expect("valid");
+        let query = Query::new(&quantizer, &rows[1]).expect("query");
+        let moved = query.towards(&quantizer, &[(row, 0.5)]);
+        let (first, second) = (unit(&rows[1]), unit(&rows[5]));
+        let sum: Vec<f32> = first
+            .iter()
+            .zip(&second)
+            .map(|(a, b)| a + 0.5 * b)
+            .collect();
+        let expected = Query::new(&quantizer, &sum).expect("query");
+        assert!((row.score(&moved) - row.score(&expected)).abs() < 0.03);
+        assert!(row.score(&moved) > row.score(&query));
+        let alone = query.towards(&quantizer, &[]);
+        assert!((row.score(&alone) - row.score(&query)).abs() < 1e-3);
+    }
+
+    #[test]
     fn component_that_is_not_finite_is_named() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             let mut out = Vec::new();

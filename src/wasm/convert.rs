@@ -15,7 +15,6 @@ use coracle::json::Json;
 use coracle::json::JsonError;
 use coracle::json::JsonProblem;
 use coracle::json::MAX_DEPTH;
-use coracle::search::DEFAULT_ALPHA;
 use coracle::search::DEFAULT_RRF_K;
 use coracle::search::Excerpt;
 use coracle::search::Explain;
@@ -120,9 +119,7 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     let groups = [("document", Group::Document), ("chunk", Group::Chunk)];
     options.group = given.choice("group", &groups)?;
     let alpha = given.share("alpha")?;
-    let convex = Fusion::Convex {
-        alpha: alpha.unwrap_or(DEFAULT_ALPHA),
-    };
+    let convex = alpha.map_or(Fusion::Auto, |alpha| Fusion::Convex { alpha });
     let fusions = [
         ("convex", convex),
         ("rrf", Fusion::Rrf { k: DEFAULT_RRF_K }),

@@ -384,7 +384,7 @@ fn fused_scores_follow_from_their_explanations() {
     for access in ACCESSES {
         let world = World::with(access);
         let fusions = [
-            Fusion::Convex { alpha: 0.8 },
+            Fusion::Auto,
             Fusion::Convex { alpha: 0.25 },
             Fusion::Convex { alpha: 0.0 },
             Fusion::Convex { alpha: 1.0 },
@@ -412,9 +412,11 @@ fn fused_scores_follow_from_their_explanations() {
                     .map(|hit| (hit, hit.explain.as_ref().expect("explained")))
                     .collect();
                 let keyword = |at: usize| parts[at].1.keyword.map_or(0, |(sum, _)| sum);
-                let cosine = |at: usize| parts[at].1.vector.expect("cosine").0;
+                // With feedback from the first answers, so not that of the cosine itself.
+                let meaning = |at: usize| parts[at].1.vector.expect("cosine").1;
                 let best_sum = (0..parts.len()).map(keyword).max().expect("hits");
-                let best_cosine = (0..parts.len()).map(cosine).fold(f32::MIN, f32::max);
+                let best = (0..parts.len()).map(meaning).fold(f32::MIN, f32::max);
+                assert!(best == 1.0);
                 let id = |at: usize| parts[at].0.chunk;
                 let rank_of = |at: usize, before: &dyn Fn(usize) -> bool| {
                     1 + (0..parts.len())
@@ -430,14 +432,14 @@ fn fused_scores_follow_from_their_explanations() {
                     });
                     assert_eq!(explain.keyword_rank, by_words, "{query}");
                     let by_meaning = rank_of(at, &|other| {
-                        cosine(other) > cosine(at)
-                            || cosine(other) == cosine(at) && id(other) < id(at)
+                        meaning(other) > meaning(at)
+                            || meaning(other) == meaning(at) && id(other) < id(at)
                     });
                     assert_eq!(explain.vector_rank, Some(by_meaning), "{query}");
                     let words = keyword(at) as f32 / best_sum as f32;
-                    let meaning = (cosine(at) + 1.0) / (best_cosine + 1.0);
                     let fused = match fusion {
-                        Fusion::Convex { alpha } => alpha * meaning + (1.0 - alpha) * words,
+                        Fusion::Auto => 0.8 * meaning(at) + (1.0 - 0.8) * words,
+                        Fusion::Convex { alpha } => alpha * meaning(at) + (1.0 - alpha) * words,
                         Fusion::Rrf { k } => {
                             by_words.map_or(0.0, |rank| 1.0 / (k + rank as f32))
                                 + 1.0 / (k + by_meaning as f32)

@@ -2,6 +2,7 @@
 //! model, queried offline and with the model. Needs `CORACLE_DATA`; see tests/README.md for where the sets come from.
 
 use clap::Parser;
+use coracle::search::Fusion;
 use coracle_cli::cli::Cli;
 use coracle_cli::cli::Command;
 use coracle_cli::command::build;
@@ -59,8 +60,14 @@ fn measure(folder: &Path, place: &str, ways: &[Way]) -> Vec<Figures> {
     if ways.iter().any(|way| way.model) {
         assert!(evaluate::embed(&root, &mut questions).expect("embeddings"));
     }
-    evaluate::measure(|| evaluate::open(place), &questions, ways, &Stage::hidden())
-        .expect("results")
+    evaluate::measure(
+        || evaluate::open(place),
+        &questions,
+        ways,
+        Fusion::Auto,
+        &Stage::hidden(),
+    )
+    .expect("results")
 }
 
 /// nDCG@10 of a collection.
@@ -88,9 +95,19 @@ fn figures(name: &str) -> Option<Ndcg> {
             .map(|figures| figures.ndcg10)
     };
     let shipped = |mode: &str| of(mode).expect("measured");
+    // Whoever asks by words and meaning loses nothing worth mentioning to the better half.
+    for (hybrid, vector) in [("hybrid", "vector"), ("hybrid-model", "vector-model")] {
+        let better = shipped("keyword").max(shipped(vector));
+        assert!(
+            shipped(hybrid) >= better - 0.01,
+            "{name}: {hybrid} {:.4} for {better:.4}",
+            shipped(hybrid)
+        );
+    }
     // Small indexes have no cells: nothing is left out.
     let exact = |mode: &str| of(&format!("{mode}-exact")).unwrap_or(shipped(mode));
     assert!(shipped("hybrid") > exact("hybrid") - 0.015);
+    // Where the model knows the language.
     let kept = exact("vector") / shipped("vector-model");
     assert!(
         kept >= 0.93,
@@ -141,4 +158,64 @@ fn documentation_offline_hybrid_gains_on_words() {
     assert!(ndcg.keyword >= 0.69, "{:.4}", ndcg.keyword);
     assert!(ndcg.vector >= 0.65, "{:.4}", ndcg.vector);
     assert!(ndcg.hybrid >= ndcg.keyword + 0.02, "{:.4}", ndcg.hybrid);
+}
+
+#[test]
+fn words_hold_their_own_where_the_model_does_not_know_the_language() {
+    for name in ["xquad-th", "xquad-zh"] {
+        let Some(ndcg) = figures(name) else {
+            return;
+        };
+        assert!(ndcg.keyword >= 0.95, "{name}: {:.4}", ndcg.keyword);
+    }
+}
+
+#[test]
+fn aeronautics_gains_on_words_with_and_without_the_model() {
+    let Some(ndcg) = figures("cranfield") else {
+        return;
+    };
+    let gain = ndcg.hybrid - ndcg.keyword;
+    assert!(gain >= 0.035, "{gain:.4}");
+    let gain = ndcg.hybrid_model - ndcg.keyword;
+    assert!(gain >= 0.045, "{gain:.4}");
+}
+
+/// nDCG@10 of words, of meaning and of both, embedded by the table of word vectors.
+fn static_figures(name: &str) -> Option<[f64; 3]> {
+    let folder = collection(name)?;
+    let place = index(name, &folder, "static");
+    let root = evaluate::open(&place).expect("an index").root().clone();
+    let measured = measure(&folder, &place, &evaluate::offline_ways(&root));
+    let of = |mode: &str| {
+        let mut all = measured.iter();
+        let found = all.find(|figures| figures.mode == mode);
+        found.map_or(0.0, |figures| figures.ndcg10)
+    };
+    let figures = ["keyword", "vector", "hybrid"].map(of);
+    println!("{name}: static {figures:.4?}");
+    Some(figures)
+}
+
+#[test]
+fn static_words_gain_on_words_and_never_lose() {
+    let mut gains = Vec::new();
+    for name in [
+        "cranfield",
+        "tech-docs",
+        "tech-code",
+        "xquad-de",
+        "xquad-th",
+    ] {
+        let Some([keyword, _, hybrid]) = static_figures(name) else {
+            return;
+        };
+        assert!(
+            hybrid >= keyword - 0.005,
+            "{name}: {hybrid:.4} for {keyword:.4}"
+        );
+        gains.push(hybrid - keyword);
+    }
+    let english: f64 = gains[..3].iter().sum::<f64>() / 3.0;
+    assert!(english >= 0.010, "{english:.4}");
 }

@@ -190,6 +190,7 @@ pub fn embeddings(documents: &[Document], postings: &Postings) -> Embeddings {
         dim: DIM,
         projection: Some(first_components()),
         metric: Metric::Cosine,
+        alpha_percent: 80,
         rows,
         queries: Vec::new(),
         term_rows: Some(term_rows),

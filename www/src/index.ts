@@ -80,7 +80,7 @@ export interface SearchOptions {
   facets?: string[];
   /** How the two rankings become one: weighted sum of normalised scores, or reciprocal ranks. */
   fusion?: 'convex' | 'rrf';
-  /** Weight of meaning against words in convex fusion, 0 to 1; default 0.8. */
+  /** Weight of meaning against words in convex fusion, 0 to 1; default: that of the index, up to 0.8. */
   alpha?: number;
   /** Adds to every hit how its score came about. */
   explain?: boolean;

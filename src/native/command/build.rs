@@ -12,6 +12,7 @@ use crate::embed::Endpoint;
 use crate::embed::EndpointOptions;
 use crate::embed::Key;
 use crate::embed::MiniLm;
+use crate::embed::StaticWords;
 use crate::embed::TokenCounter as WordPieceCounter;
 use crate::embed::general_word_pieces;
 use crate::embed::ready_made;
@@ -24,6 +25,7 @@ use crate::fit::QueryTable;
 use crate::fit::TextGroup;
 use crate::fit::sentences;
 use crate::fit::vocabulary::Vocabulary;
+use crate::fit::weight;
 use crate::indexer;
 use crate::indexer::Embeddings;
 use crate::indexer::TermRows;
@@ -52,6 +54,7 @@ use coracle::document::Document;
 use coracle::embed::QueryVector;
 use coracle::postings::Postings;
 use coracle::search::Engine;
+use coracle::search::Fusion;
 use coracle::store::DEFAULT_CACHE_BYTES;
 use coracle::text::Analyzer;
 use coracle::vector::Metric;
@@ -164,7 +167,7 @@ pub fn build_ingested(
         let preview = written.staging.preview(&written.root);
         let open = || pollster::block_on(Engine::open(&preview, DEFAULT_CACHE_BYTES));
         let ways = evaluate::offline_ways(&written.root);
-        let measured = evaluate::measure(open, &questions, &ways, &stage)?;
+        let measured = evaluate::measure(open, &questions, &ways, Fusion::Auto, &stage)?;
         let figures = evaluate::root_figures(questions.len(), &measured);
         written.root.figures.extend(figures);
     }
@@ -266,11 +269,15 @@ impl TokenCounter for Counters {
 
 fn read(args: &BuildArgs, reporter: &Reporter) -> Result<Ingested, Failure> {
     let stage = reporter.stage("read", 0);
-    let window = (args.embedder == EmbedderChoice::Default).then_some(WINDOW_TOKENS);
+    let is_built_in = matches!(
+        args.embedder,
+        EmbedderChoice::Default | EmbedderChoice::Static
+    );
+    let window = is_built_in.then_some(WINDOW_TOKENS);
     let options = args.ingest_options(window);
     let counters = match args.embedder {
         // Keyword indexes are cut alike, so that adding meaning later changes no chunk.
-        EmbedderChoice::Default | EmbedderChoice::None => {
+        EmbedderChoice::Default | EmbedderChoice::Static | EmbedderChoice::None => {
             let counter = WordPieceCounter::new().map_err(EmbedError::from)?;
             Some(Counters(vec![counter; rayon::current_num_threads() + 1]))
         }
@@ -287,6 +294,11 @@ fn embedder(args: &BuildArgs) -> Result<Option<Box<dyn Embedder>>, Failure> {
     let embedder: Box<dyn Embedder> = match args.embedder {
         EmbedderChoice::None | EmbedderChoice::Provided => return Ok(None),
         EmbedderChoice::Default => Box::new(MiniLm::new(args.threads).map_err(EmbedError::from)?),
+        // Faster than a cache.
+        EmbedderChoice::Static => {
+            let words = StaticWords::new().map_err(EmbedError::from)?;
+            return Ok(Some(Box::new(words)));
+        }
         EmbedderChoice::Endpoint => {
             let url = args.endpoint_url.clone().unwrap_or_default();
             let model = args.endpoint_model.clone().unwrap_or_default();
@@ -360,7 +372,8 @@ fn embed(
             dim,
             projection,
             metric: Metric::Cosine,
-            queries: lexicon.queries(&table, documents, &sentences_of(&chunks)),
+            alpha_percent: weight::MOST_PERCENT,
+            queries: lexicon.queries(&table, documents, &sentences_of(&chunks).1),
             term_rows: Some(lexicon.rows(&table, Vec::new())),
             rows,
         }));
@@ -382,8 +395,13 @@ fn embed(
         Ok::<_, Failure>(projected(projection.as_ref(), rows, input_dim).1)
     };
     // Short texts teach the table what single words mean.
-    let sentences = sentences_of(&chunks);
+    let (owners, sentences) = sentences_of(&chunks);
     let sentence_rows = embed("sentences", &sentences)?;
+    let most = match args.embedder {
+        EmbedderChoice::Static => weight::MOST_STATIC_PERCENT,
+        _ => weight::MOST_PERCENT,
+    };
+    let alpha_percent = weight::of_meaning(most, &rows, dim, &owners, &sentence_rows);
     let vocabulary = lexicon.vocabulary(&general_word_pieces().map_err(EmbedError::from)?);
     let vocabulary_rows = embed("vocabulary", &vocabulary.texts())?;
     let emphasis = FitParams::default().chunk_emphasis;
@@ -406,6 +424,7 @@ fn embed(
         dim,
         projection,
         metric: Metric::Cosine,
+        alpha_percent,
         queries: lexicon.queries(&table, documents, &sentences),
         term_rows: Some(lexicon.rows(&table, extra)),
         rows,
@@ -447,12 +466,14 @@ fn normalised(mut rows: Vec<f32>, dim: usize) -> Vec<f32> {
     rows
 }
 
-fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> Vec<&'a str> {
+/// Sentences and the chunks that they are of.
+fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> (Vec<usize>, Vec<&'a str>) {
     let bodies: Vec<&str> = chunks
         .iter()
         .map(|(_, chunk)| chunk.text.as_str())
         .collect();
-    sentences::sample(&bodies, FitParams::default().sentences_max)
+    let sampled = sentences::sample(&bodies, FitParams::default().sentences_max);
+    sampled.into_iter().unzip()
 }
 
 /// Chunks for each of which a term needs one more of them to have a row, and the most it needs.

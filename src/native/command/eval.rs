@@ -18,6 +18,7 @@ use std::path::Path;
 /// # Errors
 /// [`Failure`].
 pub fn eval(args: &EvalArgs, reporter: &Reporter) -> Result<Report, Failure> {
+    let fusion = args.fusion.choice()?;
     let place = &args.index;
     let engine = evaluate::open(place)?;
     let (source, mut questions) = match (&args.queries, &args.qrels) {
@@ -62,7 +63,7 @@ pub fn eval(args: &EvalArgs, reporter: &Reporter) -> Result<Report, Failure> {
     let ways = evaluate::ways(engine.root(), is_embedded);
     let mut modes = {
         let stage = reporter.stage("search", 0);
-        evaluate::measure(|| evaluate::open(place), &questions, &ways, &stage)?
+        evaluate::measure(|| evaluate::open(place), &questions, &ways, fusion, &stage)?
     };
     modes.extend(runs);
     let report = {

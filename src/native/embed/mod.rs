@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!           ┌─ MiniLm    the model inside the program: no key, no network, no download
-//! Embedder ─┼─ Endpoint  any OpenAI-compatible /v1/embeddings
+//! Embedder ─┼─ StaticWords  a table of word vectors, hundreds of times as fast
+//!           ├─ Endpoint  any OpenAI-compatible /v1/embeddings
 //!           └─ Cached    either of them, with finished embeddings kept in a file
 //! ready_made             embeddings that the input brought along
 //! ```
@@ -12,6 +13,7 @@
 //! | `tokens.rs` | text into word piece ids, and into their number |
 //! | `weights.rs`, `bert.rs` | the model file into a network; ids into an embedding |
 //! | `minilm.rs` | texts into embeddings, on all cores |
+//! | `static_words.rs` | texts into sums of word vectors |
 //! | `endpoint/` | texts into requests, responses into embeddings; what is tried again, and when |
 //! | `cache.rs` | finished embeddings into a file that survives a kill, and back |
 //! | `ready_made.rs` | embeddings of the input into checked rows |
@@ -24,6 +26,7 @@ mod cache;
 mod endpoint;
 mod minilm;
 mod ready_made;
+mod static_words;
 mod tokens;
 mod weights;
 
@@ -43,6 +46,7 @@ pub use ready_made::ReadyMade;
 pub use ready_made::ReadyMadeError;
 pub use ready_made::ReadyMadeProblem;
 pub use ready_made::ready_made;
+pub use static_words::StaticWords;
 pub use tokens::TokenCounter;
 pub use tokens::general_word_pieces;
 pub use weights::BadModel;

@@ -55,6 +55,11 @@ impl WordPieces {
         }
     }
 
+    /// Number of word pieces that there are.
+    pub(crate) fn vocabulary_len(&self) -> usize {
+        self.0.get_vocab_size(false)
+    }
+
     /// The number of word pieces, without the special tokens around them.
     fn count(&self, text: &str) -> usize {
         self.0

@@ -27,6 +27,8 @@ pub enum BadModel {
     },
     /// The tokenizer's description cannot be read.
     Tokenizer,
+    /// The table of the static embedder is damaged.
+    StaticWords,
 }
 
 impl fmt::Display for BadModel {
@@ -46,8 +48,9 @@ impl fmt::Display for BadModel {
                 )
             }
             Self::Tokenizer => f.write_str("tokenizer.json cannot be read"),
+            Self::StaticWords => f.write_str("static-words.bin cannot be read"),
         }?;
-        f.write_str("; make it anew with src/native/model/make_model.py")
+        f.write_str("; make it anew, see src/native/model/README.md")
     }
 }
 

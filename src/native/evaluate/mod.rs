@@ -26,11 +26,13 @@ pub use judged::Question;
 use crate::embed::EmbedError;
 use crate::embed::Embedder;
 use crate::embed::MiniLm;
+use crate::embed::StaticWords;
 use crate::report::Stage;
 use crate::source::Location;
 use coracle::index::Access;
 use coracle::index::Root;
 use coracle::search::Engine;
+use coracle::search::Fusion;
 use coracle::search::MAX_LIMIT;
 use coracle::search::Mode;
 use coracle::search::SearchError;
@@ -237,8 +239,8 @@ pub fn open(place: &str) -> Result<Engine<Location>, SearchError> {
     pollster::block_on(Engine::open(source, DEFAULT_CACHE_BYTES))
 }
 
-/// Gives questions that came without embeddings those of the built-in model, where the documents have
-/// theirs from it. Returns whether all questions have one now.
+/// Gives questions that came without embeddings those of the embedder inside the program that the
+/// documents have theirs from. Returns whether all questions have one now.
 ///
 /// # Errors
 /// [`EmbedError`].
@@ -252,10 +254,12 @@ pub fn embed(root: &Root, questions: &mut [Question]) -> Result<bool, EmbedError
     {
         return Ok(true);
     }
-    let model = MiniLm::new(None)?;
-    if model.fingerprint().to_string() != vectors.embedder {
+    let built_in: [Box<dyn Embedder>; 2] =
+        [Box::new(MiniLm::new(None)?), Box::new(StaticWords::new()?)];
+    let is_its = |model: &Box<dyn Embedder>| model.fingerprint().to_string() == vectors.embedder;
+    let Some(model) = built_in.into_iter().find(is_its) else {
         return Ok(false);
-    }
+    };
     let texts: Vec<&str> = questions.iter().map(|q| q.text.as_str()).collect();
     let rows = model.embed(&texts, &|_| {})?;
     for (question, row) in questions.iter_mut().zip(rows.chunks_exact(model.dim())) {
@@ -277,7 +281,8 @@ pub fn root_figures(questions: usize, measured: &[Figures]) -> Vec<(String, f64)
     figures
 }
 
-/// Asks an index all questions in each of these ways, which run side by side; `open` opens it.
+/// Asks an index all questions in each of these ways, which run side by side; `open` opens it, `fusion`
+/// makes one ranking of two.
 ///
 /// # Errors
 /// The first [`SearchError`].
@@ -285,6 +290,7 @@ pub fn measure<S: Source>(
     open: impl Fn() -> Result<Engine<S>, SearchError> + Sync,
     questions: &[Question],
     ways: &[Way],
+    fusion: Fusion,
     stage: &Stage<'_>,
 ) -> Result<Vec<Figures>, SearchError> {
     stage.set_total((ways.len() * questions.len()) as u64);
@@ -294,7 +300,7 @@ pub fn measure<S: Source>(
             let engine = open()?;
             let mut found = Vec::with_capacity(questions.len());
             for question in questions {
-                found.push(ask(&engine, question, way)?);
+                found.push(ask(&engine, question, way, fusion)?);
                 stage.advance(1);
             }
             Ok(Figures::of(way.name, questions, &found))
@@ -306,11 +312,13 @@ fn ask<S: Source>(
     engine: &Engine<S>,
     question: &Question,
     way: &Way,
+    fusion: Fusion,
 ) -> Result<Ranked, SearchError> {
     let search = |limit| {
         let options = SearchOptions {
             mode: way.mode,
             exact: way.exact,
+            fusion,
             limit,
             embedding: question.embedding.clone().filter(|_| way.model),
             ..SearchOptions::default()

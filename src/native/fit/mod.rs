@@ -12,6 +12,7 @@
 //! | [`bags`] | texts as sparse rows |
 //! | [`ridge`] | the solver |
 //! | [`vocabulary`] | words that the corpus lacks |
+//! | [`weight`] | how much meaning is to count beside words |
 //! | this one | [`QueryTable`]: weights, groups of texts, rows |
 //!
 //! Rows come out in the space of whatever embedder made the vectors. A term's row carries its
@@ -21,6 +22,7 @@ pub mod bags;
 pub mod ridge;
 pub mod sentences;
 pub mod vocabulary;
+pub mod weight;
 
 use crate::fit::bags::Bags;
 use crate::fit::ridge::RidgeError;

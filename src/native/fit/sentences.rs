@@ -64,14 +64,14 @@ fn push(text: &str, range: Range<usize>, sentences: &mut Vec<Range<usize>>) {
     }
 }
 
-/// At most `max` distinct sentences of `texts`, in their order.
+/// At most `max` distinct sentences of `texts`, in their order, each with the index of its text.
 ///
 /// Those with the smallest hashes are taken: a fair sample that hardly changes when the corpus
 /// changes a little, so that their embeddings can be kept from build to build. A text that is one
 /// sentence is left out: it is embedded as a chunk anyway.
 ///
 /// # Cost: one pass over the texts on all threads; 24 bytes a sentence.
-pub fn sample<'a>(texts: &[&'a str], max: usize) -> Vec<&'a str> {
+pub fn sample<'a>(texts: &[&'a str], max: usize) -> Vec<(usize, &'a str)> {
     let of_text = |(index, text): (usize, &&'a str)| {
         let sentences = split(text);
         let sentences = if sentences.len() > 1 {
@@ -96,7 +96,7 @@ pub fn sample<'a>(texts: &[&'a str], max: usize) -> Vec<&'a str> {
     }
     all.sort_unstable_by_key(|(_, index, range)| (*index, range.start));
     all.into_iter()
-        .map(|(_, index, range)| &texts[index][range])
+        .map(|(_, index, range)| (index, &texts[index][range]))
         .collect()
 }
 
@@ -161,10 +161,16 @@ mod tests {
         let before = sample(&views[1..], 100);
         let after = sample(&views, 100);
         assert_eq!(before.len(), 100);
-        assert!(after.iter().filter(|s| before.contains(s)).count() >= 95);
+        assert!(
+            after
+                .iter()
+                .filter(|(at, s)| *at > 0 && before.contains(&(at - 1, *s)))
+                .count()
+                >= 95
+        );
         let all = sample(&views, usize::MAX);
         assert_eq!(all.len(), 401);
-        assert_eq!(all[0], "This is the first sentence of 0.");
+        assert_eq!(all[0], (0, "This is the first sentence of 0."));
     }
 
     proptest! {

@@ -13,6 +13,14 @@ use coracle::postings::WEIGHT_ONE;
 use coracle::postings::top_k;
 use coracle::text::Analyzer;
 use coracle::text::Language;
+use coracle::vector::Metric;
+use coracle::vector::Quantizer;
+use coracle::vector::Query;
+use coracle::vector::binary::BinaryCodes;
+use coracle::vector::binary::BinaryWriter;
+use coracle::vector::row::Row;
+use coracle::vector::row::encode_residual;
+use coracle::vector::row::row_len;
 use coracle_cli::embed::Cached;
 use coracle_cli::embed::Embedder;
 use coracle_cli::embed::MiniLm;
@@ -87,7 +95,7 @@ impl Collection {
         let views: Vec<&str> = documents.iter().map(String::as_str).collect();
         let sentences: Vec<String> = sentences::sample(&views, FitParams::default().sentences_max)
             .into_iter()
-            .map(str::to_owned)
+            .map(|(_, sentence)| sentence.to_owned())
             .collect();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).expect("target folder");
@@ -235,6 +243,38 @@ impl Collection {
             None => vec![0.0; self.documents.len()],
         };
         queries.iter().map(row).collect()
+    }
+}
+
+impl Collection {
+    /// Scores as an index has them, by query: 50 candidates by 1-bit codes, ranked by their rows of 4
+    /// bits; all others are out of reach.
+    pub fn coded_cosines(&self, queries: &[Option<Vec<f32>>]) -> Vec<Vec<f32>> {
+        let rows: Vec<&[f32]> = self.document_rows.chunks_exact(self.dim).collect();
+        let quantizer = Quantizer::train(Metric::Cosine, self.dim, 1, &rows).expect("rows");
+        let mut binary = BinaryWriter::new(quantizer.code_dim());
+        let mut residuals = Vec::new();
+        for row in &rows {
+            let code = quantizer.encode_row(row).expect("a row");
+            binary.push(&code);
+            encode_residual(&quantizer, &code.int8, &mut residuals);
+        }
+        let binary = binary.into_bytes();
+        let codes = BinaryCodes::parse(&binary, rows.len(), &quantizer).expect("codes");
+        let len = row_len(quantizer.code_dim());
+        let score = |query: &Option<Vec<f32>>| {
+            let mut scores = vec![f32::MIN; rows.len()];
+            if let Some(query) = query {
+                let query = Query::new(&quantizer, query).expect("a query");
+                for near in codes.scan(&query, None, 50) {
+                    let at = near.id as usize;
+                    let row = Row::parse(&residuals[at * len..][..len], quantizer.code_dim());
+                    scores[at] = row.expect("a row").score(&query);
+                }
+            }
+            scores
+        };
+        queries.iter().map(score).collect()
     }
 }
 
