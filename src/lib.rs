@@ -9,6 +9,9 @@
 //!
 //! documents → chunks → embeddings → codes → cells / graph / postings + term rows → index files →
 //! bytes on demand → candidates → fused, rescored hits.
+//!
+//! Beside that way stand remote models, which embed, chat and rank: [`provider`] says what is sent to
+//! them and what their answers mean.
 
 #![no_std]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -46,3 +49,5 @@ pub mod index;
 pub mod store;
 
 pub mod search;
+
+pub mod provider;

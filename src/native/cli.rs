@@ -11,6 +11,8 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 use clap::builder::FalseyValueParser;
+use coracle::provider::KeyHeader;
+use coracle::provider::embeddings::Api;
 use coracle::search::DEFAULT_RRF_K;
 use coracle::search::Fusion;
 
@@ -186,7 +188,17 @@ pub struct BuildArgs {
         help_heading = "Embedding"
     )]
     pub embedder: EmbedderChoice,
-    /// Address of an OpenAI-compatible API, up to and including /v1
+    /// What the endpoint speaks
+    #[arg(
+        long,
+        value_name = "API",
+        env = "CORACLE_ENDPOINT_API",
+        value_enum,
+        default_value_t,
+        help_heading = "Embedding"
+    )]
+    pub endpoint_api: EndpointApi,
+    /// Address of the endpoint's API, such as https://api.openai.com/v1
     #[arg(
         long,
         value_name = "URL",
@@ -423,6 +435,48 @@ pub enum ModeChoice {
     Keyword,
     /// Vectors only
     Vector,
+}
+
+/// What an endpoint speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EndpointApi {
+    /// OpenAI's /v1/embeddings, and what is compatible with it
+    #[default]
+    Openai,
+    /// The same on Azure: the key goes into the header api-key
+    Azure,
+    /// Cohere's /v2/embed
+    Cohere,
+    /// Jina's /v1/embeddings
+    Jina,
+    /// Ollama's /api/embed
+    Ollama,
+    /// Text Embeddings Inference's /embed
+    Tei,
+    /// Voyage's /v1/embeddings
+    Voyage,
+    /// Cloudflare's accounts/ID/ai/run/MODEL
+    WorkersAi,
+}
+
+impl EndpointApi {
+    /// The API, and the header that carries the key.
+    pub fn api(self) -> (Api, KeyHeader) {
+        let api = match self {
+            Self::Openai | Self::Azure => Api::OpenAi,
+            Self::Cohere => Api::Cohere,
+            Self::Jina => Api::Jina,
+            Self::Ollama => Api::Ollama,
+            Self::Tei => Api::Tei,
+            Self::Voyage => Api::Voyage,
+            Self::WorkersAi => Api::WorkersAi,
+        };
+        let header = match self {
+            Self::Azure => KeyHeader::ApiKey,
+            _ => KeyHeader::Bearer,
+        };
+        (api, header)
+    }
 }
 
 /// What one hit stands for.

@@ -79,7 +79,7 @@ fn file_gives_defaults_and_flags_win() {
     let Command::Search(search) = cli.command else {
         panic!("not a search")
     };
-    assert_eq!(search.alpha, Some(0.25));
+    assert_eq!(search.fusion.alpha, Some(0.25));
 }
 
 #[test]

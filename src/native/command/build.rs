@@ -10,11 +10,11 @@ use crate::embed::EmbedError;
 use crate::embed::Embedder;
 use crate::embed::Endpoint;
 use crate::embed::EndpointOptions;
-use crate::embed::Key;
 use crate::embed::MiniLm;
 use crate::embed::StaticWords;
 use crate::embed::TokenCounter as WordPieceCounter;
 use crate::embed::general_word_pieces;
+use crate::embed::key_from_env;
 use crate::embed::ready_made;
 use crate::error::Failure;
 use crate::evaluate;
@@ -53,6 +53,7 @@ use coracle::document::Chunk;
 use coracle::document::Document;
 use coracle::embed::QueryVector;
 use coracle::postings::Postings;
+use coracle::provider::embeddings::Model;
 use coracle::search::Engine;
 use coracle::search::Fusion;
 use coracle::store::DEFAULT_CACHE_BYTES;
@@ -302,12 +303,15 @@ fn embedder(args: &BuildArgs) -> Result<Option<Box<dyn Embedder>>, Failure> {
         EmbedderChoice::Endpoint => {
             let url = args.endpoint_url.clone().unwrap_or_default();
             let model = args.endpoint_model.clone().unwrap_or_default();
-            let mut options = EndpointOptions::new(url, model);
+            let (api, key_header) = args.endpoint_api.api();
+            let mut model = Model::new(api, &url, &model);
             if std::env::var_os(&args.endpoint_key_env).is_some() {
-                let key = Key::from_env(&args.endpoint_key_env).map_err(EmbedError::from)?;
-                options.key = Some(key);
+                let key = key_from_env(&args.endpoint_key_env).map_err(EmbedError::from)?;
+                model.key = Some(key);
             }
-            options.dimensions = args.dimensions.map(|dimensions| dimensions as usize);
+            model.key_header = key_header;
+            model.dimensions = args.dimensions.map(|dimensions| dimensions as usize);
+            let options = EndpointOptions::new(model);
             Box::new(Endpoint::new(options).map_err(EmbedError::from)?)
         }
     };

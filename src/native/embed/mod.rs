@@ -14,7 +14,7 @@
 //! | `weights.rs`, `bert.rs` | the model file into a network; ids into an embedding |
 //! | `minilm.rs` | texts into embeddings, on all cores |
 //! | `static_words.rs` | texts into sums of word vectors |
-//! | `endpoint/` | texts into requests, responses into embeddings; what is tried again, and when |
+//! | `endpoint/` | texts into embeddings by a server, tried again where that helps |
 //! | `cache.rs` | finished embeddings into a file that survives a kill, and back |
 //! | `ready_made.rs` | embeddings of the input into checked rows |
 //!
@@ -34,13 +34,10 @@ use core::fmt;
 
 pub use cache::CacheError;
 pub use cache::Cached;
-pub use endpoint::Encoding;
 pub use endpoint::Endpoint;
 pub use endpoint::EndpointError;
 pub use endpoint::EndpointOptions;
-pub use endpoint::Key;
-pub use endpoint::KeyHeader;
-pub use endpoint::ResponseProblem;
+pub use endpoint::key_from_env;
 pub use minilm::MiniLm;
 pub use ready_made::ReadyMade;
 pub use ready_made::ReadyMadeError;

@@ -24,6 +24,7 @@ use crate::double::DIM;
 use crate::double::Double;
 use crate::double::Reply;
 use crate::double::row;
+use crate::endpoint::model;
 use crate::endpoint::options;
 
 /// Embeds like the double, in batches of four, and counts.
@@ -210,9 +211,8 @@ fn embed_all_by(options: EndpointOptions, folder: &Path) -> Vec<f32> {
 fn child_of_the_kill_test() {
     if let (Ok(url), Ok(folder)) = (env::var(ENDPOINT), env::var(FOLDER)) {
         let options = EndpointOptions {
-            dimensions: Some(DIM),
             batch_texts: 4,
-            ..EndpointOptions::new(url, "test-model")
+            ..EndpointOptions::new(model(&url))
         };
         embed_all_by(options, Path::new(&folder));
     }

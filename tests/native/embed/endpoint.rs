@@ -3,15 +3,18 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use coracle::provider::KeyHeader;
+use coracle::provider::UrlProblem;
+use coracle::provider::embeddings::Api;
+use coracle::provider::embeddings::Encoding;
+use coracle::provider::embeddings::Model;
+use coracle::provider::embeddings::ResponseProblem;
 use coracle_cli::embed::EmbedError;
 use coracle_cli::embed::Embedder;
-use coracle_cli::embed::Encoding;
 use coracle_cli::embed::Endpoint;
 use coracle_cli::embed::EndpointError;
 use coracle_cli::embed::EndpointOptions;
-use coracle_cli::embed::Key;
-use coracle_cli::embed::KeyHeader;
-use coracle_cli::embed::ResponseProblem;
+use coracle_cli::embed::key_from_env;
 use serde_json::Value;
 use serde_json::json;
 
@@ -26,12 +29,25 @@ use crate::double::row;
 const KEY_VARIABLE: &str = "CARGO_PKG_NAME";
 const KEY_VALUE: &str = "coracle-cli";
 
+/// A model of the double's, with as many components as it serves.
+pub fn model(url: &str) -> Model {
+    let mut model = Model::new(Api::OpenAi, url, "test-model");
+    model.dimensions = Some(DIM);
+    model
+}
+
+/// The options for a model that differs from [`model`].
+fn with(double: &Double, change: impl FnOnce(&mut Model)) -> EndpointOptions {
+    let mut options = options(double);
+    change(&mut options.model);
+    options
+}
+
 pub fn options(double: &Double) -> EndpointOptions {
     EndpointOptions {
-        dimensions: Some(DIM),
         backoff: Duration::from_millis(5),
         batch_texts: 4,
-        ..EndpointOptions::new(&double.url, "test-model")
+        ..EndpointOptions::new(model(&double.url))
     }
 }
 
@@ -63,10 +79,7 @@ fn status(status: u16, headers: &str, body: &str) -> Reply {
 fn embed_every_encoding_gives_the_servers_numbers() {
     let double = Double::new(|_, _| Reply::Embed);
     for encoding in [Encoding::Base64, Encoding::Float, Encoding::Unsaid] {
-        let options = EndpointOptions {
-            encoding,
-            ..options(&double)
-        };
+        let options = with(&double, |model| model.encoding = encoding);
         assert_eq!(embed(options, &texts(10)).unwrap(), expected(&texts(10)));
     }
     let sizes: Vec<usize> = double.seen().iter().map(|seen| seen.texts.len()).collect();
@@ -93,11 +106,7 @@ fn embed_rows_out_of_order_are_sorted_by_index() {
 #[test]
 fn new_without_dimensions_asks_the_server_once() {
     let double = Double::new(|_, _| Reply::Embed);
-    let endpoint = Endpoint::new(EndpointOptions {
-        dimensions: None,
-        ..options(&double)
-    })
-    .unwrap();
+    let endpoint = Endpoint::new(with(&double, |model| model.dimensions = None)).unwrap();
     assert_eq!((endpoint.dim(), double.charged()), (DIM, 1));
     assert!(
         endpoint
@@ -123,10 +132,7 @@ fn embed_many_tokens_are_split_over_requests() {
 #[test]
 fn embed_prefix_is_sent_with_every_text() {
     let double = Double::new(|_, _| Reply::Embed);
-    let options = EndpointOptions {
-        prefix: "passage: ".into(),
-        ..options(&double)
-    };
+    let options = with(&double, |model| model.document_prefix = "passage: ".into());
     assert_eq!(embed(options, &["x".into()]).unwrap(), row("passage: x"));
 }
 
@@ -219,14 +225,8 @@ fn embed_permanent_refusals_fail_at_once_and_say_what_to_do() {
     ] {
         let body = format!(r#"{{"error":{{"message":"no: {KEY_VALUE}"}}}}"#);
         let double = Double::new(move |_, _| status(code, "", &body));
-        let key = Some(Key::from_env(KEY_VARIABLE).unwrap());
-        let error = failure(
-            EndpointOptions {
-                key,
-                ..options(&double)
-            },
-            &texts(1),
-        );
+        let key = Some(key_from_env(KEY_VARIABLE).unwrap());
+        let error = failure(with(&double, |model| model.key = key), &texts(1));
         let message = error.to_string();
         assert!(
             message.contains(&code.to_string()) && message.contains(hint),
@@ -295,7 +295,7 @@ fn embed_bad_responses_name_the_field() {
     let twice = json!({"data": [{"index": 0, "embedding": good}, {"index": 0, "embedding": good}]});
     type Check = fn(&ResponseProblem) -> bool;
     let cases: [(String, &str, Check); 11] = [
-        (response(std::slice::from_ref(&good)), "1 entries", |p| {
+        (response(std::slice::from_ref(&good)), "1 embeddings", |p| {
             matches!(
                 p,
                 ResponseProblem::Count {
@@ -306,7 +306,7 @@ fn embed_bad_responses_name_the_field() {
         }),
         (
             response(&[good.clone(), row("b")[..5].into()]),
-            "data[1].embedding has 5",
+            "embedding 1 has 5",
             |p| {
                 matches!(
                     p,
@@ -320,7 +320,7 @@ fn embed_bad_responses_name_the_field() {
         ),
         (
             response(&[good.clone(), base64(&not_a_number)]),
-            "data[1].embedding[3]",
+            "component 3 of embedding 1",
             |p| {
                 matches!(
                     p,
@@ -333,7 +333,7 @@ fn embed_bad_responses_name_the_field() {
         ),
         (
             response(&[null, good.clone()]),
-            "data[0].embedding[5]",
+            "component 5 of embedding 0",
             |p| {
                 matches!(
                     p,
@@ -346,30 +346,32 @@ fn embed_bad_responses_name_the_field() {
         ),
         (
             response(&[good.clone(), vec![0.0; DIM].into()]),
-            "data[1].embedding",
+            "embedding 1",
             |p| matches!(p, ResponseProblem::Zero { at: 1 }),
         ),
         (
             response(&[good.clone(), "AAAA%".into()]),
-            "data[1].embedding",
+            "embedding 1",
             |p| matches!(p, ResponseProblem::Base64 { at: 1 }),
         ),
         (
             response(&[good.clone(), "AAAAAAA=".into()]),
-            "data[1].embedding",
+            "embedding 1",
             |p| matches!(p, ResponseProblem::Base64 { at: 1 }),
         ),
-        (twice.to_string(), "data[1].index", |p| {
+        (twice.to_string(), "embedding 1 has the index", |p| {
             matches!(p, ResponseProblem::Index { at: 1, index: 0 })
         }),
-        (response(&[good.clone(), 7.into()]), "embedding", |p| {
-            matches!(p, ResponseProblem::Form(_))
+        (
+            response(&[good.clone(), 7.into()]),
+            "as lists or base64",
+            |p| matches!(p, ResponseProblem::Form { .. }),
+        ),
+        (r#"{"data": [NaN]}"#.into(), "byte 10", |p| {
+            matches!(p, ResponseProblem::Json(_))
         }),
-        (r#"{"data": [NaN]}"#.into(), "line 1", |p| {
-            matches!(p, ResponseProblem::Form(_))
-        }),
-        ("<html>hello</html>".into(), "line 1", |p| {
-            matches!(p, ResponseProblem::Form(_))
+        ("<html>hello</html>".into(), "byte 0", |p| {
+            matches!(p, ResponseProblem::Json(_))
         }),
     ];
     for (body, field, is_expected) in cases {
@@ -390,14 +392,8 @@ fn embed_redirect_is_not_followed_with_the_key() {
     let target = Double::new(|_, _| Reply::Embed);
     let location = format!("location: {}/embeddings\r\n", target.url);
     let double = Double::new(move |_, _| status(307, &location, ""));
-    let key = Some(Key::from_env(KEY_VARIABLE).unwrap());
-    let error = failure(
-        EndpointOptions {
-            key,
-            ..options(&double)
-        },
-        &texts(1),
-    );
+    let key = Some(key_from_env(KEY_VARIABLE).unwrap());
+    let error = failure(with(&double, |model| model.key = key), &texts(1));
     assert!(
         matches!(error, EndpointError::Status { status: 307, .. }),
         "{error:?}"
@@ -408,7 +404,7 @@ fn embed_redirect_is_not_followed_with_the_key() {
 #[test]
 fn embed_key_travels_in_one_header_only() {
     let double = Double::new(|_, _| Reply::Embed);
-    let key = Key::from_env(KEY_VARIABLE).unwrap();
+    let key = key_from_env(KEY_VARIABLE).unwrap();
     assert!(!format!("{key:?}").contains(KEY_VALUE));
     for (key_header, line) in [
         (
@@ -416,12 +412,12 @@ fn embed_key_travels_in_one_header_only() {
             "\r\nauthorization: Bearer coracle-cli\r\n",
         ),
         (KeyHeader::ApiKey, "\r\napi-key: coracle-cli\r\n"),
+        (KeyHeader::XApiKey, "\r\nx-api-key: coracle-cli\r\n"),
     ] {
-        let options = EndpointOptions {
-            key: Some(key.clone()),
-            key_header,
-            ..options(&double)
-        };
+        let options = with(&double, |model| {
+            model.key = Some(key.clone());
+            model.key_header = key_header;
+        });
         embed(options, &texts(1)).unwrap();
         let head = &double.seen().last().unwrap().head.clone();
         assert!(
@@ -433,11 +429,8 @@ fn embed_key_travels_in_one_header_only() {
 
 #[test]
 fn new_unusable_options_are_refused_before_any_request() {
-    let key = Some(Key::from_env(KEY_VARIABLE).unwrap());
-    let open = |url: &str| EndpointOptions {
-        dimensions: Some(8),
-        ..EndpointOptions::new(url, "m")
-    };
+    let key = Some(key_from_env(KEY_VARIABLE).unwrap());
+    let open = |url: &str| EndpointOptions::new(model(url));
     for url in [
         "",
         "host/v1",
@@ -447,19 +440,17 @@ fn new_unusable_options_are_refused_before_any_request() {
         "http://a b/",
     ] {
         assert!(
-            matches!(Endpoint::new(open(url)), Err(EndpointError::Url { .. })),
+            matches!(Endpoint::new(open(url)), Err(EndpointError::Url(_))),
             "{url}"
         );
     }
-    let unencrypted = EndpointOptions {
-        key,
-        ..open("http://example.org/v1")
-    };
+    let mut unencrypted = open("http://example.org/v1");
+    unencrypted.model.key = key;
     assert!(matches!(
         Endpoint::new(unencrypted),
-        Err(EndpointError::Unencrypted { .. })
+        Err(EndpointError::Url(UrlProblem::Unencrypted { .. }))
     ));
-    let unset = Key::from_env("CORACLE_TEST_NO_SUCH_KEY").unwrap_err();
+    let unset = key_from_env("CORACLE_TEST_NO_SUCH_KEY").unwrap_err();
     assert!(unset.to_string().contains("CORACLE_TEST_NO_SUCH_KEY"));
     let error = failure(open("http://127.0.0.1:9/v1"), &["a".into(), String::new()]);
     assert!(
@@ -473,13 +464,7 @@ fn embed_azure_style_url_keeps_its_query() {
     let double = Double::new(|_, _| Reply::Embed);
     let url = format!("{}/embeddings?api-version=2024-10-21", double.url);
     // The double's schema has no query: it shows the request line in its refusal.
-    let error = failure(
-        EndpointOptions {
-            url,
-            ..options(&double)
-        },
-        &texts(1),
-    );
+    let error = failure(with(&double, |model| model.url = url), &texts(1));
     let line = "post /v1/embeddings?api-version=2024-10-21 http/1.1";
     assert!(error.to_string().contains(line), "{error}");
 }

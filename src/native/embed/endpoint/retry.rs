@@ -1,28 +1,16 @@
-//! Which failures pass by themselves, and how long to wait for that.
-//!
-//! | answer | what is done |
-//! |---|---|
-//! | no connection, cut off, timeout; 408, 409, 425, 429, 500, 502–504, 520–524, 529 | again, later |
-//! | 429 because a quota is used up; any other status | fail at once |
-//!
-//! The wait is drawn between zero and a limit that doubles ("full jitter": clients that failed
-//! together do not come back together), or what the server asks for.
-//!
-//! Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015; RFC 9110, section
-//! 10.2.3 (Retry-After).
+//! Tries a request again as [`coracle::provider`] says, with this machine's clock and chance.
 
 use std::thread;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use coracle::provider::Policy;
+use coracle::provider::Refusal;
+use coracle::provider::passes;
+use coracle::provider::pause_asked_for;
+
 use super::EndpointError;
 use super::EndpointOptions;
-
-/// Doublings of the wait: from 0.5 s to 8 s.
-const DOUBLINGS: u32 = 4;
-
-/// Longest pause that a server may ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// What came of one request.
 pub(super) enum Attempt {
@@ -31,10 +19,10 @@ pub(super) enum Attempt {
     /// Any status but success.
     Refused {
         status: u16,
-        quota: bool,
-        message: String,
+        refusal: Refusal,
         request_id: String,
-        pause: Option<Duration>,
+        /// Milliseconds that the server asks to wait.
+        pause: Option<u32>,
     },
 }
 
@@ -43,55 +31,52 @@ pub(super) fn run(
     options: &EndpointOptions,
     mut attempt: impl FnMut() -> Result<Attempt, ureq::Error>,
 ) -> Result<Vec<u8>, EndpointError> {
+    let policy = Policy {
+        retries: options.retries,
+        backoff: options.backoff.as_millis() as u32,
+        ..Policy::BUILD
+    };
     let mut attempts = 0;
     loop {
-        let (failure, passing, pause) = match attempt() {
+        attempts += 1;
+        let (failure, is_passing, pause) = match attempt() {
             Ok(Attempt::Done(body)) => return Ok(body),
             Ok(Attempt::Refused {
                 status,
-                quota,
-                message,
+                refusal,
                 request_id,
                 pause,
             }) => {
-                let attempts = attempts + 1;
+                let is_passing = passes(status) && !refusal.is_quota();
+                let message = refusal.message;
                 let failure = EndpointError::Status {
                     status,
                     message,
                     request_id,
                     attempts,
                 };
-                (failure, passes(status) && !quota, pause)
+                (failure, is_passing, pause)
             }
             Err(error) => {
-                let passing = cut_off(&error);
+                let is_passing = cut_off(&error);
                 (
-                    EndpointError::Transport {
-                        error,
-                        attempts: attempts + 1,
-                    },
-                    passing,
+                    EndpointError::Transport { error, attempts },
+                    is_passing,
                     None,
                 )
             }
         };
-        if !passing || attempts >= options.retries {
+        if !is_passing || attempts > policy.retries {
             return Err(failure);
         }
-        let limit = options.backoff.saturating_mul(1 << attempts.min(DOUBLINGS));
-        let wait = pause.unwrap_or_else(|| limit.mul_f64(fastrand::f64()));
-        if wait > LONGEST_PAUSE {
+        let wait = policy.wait(attempts, pause, u32::MAX, fastrand::f64());
+        let Some(wait) = wait else {
             return Err(EndpointError::Pause {
-                seconds: wait.as_secs(),
+                seconds: u64::from(pause.unwrap_or_default() / 1000),
             });
-        }
-        thread::sleep(wait);
-        attempts += 1;
+        };
+        thread::sleep(Duration::from_millis(wait.into()));
     }
-}
-
-fn passes(status: u16) -> bool {
-    matches!(status, 408 | 409 | 425 | 429 | 500 | 502..=504 | 520..=524 | 529)
 }
 
 fn cut_off(error: &ureq::Error) -> bool {
@@ -105,19 +90,14 @@ fn cut_off(error: &ureq::Error) -> bool {
     )
 }
 
-/// The pause that the headers ask for: milliseconds, seconds, or a date.
-pub(super) fn pause(millis: Option<&str>, after: Option<&str>) -> Option<Duration> {
-    let number = |text: &str, unit: f64| {
-        let seconds = text.trim().parse::<f64>().ok()? * unit;
-        Duration::try_from_secs_f64(seconds).ok()
-    };
+/// The pause in milliseconds that the headers ask for, as numbers or as a date.
+pub(super) fn pause(millis: Option<&str>, after: Option<&str>) -> Option<u32> {
     let until = |text: &str| {
         let date = httpdate::parse_http_date(text.trim()).ok()?;
-        Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+        let left = date.duration_since(SystemTime::now()).unwrap_or_default();
+        u32::try_from(left.as_millis()).ok()
     };
-    millis
-        .and_then(|text| number(text, 0.001))
-        .or_else(|| after.and_then(|text| number(text, 1.0).or_else(|| until(text))))
+    pause_asked_for(millis, after).or_else(|| after.and_then(until))
 }
 
 #[cfg(test)]
@@ -128,20 +108,13 @@ mod tests {
     use super::pause;
 
     #[test]
-    fn pause_each_form_is_understood() {
-        assert_eq!(
-            pause(Some("250"), Some("9")),
-            Some(Duration::from_millis(250))
-        );
-        assert_eq!(pause(None, Some("1.5")), Some(Duration::from_millis(1500)));
+    fn pause_may_be_a_date() {
+        assert_eq!(pause(None, Some("1.5")), Some(1500));
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
         let asked = pause(None, Some(&soon)).unwrap();
-        assert!(asked > Duration::from_secs(50) && asked <= Duration::from_secs(60));
+        assert!(asked > 50_000 && asked <= 60_000);
         let past = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH);
-        assert_eq!(pause(None, Some(&past)), Some(Duration::ZERO));
-        for nonsense in ["", "soon", "-3", "NaN", "1e300"] {
-            assert_eq!(pause(None, Some(nonsense)), None, "{nonsense}");
-        }
-        assert_eq!(pause(None, None), None);
+        assert_eq!(pause(None, Some(&past)), Some(0));
+        assert_eq!(pause(None, Some("soon")), None);
     }
 }
