@@ -124,20 +124,15 @@ impl Language {
             Self::Learned(learned) => learned.apostrophe,
         };
         let mut word = raw;
-        if apostrophe == Apostrophe::Elides
-            && let Some(at) = raw.rfind(characters::is_apostrophe)
-        {
-            let rest = raw.get(at..).unwrap_or_default();
-            let rest = rest.trim_start_matches(characters::is_apostrophe);
-            word = if rest.chars().nth(1).is_some() {
-                rest
-            } else {
-                raw
-            };
-        } else if apostrophe == Apostrophe::Ends
-            && let Some(at) = raw.find(characters::is_apostrophe)
-        {
-            word = raw.get(..at).unwrap_or_default();
+        for (at, c) in raw.char_indices() {
+            if characters::is_apostrophe(c) {
+                let rest = raw.get(at + c.len_utf8()..).unwrap_or_default();
+                match apostrophe {
+                    Apostrophe::Elides if rest.chars().nth(1).is_some() => word = rest,
+                    Apostrophe::Ends => return raw.get(..at).unwrap_or_default(),
+                    _ => {}
+                }
+            }
         }
         word
     }
@@ -150,8 +145,10 @@ impl Language {
                 stemmer::stem(word);
             }
             Self::Learned(learned) => {
-                let cut = word.len() - learned.without_prefix(word).len();
-                word.replace_range(..cut, "");
+                let rest = learned.without_prefix(word);
+                if rest.len() < word.len() {
+                    *word = String::from(rest);
+                }
                 learned.rules.apply(word);
             }
         }

@@ -190,7 +190,7 @@ impl Analyzer {
 
     /// Whether there is no language but English.
     pub fn is_english(&self) -> bool {
-        self.languages == [Language::English]
+        matches!(*self.languages, [Language::English])
     }
 
     /// The languages.

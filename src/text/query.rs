@@ -64,7 +64,10 @@ impl QueryTerms {
                 .position(|term| term.span == *span && term.kind != TokenKind::Whole)
         });
         let prefixes = last_token.map_or_else(Vec::new, |span| {
-            let english = analyzer.languages().contains(&Language::English);
+            let english = analyzer
+                .languages()
+                .iter()
+                .any(|language| matches!(language, Language::English));
             prefixes_of(query.get(span).unwrap_or_default(), english)
         });
         Self {
