@@ -2,6 +2,7 @@
 
 use super::dictionary::Damaged;
 use super::ranking::Candidate;
+use super::ranking::row_of;
 use crate::index::Root;
 use crate::store::Wave;
 use crate::vector::arch::kernels;
@@ -57,16 +58,12 @@ pub fn diversify(
     let Some(vectors) = &root.vectors else {
         return Ok(());
     };
+    let dim = code_dim(vectors.dim as usize);
     let mut left: Vec<(Candidate, Direction, f32)> = Vec::new();
     let mut without_row = Vec::new();
     for candidate in candidates.drain(..) {
-        let extent = vectors.rows.extent(u64::from(candidate.chunk));
-        match extent.and_then(|extent| Some((extent, wave.get(extent)?))) {
-            Some((extent, row)) => {
-                let row =
-                    Row::parse(row, code_dim(vectors.dim as usize)).map_err(|bad| (extent, bad))?;
-                left.push((candidate, Direction::new(row), -1.0));
-            }
+        match row_of(vectors, candidate.chunk, wave, dim)? {
+            Some(row) => left.push((candidate, Direction::new(row), -1.0)),
             None => without_row.push(candidate),
         }
     }

@@ -12,6 +12,7 @@ use crate::document::DocumentId;
 use crate::filter::Bitmap;
 use crate::index::Layout;
 use crate::index::Root;
+use crate::index::VectorSections;
 use crate::postings::KeywordHit;
 use crate::postings::WEIGHT_ONE;
 use crate::sort::sort_by;
@@ -104,35 +105,45 @@ impl Ranking {
         let (Some(query), Some(vectors)) = (&self.query, &root.vectors) else {
             return Ok(());
         };
-        let row = |chunk| {
-            let extent = vectors.rows.extent(u64::from(chunk));
-            let Some((extent, row)) = extent.and_then(|extent| Some((extent, wave.get(extent)?)))
-            else {
-                return Ok(None);
-            };
-            let row = Row::parse(row, query.code_dim()).map_err(|bad| (extent, bad))?;
-            Ok(Some(row))
-        };
-        for candidate in &mut self.candidates {
-            if let Some(row) = row(candidate.chunk)? {
-                candidate.parts.cosine = Some(row.score(query));
+        let row = |chunk| row_of(vectors, chunk, wave, query.code_dim());
+        let mut moved: Option<Query> = None;
+        loop {
+            for candidate in &mut self.candidates {
+                let Some(row) = row(candidate.chunk)? else {
+                    continue;
+                };
+                let parts = &mut candidate.parts;
+                match &moved {
+                    None => parts.cosine = Some(row.score(query)),
+                    Some(moved) => parts.feedback = Some(row.score(moved)),
+                }
                 candidate.rescored = true;
             }
+            rank(&mut self.candidates, self.mode, fusion, self.is_known_item);
+            if moved.is_some() || self.mode != Mode::Hybrid || vectors.metric != Metric::Cosine {
+                return Ok(());
+            }
+            let mut answers = Vec::with_capacity(FEEDBACK_WEIGHTS.len());
+            for (candidate, weight) in self.candidates.iter().zip(FEEDBACK_WEIGHTS) {
+                answers.extend(row(candidate.chunk)?.map(|row| (row, weight)));
+            }
+            moved = Some(query.towards(quantizer, &answers));
         }
-        rank(&mut self.candidates, self.mode, fusion, self.is_known_item);
-        if self.mode != Mode::Hybrid || vectors.metric != Metric::Cosine {
-            return Ok(());
-        }
-        let mut answers = Vec::with_capacity(FEEDBACK_WEIGHTS.len());
-        for (candidate, weight) in self.candidates.iter().zip(FEEDBACK_WEIGHTS) {
-            answers.extend(row(candidate.chunk)?.map(|row| (row, weight)));
-        }
-        let moved = query.towards(quantizer, &answers);
-        for candidate in &mut self.candidates {
-            candidate.parts.feedback = row(candidate.chunk)?.map(|row| row.score(&moved));
-        }
-        rank(&mut self.candidates, self.mode, fusion, self.is_known_item);
-        Ok(())
+    }
+}
+
+/// The row of a chunk, if the wave brought it.
+#[inline(never)]
+pub fn row_of<'w>(
+    vectors: &VectorSections,
+    chunk: ChunkId,
+    wave: &'w Wave,
+    dim: usize,
+) -> Result<Option<Row<'w>>, Damaged> {
+    let extent = vectors.rows.extent(u64::from(chunk));
+    match extent.and_then(|extent| Some((extent, wave.get(extent)?))) {
+        Some((extent, row)) => Row::parse(row, dim).map(Some).map_err(|bad| (extent, bad)),
+        None => Ok(None),
     }
 }
 

@@ -71,10 +71,16 @@ impl Query {
     /// Source: relevance feedback (Rocchio, "Relevance feedback in information retrieval", 1971).
     #[must_use]
     pub fn towards(&self, quantizer: &Quantizer, rows: &[(Row<'_>, f32)]) -> Self {
-        let mut sum = collect(&self.int8, |x| f32::from(x) * self.int8_unit);
+        let mut sum: Vec<f32> = self
+            .int8
+            .iter()
+            .map(|&x| f32::from(x) * self.int8_unit)
+            .collect();
         for (row, weight) in rows {
             row.add_to(&mut sum, *weight);
-            arithmetic::zip(&mut sum, quantizer.mean(), |x, mean| x + mean * weight);
+            for (x, mean) in sum.iter_mut().zip(quantizer.mean()) {
+                *x += mean * weight;
+            }
         }
         let norm = arithmetic::l2_norm(&sum);
         arithmetic::normalize(&mut sum, norm);
@@ -168,7 +174,7 @@ impl Query {
 
 /// Converts every number, four at a time as in [`arithmetic::map`].
 #[inline(always)]
-fn collect<S: Copy, T>(values: &[S], f: impl Fn(S) -> T) -> Vec<T> {
+fn collect<T>(values: &[f32], f: impl Fn(f32) -> T) -> Vec<T> {
     let (quads, tail) = values.as_chunks::<4>();
     let mut out = Vec::with_capacity(values.len());
     for quad in quads {
