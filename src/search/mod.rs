@@ -14,6 +14,7 @@
 //! | `lexical.rs` | query words → terms, with corrections and prefixes |
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
+//! | `titles.rs` | a query that is a title: its page first |
 //! | `fuse.rs` | two scores → one |
 //! | `diversity.rs` | ranked candidates, copies last, alike ones apart |
 //! | `parts.rs` | what an engine keeps from its first search on: layout, codes, columns |
