@@ -176,6 +176,7 @@ impl Language {
     ///
     /// # Errors
     /// The field that is damaged.
+    #[inline(never)]
     pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, FormatError> {
         let mut reader = Reader::new(bytes, "languages");
         let count = reader.varint_max(MAX_LANGUAGES as u64, "language count")?;
@@ -285,45 +286,19 @@ impl SuffixRules {
 
     /// Applies the rule of the word's longest ending that has one. Words with digits stay.
     ///
-    /// # Cost: two binary searches for each character of the ending.
+    /// # Cost: a look at every rule, mostly at its first character.
     pub fn apply(&self, word: &mut String) {
-        let mut found = None;
-        let (mut low, mut high) = (0, self.rules.len());
-        let mut depth = 0;
-        for c in word.chars().rev().chain([WORD_START]) {
-            if c.is_ascii_digit() {
-                return;
-            }
-            // Of the endings that agree so far the shortest comes first.
-            if low < high && self.ending(low).len() == depth {
-                found = self.rules.get(low);
-            }
-            let first = |above: bool, low: usize, high: usize| {
-                let (mut low, mut high) = (low, high);
-                while low < high {
-                    let middle = low + (high - low) / 2;
-                    let is_before = match self.ending(middle).get(depth) {
-                        None => true,
-                        Some(&other) => other < c || (above && other == c),
-                    };
-                    if is_before {
-                        low = middle + 1;
-                    } else {
-                        high = middle;
-                    }
-                }
-                low
-            };
-            if low < high {
-                low = first(false, low, high);
-                high = first(true, low, high);
-            }
-            depth += 1;
+        if word.bytes().any(|byte| byte.is_ascii_digit()) {
+            return;
         }
-        if low < high && self.ending(low).len() == depth {
-            found = self.rules.get(low);
-        }
-        if let Some(action) = found.and_then(|rule| self.actions.get(usize::from(rule.1))) {
+        let has = |&at: &usize| {
+            let mut backwards = word.chars().rev().chain([WORD_START]);
+            self.ending(at).iter().all(|&c| backwards.next() == Some(c))
+        };
+        // Endings that one word has continue each other, and the longest comes last.
+        let found = (0..self.rules.len()).rev().find(has);
+        let rule = found.and_then(|at| self.rules.get(at));
+        if let Some(action) = rule.and_then(|rule| self.actions.get(usize::from(rule.1))) {
             action.apply(word);
         }
     }
