@@ -20,14 +20,15 @@ use crate::postings::Block;
 use crate::postings::BlockTable;
 use crate::postings::PostingList;
 use crate::postings::dictionary::ListPlace;
-use crate::postings::dictionary::Spelling;
 use crate::postings::dictionary::TermBlock;
+use crate::postings::dictionary::backwards as backwards_of;
 use crate::store::Source;
 use crate::store::Wants;
 use crate::vector::row::Row;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Blocks that are read together.
 const BATCH: usize = 1024;
@@ -127,7 +128,9 @@ impl<S: Source> Engine<S> {
                 }
             }
         }
-        let mut spellings = Xxh3::new();
+        terms.names.sort_unstable();
+        // Sums of fingerprints: both directions have the same words, in different orders.
+        let (mut forwards, mut backwards) = (0u64, 0u64);
         let blocks: Vec<Extent> = (0..self.dictionary().spelling().len())
             .filter_map(|at| self.dictionary().spelling_block(at))
             .collect();
@@ -145,9 +148,26 @@ impl<S: Source> Engine<S> {
                         Reader::new(&[], "spelling").error("separator", Problem::Inconsistent);
                     return Err(self.damaged(extent, bad).into());
                 }
-                block
-                    .iter()
-                    .for_each(|spelling| spell(&mut spellings, spelling));
+                for spelling in block.iter() {
+                    let word = spelling.word();
+                    let print = fingerprint(&word).wrapping_add(u64::from(spelling.df));
+                    if spelling.key != word {
+                        backwards = backwards.wrapping_add(print);
+                        continue;
+                    }
+                    if backwards_of(&word).is_some() {
+                        forwards = forwards.wrapping_add(print);
+                    }
+                    let names = self.analyzer().terms_of(&word);
+                    let is_there = |name: &String| {
+                        let name = fingerprint(name);
+                        terms.names.binary_search(&name).is_ok()
+                    };
+                    if !names.iter().any(is_there) {
+                        let bad = Reader::new(&[], "spelling").error("word", Problem::Inconsistent);
+                        return Err(self.damaged(extent, bad).into());
+                    }
+                }
                 done.blocks += 1;
             }
         }
@@ -157,7 +177,7 @@ impl<S: Source> Engine<S> {
             let (offset, len) = (self.root().spelling_offset, 0);
             Err(self.damaged(Extent { offset, len }, bad).into())
         };
-        if terms.spellings.digest() != spellings.digest() {
+        if forwards != backwards {
             return bad("spelling");
         }
         if (terms.count, done.postings) != (u64::from(counts.terms), counts.postings) {
@@ -194,7 +214,7 @@ impl<S: Source> Engine<S> {
             if term.df == 0 {
                 continue;
             }
-            spell(&mut terms.spellings, Spelling { key, df: term.df });
+            terms.names.push(fingerprint(key));
             if BlockTable::byte_len(term.df) == 0 {
                 let list = PostingList::new(term.list, term.df, Vec::new())?;
                 done.postings += postings_of(&list, root.counts.chunks)?;
@@ -283,8 +303,8 @@ impl<S: Source> Engine<S> {
 #[derive(Default)]
 struct Terms {
     count: u64,
-    /// Fingerprint of the terms and their frequencies.
-    spellings: Xxh3,
+    /// Fingerprints of those that chunks hold.
+    names: Vec<u64>,
     /// Where the next long list has to begin.
     place: ListPlace,
 }
@@ -296,10 +316,8 @@ struct LongList {
     extents: Vec<Extent>,
 }
 
-fn spell(hash: &mut Xxh3, spelling: Spelling<'_>) {
-    hash.update(&(spelling.key.len() as u64).to_le_bytes());
-    hash.update(spelling.key.as_bytes());
-    hash.update(&spelling.df.to_le_bytes());
+fn fingerprint(word: &str) -> u64 {
+    xxh3_64(word.as_bytes())
 }
 
 /// Decodes a whole list; returns the number of its postings.

@@ -70,8 +70,10 @@ impl Decoder {
             Api::Ollama => self.lines.end(|line| events.push(whole(line))),
             _ => self.events.end(&mut events),
         }
-        self.read(&events, out)?;
+        let read = self.read(&events, out);
         match (self.stopped, self.ended) {
+            // An event that was cut off says that the rest was.
+            _ if matches!(read, Err(StreamError::Failed(_))) => read,
             (true, _) => Ok(()),
             // `[DONE]` without a reason to stop: so older models of Workers AI end.
             (false, true) => {
