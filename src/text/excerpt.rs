@@ -117,6 +117,11 @@ fn find_matches(analyzer: &Analyzer, text: &str, terms: &[(&str, f32)]) -> Vec<M
 
 /// Whether two terms look like forms of one word: they begin alike for most of the longer one.
 fn are_kindred(a: &str, b: &str) -> bool {
+    // Most words differ here already; four characters have four bytes at least.
+    let begins = a.as_bytes().first_chunk::<KINDRED_CHARS>();
+    if begins.is_none() || begins != b.as_bytes().first_chunk() {
+        return false;
+    }
     let alike = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
     alike >= KINDRED_CHARS && alike * 3 >= a.chars().count().max(b.chars().count()) * 2
 }
