@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Hits among which a page counts as found.
 const FOUND: usize = 5;
@@ -69,7 +70,13 @@ fn index(name: &str, input: &Path, embedder: &str) -> String {
 }
 
 /// The index of the C++ documentation: what `CORACLE_CPP_INDEX` names, else one by words alone.
+/// The index of the C++ documentation, built once for all tests.
 fn cpp() -> Option<String> {
+    static PLACE: OnceLock<Option<String>> = OnceLock::new();
+    PLACE.get_or_init(cpp_index).clone()
+}
+
+fn cpp_index() -> Option<String> {
     if let Ok(place) = std::env::var("CORACLE_CPP_INDEX") {
         return Some(place);
     }
