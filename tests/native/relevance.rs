@@ -161,16 +161,6 @@ fn documentation_offline_hybrid_gains_on_words() {
 }
 
 #[test]
-fn words_hold_their_own_where_the_model_does_not_know_the_language() {
-    for name in ["xquad-th", "xquad-zh"] {
-        let Some(ndcg) = figures(name) else {
-            return;
-        };
-        assert!(ndcg.keyword >= 0.95, "{name}: {:.4}", ndcg.keyword);
-    }
-}
-
-#[test]
 fn aeronautics_gains_on_words_with_and_without_the_model() {
     let Some(ndcg) = figures("cranfield") else {
         return;
@@ -200,13 +190,7 @@ fn static_figures(name: &str) -> Option<[f64; 3]> {
 #[test]
 fn static_words_gain_on_words_and_never_lose() {
     let mut gains = Vec::new();
-    for name in [
-        "cranfield",
-        "tech-docs",
-        "tech-code",
-        "xquad-de",
-        "xquad-th",
-    ] {
+    for name in ["cranfield", "tech-docs", "tech-code"] {
         let Some([keyword, _, hybrid]) = static_figures(name) else {
             return;
         };
@@ -216,6 +200,6 @@ fn static_words_gain_on_words_and_never_lose() {
         );
         gains.push(hybrid - keyword);
     }
-    let english: f64 = gains[..3].iter().sum::<f64>() / 3.0;
-    assert!(english >= 0.010, "{english:.4}");
+    let mean = gains.iter().sum::<f64>() / gains.len() as f64;
+    assert!(mean >= 0.010, "{mean:.4}");
 }
