@@ -54,7 +54,7 @@ for (const colorScheme of ['light', 'dark']) {
         if (anchor !== '') assert.equal(await page.locator(`[id="${anchor}"]`).count(), 1, page.url());
         await page.screenshot({ path: `${shots}/guide-${colorScheme}.png` });
         const reads = server.asked.filter(({ path }) => path.startsWith('/search/')).length;
-        assert.ok(reads <= 60, `${reads} reads`);
+        assert.ok(reads <= 70, `${reads} reads`);
       },
       { colorScheme, viewport: { width: 1200, height: 860 } },
     ));
