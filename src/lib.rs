@@ -8,10 +8,10 @@
 //! above it (`tests/layers.rs` checks that):
 //!
 //! documents → chunks → embeddings → codes → cells / graph / postings + term rows → index files →
-//! bytes on demand → candidates → fused, rescored hits.
+//! bytes on demand → candidates → fused, rescored hits → prompt → cited answer → response.
 //!
-//! Beside that way stand remote models, which embed, chat and rank: [`provider`] says what is sent to
-//! them and what their answers mean.
+//! Remote models embed, rank and write: [`provider`] says what is sent to them and what their answers
+//! mean.
 
 #![no_std]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -51,3 +51,7 @@ pub mod store;
 pub mod search;
 
 pub mod provider;
+
+pub mod answer;
+
+pub mod service;

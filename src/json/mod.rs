@@ -118,6 +118,12 @@ impl Json {
         Ok(value)
     }
 
+    /// An object of these members, in this order.
+    pub fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        let members = members.into_iter();
+        Self::Object(members.map(|(name, value)| (name.into(), value)).collect())
+    }
+
     /// The member `key` of an object.
     pub fn get(&self, key: &str) -> Option<&Self> {
         self.as_object()?

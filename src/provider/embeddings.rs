@@ -12,16 +12,12 @@
 //!
 //! Sources: `openai-openapi` v2.3.0; the API references of the others as of November 2026.
 
-use super::KeyHeader;
 use super::Request;
-use super::Secret;
+use super::Server;
 use super::UrlProblem;
-use super::request::checked_host;
-use super::request::join;
 use crate::json::Json;
 use crate::json::JsonError;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -90,14 +86,10 @@ pub enum Encoding {
 pub struct Model {
     /// What it speaks.
     pub api: Api,
-    /// Base address, such as `https://api.openai.com/v1`, or the whole one.
-    pub url: String,
+    /// Where it is.
+    pub server: Server,
     /// The model's name at its server.
     pub model: String,
-    /// The key, if the server wants one.
-    pub key: Option<Secret>,
-    /// Header of the key.
-    pub key_header: KeyHeader,
     /// Components to ask for; nothing takes the model's own number.
     pub dimensions: Option<usize>,
     /// Form of the numbers to ask for.
@@ -113,23 +105,13 @@ impl Model {
     pub fn new(api: Api, url: &str, model: &str) -> Self {
         Self {
             api,
-            url: url.into(),
+            server: Server::new(url),
             model: model.into(),
-            key: None,
-            key_header: KeyHeader::default(),
             dimensions: None,
             encoding: Encoding::default(),
             document_prefix: String::new(),
             query_prefix: String::new(),
         }
-    }
-
-    /// The server's host.
-    ///
-    /// # Errors
-    /// [`UrlProblem`].
-    pub fn host(&self) -> Result<&str, UrlProblem> {
-        checked_host(&self.url, self.key.is_some())
     }
 
     /// The request for the embeddings of `texts`.
@@ -205,15 +187,7 @@ impl Model {
             let number = self.dimensions.map(|number| Json::from(number as f64));
             body.extend(number.map(|number| (dimensions, number)));
         }
-        let url = join(&self.url, &path);
-        checked_host(&url, self.key.is_some())?;
-        let body = body.into_iter().map(|(name, value)| (name.into(), value));
-        Ok(Request {
-            url,
-            key: self.key.clone().map(|key| (self.key_header, key)),
-            headers: &[],
-            body: Json::Object(body.collect()).to_string(),
-        })
+        self.server.post(&path, &Json::object(body))
     }
 
     /// The rows of a response to `texts` texts, one after the other in the order of the texts. Without

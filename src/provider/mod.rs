@@ -17,11 +17,13 @@
 //! | `rerank.rs` | passages → request, response → scores |
 //! | `refusal.rs` | error bodies → what the server says |
 //! | `retry.rs`, `breaker.rs` | which failures pass by themselves, how long to wait, when to stop asking |
+//! | `call.rs` | one request sent until it is answered, over a [`Transport`] |
 //!
 //! Nothing here reads a clock, draws a number or opens a connection: whoever moves the bytes passes
 //! both in. Fields that a response has beyond those read are ignored; servers add some at any time.
 
 mod breaker;
+mod call;
 pub mod chat;
 pub mod embeddings;
 mod lines;
@@ -32,12 +34,19 @@ mod retry;
 mod sse;
 
 pub use breaker::Breaker;
+pub use call::Body;
+pub use call::Call;
+pub use call::CallError;
+pub use call::Failure;
+pub use call::Response;
+pub use call::Transport;
 pub use lines::Lines;
 pub use lines::TooLong;
 pub use refusal::Refusal;
 pub use request::KeyHeader;
 pub use request::Request;
 pub use request::Secret;
+pub use request::Server;
 pub use request::UrlProblem;
 pub use retry::Policy;
 pub use retry::passes;

@@ -1,6 +1,8 @@
-//! One request to a model, and its secret.
+//! One request to a model's server, and its secret.
 
+use crate::json::Json;
 use alloc::string::String;
+use alloc::string::ToString;
 use core::fmt;
 
 /// A key. Its value is never shown: not by `Debug`, not in errors.
@@ -61,6 +63,49 @@ pub struct Request {
     pub body: String,
 }
 
+/// Where a model is, and what opens the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Base address, such as `https://api.openai.com/v1`, or the whole one; `binding:NAME` for a model
+    /// that a host binds to its workers.
+    pub url: String,
+    /// The key, if the server wants one.
+    pub key: Option<Secret>,
+    /// Header of the key.
+    pub key_header: KeyHeader,
+}
+
+impl Server {
+    /// A server that wants no key.
+    pub fn new(url: &str) -> Self {
+        Self {
+            url: url.into(),
+            key: None,
+            key_header: KeyHeader::default(),
+        }
+    }
+
+    /// Its host.
+    ///
+    /// # Errors
+    /// [`UrlProblem`].
+    pub fn host(&self) -> Result<&str, UrlProblem> {
+        checked_host(&self.url, self.key.is_some())
+    }
+
+    /// A request for `path` under the base address.
+    pub(super) fn post(&self, path: &str, body: &Json) -> Result<Request, UrlProblem> {
+        let url = join(&self.url, path);
+        checked_host(&url, self.key.is_some())?;
+        Ok(Request {
+            url,
+            key: self.key.clone().map(|key| (self.key_header, key)),
+            headers: &[],
+            body: body.to_string(),
+        })
+    }
+}
+
 /// Why an address is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UrlProblem {
@@ -99,8 +144,16 @@ impl core::error::Error for UrlProblem {}
 ///
 /// # Errors
 /// [`UrlProblem`].
-pub fn checked_host(url: &str, has_key: bool) -> Result<&str, UrlProblem> {
+fn checked_host(url: &str, has_key: bool) -> Result<&str, UrlProblem> {
     let not_absolute = || UrlProblem::NotAbsolute { url: url.into() };
+    // A binding is no address: nothing leaves the host by it.
+    if let Some(bound) = url.strip_prefix("binding:") {
+        let name = bound.split('/').next().unwrap_or_default();
+        return match name.is_empty() {
+            true => Err(not_absolute()),
+            false => Ok(name),
+        };
+    }
     let (scheme, rest) = url.split_once("://").ok_or_else(not_absolute)?;
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     // A password in an address ends in logs.
@@ -132,7 +185,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// `base` followed by `path` unless it ends in it, with the base's own query at the end.
-pub fn join(base: &str, path: &str) -> String {
+fn join(base: &str, path: &str) -> String {
     let (base, query) = match base.split_once('?') {
         Some((base, query)) => (base, Some(query)),
         None => (base, None),
@@ -171,6 +224,7 @@ mod tests {
             checked_host("http://models.lan/v1", false),
             Ok("models.lan")
         );
+        assert_eq!(checked_host("binding:AI/ai/run/m", true), Ok("AI"));
         for host in ["models.lan", "127.evil.example", "127.0.0.1.evil.example"] {
             let host = host.into();
             let url = format!("http://{host}/v1");
@@ -186,6 +240,7 @@ mod tests {
             "https:///v1",
             "https://u:p@h/",
             "https://h/a b",
+            "binding:",
         ] {
             let got = checked_host(url, false);
             assert_eq!(got, Err(UrlProblem::NotAbsolute { url: url.into() }));

@@ -7,15 +7,11 @@
 //! | TEI | `{query, texts, truncate}` | `[{index, score}]` |
 //! | Workers AI | `{query, contexts: [{text}], top_k}` | `{result: {response: [{id, score}]}}`, through a binding `{response}` |
 
-use super::KeyHeader;
 use super::Request;
-use super::Secret;
+use super::Server;
 use super::UrlProblem;
-use super::request::checked_host;
-use super::request::join;
 use crate::json::Json;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 /// What kind of server ranks.
@@ -37,14 +33,10 @@ pub enum Api {
 pub struct Model {
     /// What it speaks.
     pub api: Api,
-    /// Base address, such as `https://api.cohere.com/v2`, or the whole one.
-    pub url: String,
+    /// Where it is.
+    pub server: Server,
     /// The model's name at its server.
     pub model: String,
-    /// The key, if the server wants one.
-    pub key: Option<Secret>,
-    /// Header of the key.
-    pub key_header: KeyHeader,
 }
 
 impl Model {
@@ -71,22 +63,13 @@ impl Model {
                 ("/rerank".into(), Vec::from(body))
             }
             Api::WorkersAi => {
-                let context =
-                    |&text: &&str| Json::Object(Vec::from([("text".into(), text.into())]));
+                let context = |&text: &&str| Json::object([("text", text.into())]);
                 let contexts = Json::Array(passages.iter().map(context).collect());
                 let body = [query, ("contexts", contexts), ("top_k", count())];
                 (alloc::format!("/ai/run/{}", self.model), Vec::from(body))
             }
         };
-        let url = join(&self.url, &path);
-        checked_host(&url, self.key.is_some())?;
-        let body = body.into_iter().map(|(name, value)| (name.into(), value));
-        Ok(Request {
-            url,
-            key: self.key.clone().map(|key| (self.key_header, key)),
-            headers: &[],
-            body: Json::Object(body.collect()).to_string(),
-        })
+        self.server.post(&path, &Json::object(body))
     }
 
     /// The score of each of `passages` passages, larger is better; a passage that the server left out
@@ -120,19 +103,15 @@ impl Model {
 mod tests {
     use super::Api;
     use super::Model;
-    use crate::provider::KeyHeader;
+    use crate::provider::Server;
     use alloc::string::String;
 
     fn model(api: Api) -> Model {
-        let (url, model) = ("https://h".into(), "@cf/baai/bge-reranker-base".into());
-        let (key, key_header) = (None, KeyHeader::Bearer);
-        Model {
-            api,
-            url,
-            model,
-            key,
-            key_header,
-        }
+        let (server, model) = (
+            Server::new("https://h"),
+            "@cf/baai/bge-reranker-base".into(),
+        );
+        Model { api, server, model }
     }
 
     #[test]

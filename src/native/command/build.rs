@@ -307,9 +307,9 @@ fn embedder(args: &BuildArgs) -> Result<Option<Box<dyn Embedder>>, Failure> {
             let mut model = Model::new(api, &url, &model);
             if std::env::var_os(&args.endpoint_key_env).is_some() {
                 let key = key_from_env(&args.endpoint_key_env).map_err(EmbedError::from)?;
-                model.key = Some(key);
+                model.server.key = Some(key);
             }
-            model.key_header = key_header;
+            model.server.key_header = key_header;
             model.dimensions = args.dimensions.map(|dimensions| dimensions as usize);
             let options = EndpointOptions::new(model);
             Box::new(Endpoint::new(options).map_err(EmbedError::from)?)

@@ -6,14 +6,12 @@ use super::Members;
 use super::Message;
 use super::Model;
 use super::Piece;
-use super::Role;
 use super::Stop;
 use super::Usage;
-use super::messages_json;
+use super::split_system;
 use super::text_at;
 use super::tokens;
 use crate::json::Json;
-use crate::provider::request::join;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -21,28 +19,16 @@ use alloc::vec::Vec;
 pub const VERSION: &str = "2023-06-01";
 
 pub fn request(model: &Model, messages: &[Message]) -> (String, Members) {
-    let is_system = |message: &&Message| message.role == Role::System;
-    let system: Vec<&str> = messages
-        .iter()
-        .filter(is_system)
-        .map(|message| &*message.text)
-        .collect();
-    let others = messages.iter().filter(|message| !is_system(message));
+    let (system, others) = split_system(messages);
     let mut body = Vec::from([
         ("model", model.model.as_str().into()),
         ("max_tokens", model.max_tokens.into()),
-        ("messages", messages_json(others)),
+        ("messages", others),
         ("stream", Json::Bool(true)),
     ]);
-    if !system.is_empty() {
-        body.push(("system", system.join("\n\n").into()));
-    }
-    body.extend(
-        model
-            .temperature
-            .map(|degrees| ("temperature", degrees.into())),
-    );
-    (join(&model.url, "/messages"), body)
+    body.extend(system.map(|system| ("system", system)));
+    body.extend(model.temperature());
+    ("/messages".into(), body)
 }
 
 /// Pieces of one event; nothing where it is no such event. `usage` is what was counted so far.

@@ -10,11 +10,9 @@ use super::Stop;
 use super::TokenField;
 use super::Usage;
 use super::messages_json;
-use super::object;
 use super::text_at;
 use super::tokens;
 use crate::json::Json;
-use crate::provider::request::join;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -28,15 +26,11 @@ pub fn request(model: &Model, messages: &[Message]) -> (String, Members) {
         ("model", model.model.as_str().into()),
         ("messages", messages_json(messages)),
         ("stream", Json::Bool(true)),
-        ("stream_options", object(options)),
+        ("stream_options", Json::object(options)),
         (limit, model.max_tokens.into()),
     ]);
-    body.extend(
-        model
-            .temperature
-            .map(|degrees| ("temperature", degrees.into())),
-    );
-    (join(&model.url, "/chat/completions"), body)
+    body.extend(model.temperature());
+    ("/chat/completions".into(), body)
 }
 
 /// Pieces of one event; nothing where it is no such event.

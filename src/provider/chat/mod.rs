@@ -26,12 +26,10 @@ pub use stream::Decoder;
 use super::KeyHeader;
 use super::Refusal;
 use super::Request;
-use super::Secret;
+use super::Server;
 use super::UrlProblem;
-use super::request::checked_host;
 use crate::json::Json;
 use alloc::string::String;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -97,14 +95,10 @@ pub enum TokenField {
 pub struct Model {
     /// What it speaks.
     pub api: Api,
-    /// Base address, such as `https://api.openai.com/v1`, or the whole one.
-    pub url: String,
+    /// Where it is.
+    pub server: Server,
     /// The model's name at its server.
     pub model: String,
-    /// The key, if the server wants one.
-    pub key: Option<Secret>,
-    /// Header of the key.
-    pub key_header: KeyHeader,
     /// Most tokens of an answer.
     pub max_tokens: u32,
     /// The field that says so, for chat completions.
@@ -116,16 +110,14 @@ pub struct Model {
 impl Model {
     /// The usual settings for a model at an address.
     pub fn new(api: Api, url: &str, model: &str) -> Self {
-        let key_header = match api {
-            Api::Anthropic => KeyHeader::XApiKey,
-            _ => KeyHeader::Bearer,
-        };
+        let mut server = Server::new(url);
+        if api == Api::Anthropic {
+            server.key_header = KeyHeader::XApiKey;
+        }
         Self {
             api,
-            url: url.into(),
+            server,
             model: model.into(),
-            key: None,
-            key_header,
             max_tokens: 1024,
             token_field: TokenField::default(),
             temperature: None,
@@ -137,23 +129,24 @@ impl Model {
     /// # Errors
     /// [`UrlProblem`].
     pub fn request(&self, messages: &[Message]) -> Result<Request, UrlProblem> {
-        let (url, body) = match self.api {
+        let (path, body) = match self.api {
             Api::Completions => completions::request(self, messages),
             Api::Responses => responses::request(self, messages),
             Api::Anthropic => anthropic::request(self, messages),
             Api::Ollama => ollama::request(self, messages),
             Api::WorkersAi => workers_ai::request(self, messages),
         };
-        checked_host(&url, self.key.is_some())?;
-        Ok(Request {
-            url,
-            key: self.key.clone().map(|key| (self.key_header, key)),
-            headers: match self.api {
-                Api::Anthropic => &[("anthropic-version", anthropic::VERSION)],
-                _ => &[],
-            },
-            body: object(body).to_string(),
-        })
+        let mut request = self.server.post(&path, &Json::object(body))?;
+        if self.api == Api::Anthropic {
+            request.headers = &[("anthropic-version", anthropic::VERSION)];
+        }
+        Ok(request)
+    }
+
+    /// The member that sets the temperature, if there is to be one.
+    fn temperature(&self) -> Option<(&'static str, Json)> {
+        let degrees = self.temperature?;
+        Some(("temperature", degrees.into()))
     }
 
     /// What reads the response to that request.
@@ -235,21 +228,23 @@ impl From<super::TooLong> for StreamError {
 /// Members of an object in the order in which they are written.
 type Members = Vec<(&'static str, Json)>;
 
-fn object(members: Members) -> Json {
-    let members = members.into_iter();
-    Json::Object(members.map(|(name, value)| (name.into(), value)).collect())
-}
-
 /// `[{"role", "content"}]`, as nearly all servers want messages.
 fn messages_json<'a>(messages: impl IntoIterator<Item = &'a Message>) -> Json {
     let message = |message: &Message| {
-        let role = Json::from(message.role.name());
-        object(Vec::from([
-            ("role", role),
-            ("content", message.text.as_str().into()),
-        ]))
+        let content = message.text.as_str().into();
+        Json::object([("role", message.role.name().into()), ("content", content)])
     };
     Json::Array(messages.into_iter().map(message).collect())
+}
+
+/// The instructions, and the other messages: for servers that want them apart.
+fn split_system(messages: &[Message]) -> (Option<Json>, Json) {
+    let (system, others): (Vec<_>, Vec<_>) = messages
+        .iter()
+        .partition(|message| message.role == Role::System);
+    let texts: Vec<&str> = system.iter().map(|message| &*message.text).collect();
+    let system = (!texts.is_empty()).then(|| texts.join("\n\n").into());
+    (system, messages_json(others))
 }
 
 /// The text at the end of a path of members.

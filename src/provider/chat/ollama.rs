@@ -9,28 +9,22 @@ use super::Piece;
 use super::Stop;
 use super::Usage;
 use super::messages_json;
-use super::object;
 use super::text_at;
 use super::tokens;
 use crate::json::Json;
-use crate::provider::request::join;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub fn request(model: &Model, messages: &[Message]) -> (String, Members) {
     let mut options = Vec::from([("num_predict", model.max_tokens.into())]);
-    options.extend(
-        model
-            .temperature
-            .map(|degrees| ("temperature", degrees.into())),
-    );
+    options.extend(model.temperature());
     let body = Vec::from([
         ("model", model.model.as_str().into()),
         ("messages", messages_json(messages)),
         ("stream", Json::Bool(true)),
-        ("options", object(options)),
+        ("options", Json::object(options)),
     ]);
-    (join(&model.url, "/api/chat"), body)
+    ("/api/chat".into(), body)
 }
 
 /// Pieces of one line; nothing where it is no such line.

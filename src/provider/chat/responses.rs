@@ -6,41 +6,27 @@ use super::Members;
 use super::Message;
 use super::Model;
 use super::Piece;
-use super::Role;
 use super::Stop;
 use super::Usage;
-use super::messages_json;
+use super::split_system;
 use super::text_at;
 use super::tokens;
 use crate::json::Json;
-use crate::provider::request::join;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub fn request(model: &Model, messages: &[Message]) -> (String, Members) {
-    let is_system = |message: &&Message| message.role == Role::System;
-    let system: Vec<&str> = messages
-        .iter()
-        .filter(is_system)
-        .map(|message| &*message.text)
-        .collect();
-    let others = messages.iter().filter(|message| !is_system(message));
+    let (system, others) = split_system(messages);
     let mut body = Vec::from([
         ("model", model.model.as_str().into()),
-        ("input", messages_json(others)),
+        ("input", others),
         ("stream", Json::Bool(true)),
         ("store", Json::Bool(false)),
         ("max_output_tokens", model.max_tokens.into()),
     ]);
-    if !system.is_empty() {
-        body.push(("instructions", system.join("\n\n").into()));
-    }
-    body.extend(
-        model
-            .temperature
-            .map(|degrees| ("temperature", degrees.into())),
-    );
-    (join(&model.url, "/responses"), body)
+    body.extend(system.map(|system| ("instructions", system)));
+    body.extend(model.temperature());
+    ("/responses".into(), body)
 }
 
 /// Pieces of one event; nothing where it is no such event.

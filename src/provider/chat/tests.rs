@@ -340,7 +340,7 @@ fn requests_are_those_of_the_documentation() {
     ] {
         let mut model = Model::new(api, url, "m");
         model.temperature = Some(0.5);
-        model.key = Secret::new("k");
+        model.server.key = Secret::new("k");
         let request = model.request(&messages()).expect("a good address");
         assert_eq!(
             (&*request.url, &request.body),

@@ -11,7 +11,6 @@ use super::completions;
 use super::messages_json;
 use super::text_at;
 use crate::json::Json;
-use crate::provider::request::join;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -21,13 +20,9 @@ pub fn request(model: &Model, messages: &[Message]) -> (String, Members) {
         ("stream", Json::Bool(true)),
         ("max_tokens", model.max_tokens.into()),
     ]);
-    body.extend(
-        model
-            .temperature
-            .map(|degrees| ("temperature", degrees.into())),
-    );
+    body.extend(model.temperature());
     let path = alloc::format!("/ai/run/{}", model.model);
-    (join(&model.url, &path), body)
+    (path, body)
 }
 
 /// Pieces of one event; nothing where it is no such event.

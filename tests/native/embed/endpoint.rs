@@ -226,7 +226,7 @@ fn embed_permanent_refusals_fail_at_once_and_say_what_to_do() {
         let body = format!(r#"{{"error":{{"message":"no: {KEY_VALUE}"}}}}"#);
         let double = Double::new(move |_, _| status(code, "", &body));
         let key = Some(key_from_env(KEY_VARIABLE).unwrap());
-        let error = failure(with(&double, |model| model.key = key), &texts(1));
+        let error = failure(with(&double, |model| model.server.key = key), &texts(1));
         let message = error.to_string();
         assert!(
             message.contains(&code.to_string()) && message.contains(hint),
@@ -393,7 +393,7 @@ fn embed_redirect_is_not_followed_with_the_key() {
     let location = format!("location: {}/embeddings\r\n", target.url);
     let double = Double::new(move |_, _| status(307, &location, ""));
     let key = Some(key_from_env(KEY_VARIABLE).unwrap());
-    let error = failure(with(&double, |model| model.key = key), &texts(1));
+    let error = failure(with(&double, |model| model.server.key = key), &texts(1));
     assert!(
         matches!(error, EndpointError::Status { status: 307, .. }),
         "{error:?}"
@@ -415,8 +415,8 @@ fn embed_key_travels_in_one_header_only() {
         (KeyHeader::XApiKey, "\r\nx-api-key: coracle-cli\r\n"),
     ] {
         let options = with(&double, |model| {
-            model.key = Some(key.clone());
-            model.key_header = key_header;
+            model.server.key = Some(key.clone());
+            model.server.key_header = key_header;
         });
         embed(options, &texts(1)).unwrap();
         let head = &double.seen().last().unwrap().head.clone();
@@ -445,7 +445,7 @@ fn new_unusable_options_are_refused_before_any_request() {
         );
     }
     let mut unencrypted = open("http://example.org/v1");
-    unencrypted.model.key = key;
+    unencrypted.model.server.key = key;
     assert!(matches!(
         Endpoint::new(unencrypted),
         Err(EndpointError::Url(UrlProblem::Unencrypted { .. }))
@@ -464,7 +464,7 @@ fn embed_azure_style_url_keeps_its_query() {
     let double = Double::new(|_, _| Reply::Embed);
     let url = format!("{}/embeddings?api-version=2024-10-21", double.url);
     // The double's schema has no query: it shows the request line in its refusal.
-    let error = failure(with(&double, |model| model.url = url), &texts(1));
+    let error = failure(with(&double, |model| model.server.url = url), &texts(1));
     let line = "post /v1/embeddings?api-version=2024-10-21 http/1.1";
     assert!(error.to_string().contains(line), "{error}");
 }

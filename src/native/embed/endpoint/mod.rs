@@ -202,7 +202,7 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`] for an unusable URL or, where the server is asked, whatever it refuses.
     pub fn new(options: EndpointOptions) -> Result<Self, EndpointError> {
-        let host = options.model.host().map_err(EndpointError::Url)?.into();
+        let host = options.model.server.host().map_err(EndpointError::Url)?.into();
         let agent = Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_global(Some(options.timeout))
