@@ -31,7 +31,7 @@ impl<H: Host> Service<H> {
         exchange: &Exchange<'_, H, R>,
     ) -> Result<Response, Refusal> {
         let read = async |engine: &Engine<H::Source>| {
-            engine.passages(0..1).await?;
+            engine.passages(&[0]).await?;
             Ok(engine.root().build_id)
         };
         let build = self.ask_index(exchange, read).await?;
