@@ -30,14 +30,29 @@ use crate::transport::Http;
 /// # Errors
 /// [`Failure::Variable`], which names the variable.
 pub fn config(args: &ModelArgs) -> Result<Config, Failure> {
+    config_with(args, &[])
+}
+
+/// The same, with these values where a variable is not set.
+///
+/// # Errors
+/// As [`config`].
+pub fn config_with(args: &ModelArgs, defaults: &[(&str, &str)]) -> Result<Config, Failure> {
     Config::from_variables(|name| {
+        let default = || {
+            let mut defaults = defaults.iter();
+            let (_, value) = defaults.find(|(known, _)| *known == name)?;
+            Some((*value).to_owned())
+        };
         let flag = match name {
             "CHAT_URL" => args.chat_url.as_ref(),
             "CHAT_MODEL" => args.chat_model.as_ref(),
             "CHAT_API" => args.chat_api.as_ref(),
             _ => None,
         };
-        flag.cloned().or_else(|| env::var(name).ok())
+        flag.cloned()
+            .or_else(|| env::var(name).ok())
+            .or_else(default)
     })
     .map_err(Failure::Variable)
 }

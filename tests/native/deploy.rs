@@ -35,7 +35,7 @@ fn build(world: &World, word: &str) {
         let text = format!("# Page {page}\n\nHere the {word} number {page} lies in its harbour.\n");
         world.write(&format!("docs/p{page}.md"), text);
     }
-    let layout = ["--layout", "split", "--part-bytes", "200"];
+    let layout = ["--layout", "split", "--part-bytes", "40"];
     let args = ["build", "docs", "--out", "index", "--embedder", "none"];
     world.json(&[&args[..], &layout].concat());
 }

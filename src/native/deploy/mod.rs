@@ -16,6 +16,7 @@
 mod folder;
 mod s3;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -132,7 +133,10 @@ fn body_files(bytes: &[u8]) -> Result<Vec<(String, u64)>, Failure> {
         .enumerate()
         .filter_map(|(part, hash)| Some((root.files.name(part)?, hash)));
     let pages = seal.map(|seal| (seal.page_file_name(), seal.page_file));
-    Ok(parts.chain(pages).collect())
+    // Parts with the same content are one file.
+    let mut known = HashSet::new();
+    let files = parts.chain(pages);
+    Ok(files.filter(|(_, hash)| known.insert(*hash)).collect())
 }
 
 /// How long others may keep a file: a body's for ever, the root until it is asked for again.

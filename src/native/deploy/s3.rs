@@ -84,8 +84,7 @@ impl Bucket {
                 "is not encrypted; give an https:// address",
             ));
         }
-        let bucket =
-            rusty_s3::Bucket::new(endpoint, UrlStyle::Path, name.to_owned(), region);
+        let bucket = rusty_s3::Bucket::new(endpoint, UrlStyle::Path, name.to_owned(), region);
         let keys = (
             variable("AWS_ACCESS_KEY_ID"),
             variable("AWS_SECRET_ACCESS_KEY"),

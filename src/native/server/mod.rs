@@ -11,11 +11,13 @@
 //! | `threads.rs` | threads with a service each, whose futures stay where they are |
 //! | `host.rs` | what the service needs of this machine |
 //! | `memory.rs` | what is remembered: here, and in Redis if there is one |
+//! | `counters.rs` | counters of all threads into those of the server |
 //! | `limits.rs` | how much a client may ask for, over all threads |
 //!
 //! Who closes a connection drops its future, and with it whatever runs for it at a model's server. A
 //! signal to stop ends the listening; what is under way has [`DRAIN`] to come to its end.
 
+mod counters;
 mod host;
 mod limits;
 mod memory;
@@ -73,7 +75,8 @@ pub fn serve(
     args: &ServeArgs,
     announce: impl FnOnce(SocketAddr) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let config = answering::config(&args.models)?;
+    // This process outlives its requests, so it has counters unless somebody wants none.
+    let config = answering::config_with(&args.models, &[("METRICS", "true")])?;
     let source = Input::open(&args.place, args.public_key.as_ref()).map_err(StoreError::from)?;
     // Opened for nothing but to fail now rather than with the first request.
     pollster::block_on(Engine::open(source, 0))?;
@@ -212,6 +215,9 @@ impl Front {
             client: String::new(),
         };
         request.client = self.client(&request, peer);
+        if request.path == "/metrics" {
+            return self.threads.counters(&request).await;
+        }
         self.threads.answer(request).await
     }
 

@@ -66,6 +66,41 @@ struct Worker {
     busy: Arc<AtomicUsize>,
 }
 
+impl Worker {
+    /// Gives the thread a request; nothing where it has ended.
+    fn send(&self, request: service::Request) -> Option<Sent> {
+        let (head, response) = oneshot::channel();
+        let (pieces, body) = mpsc::channel(PIECES);
+        let job = Job {
+            request,
+            head,
+            pieces,
+            _busy: Busy::new(&self.busy),
+        };
+        self.jobs.send(job).ok()?;
+        Some(Sent {
+            head: response,
+            body,
+        })
+    }
+}
+
+/// A request that a thread has got.
+struct Sent {
+    head: oneshot::Receiver<Response<()>>,
+    body: mpsc::Receiver<Bytes>,
+}
+
+impl Sent {
+    /// The response, once its head is there.
+    async fn response(self) -> Response<Pieces> {
+        match self.head.await {
+            Ok(head) => head.map(|()| Pieces::Coming(self.body)),
+            Err(_) => Pieces::error(500),
+        }
+    }
+}
+
 /// Threads with a service each.
 pub struct Threads {
     workers: Mutex<Vec<Worker>>,
@@ -113,28 +148,43 @@ impl Threads {
 
     /// Has the least busy thread answer. Dropping the future, or the response's body, ends the work.
     pub async fn answer(&self, request: service::Request) -> Response<Pieces> {
-        let (head, response) = oneshot::channel();
-        let (pieces, body) = mpsc::channel(PIECES);
-        {
+        let sent = {
             let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
             let load = |worker: &&Worker| worker.busy.load(Ordering::Relaxed);
-            let Some(worker) = workers.iter().min_by_key(load) else {
-                return Pieces::error(503);
+            let worker = workers.iter().min_by_key(load);
+            worker.and_then(|worker| worker.send(request))
+        };
+        match sent {
+            Some(sent) => sent.response().await,
+            None => Pieces::error(503),
+        }
+    }
+
+    /// What all threads answer to a request for their counters, as one.
+    pub async fn counters(&self, request: &service::Request) -> Response<Pieces> {
+        let sent: Vec<Sent> = {
+            let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            let sent = workers.iter().map(|worker| worker.send(request.clone()));
+            sent.flatten().collect()
+        };
+        let mut texts = Vec::new();
+        let mut response = Pieces::error(503);
+        for sent in sent {
+            response = sent.response().await;
+            let Pieces::Coming(pieces) = response.body_mut() else {
+                return response;
             };
-            let job = Job {
-                request,
-                head,
-                pieces,
-                _busy: Busy::new(&worker.busy),
-            };
-            if worker.jobs.send(job).is_err() {
-                return Pieces::error(503);
+            let mut bytes = Vec::new();
+            while let Some(piece) = pieces.recv().await {
+                bytes.extend_from_slice(&piece);
             }
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if !response.status().is_success() {
+                return response.map(|_| Pieces::Whole(Some(text.into())));
+            }
+            texts.push(text);
         }
-        match response.await {
-            Ok(response) => response.map(|()| Pieces::Coming(body)),
-            Err(_) => Pieces::error(500),
-        }
+        response.map(|_| Pieces::Whole(Some(super::counters::sum(&texts).into())))
     }
 
     /// Takes no more requests and waits for the threads.
