@@ -345,6 +345,10 @@ fn flags_go_over_variables() {
         .env("CHAT_API", "telepathy")
         .env("CHAT_MODEL", "m");
     run(wrong).fails(2, &["CHAT_API"]);
+    let binding = ["--chat-url", "binding:AI", "--chat-model", "m"];
+    world
+        .run(&[&["ask", "index", QUESTION], &binding[..]].concat())
+        .fails(2, &["CHAT_URL"]);
     world
         .run(&["ask", "index", QUESTION, "--filter", "{"])
         .fails(2, &["--filter"]);
@@ -397,7 +401,7 @@ fn batch_is_whole_in_order_and_goes_on_where_it_stopped() {
         begun.join("\n") + "\n{\"id\": \"q2\", \"ans",
     );
     let before = server.asked().len();
-    let out = [&args[..], &["--out", "answers.jsonl"]].concat();
+    let out = [&args[..], &["--write", "answers.jsonl"]].concat();
     assert_eq!(run(with_models(&world, &server, &out)).code, Some(0));
     assert_eq!(
         server.asked().len() - before,
