@@ -213,8 +213,9 @@ fn of_text(name: &str, kind: Kind, text: String) -> Result<Json, Refusal> {
         },
         Kind::Whole(..) | Kind::Share => Json::parse(&text).unwrap_or(Json::Null),
         Kind::Names(_) => Json::Array(text.split(',').map(Json::from).collect()),
-        Kind::Numbers | Kind::Filter | Kind::Messages => Json::parse(&text)
-            .map_err(|bad| Refusal::parameter(name, &format!("is not {bad}")))?,
+        Kind::Numbers | Kind::Filter | Kind::Messages => {
+            Json::parse(&text).map_err(|bad| Refusal::parameter(name, &format!("is not {bad}")))?
+        }
     })
 }
 

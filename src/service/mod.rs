@@ -54,7 +54,7 @@ use core::future::Future;
 use core::pin::pin;
 use exchange::Exchange;
 use exchange::Failed;
-use exchange::Response;
+
 use futures_util::future::Either;
 use futures_util::future::select;
 use guard::Guard;

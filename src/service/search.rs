@@ -182,7 +182,10 @@ impl<H: Host> Service<H> {
         let mut degraded = "";
         if may_embed && options.mode != Mode::Keyword {
             let since = record.elapsed();
-            if let Some(embedded) = self.embed(record, query, self.config.search_timeout / 2).await {
+            if let Some(embedded) = self
+                .embed(record, query, self.config.search_timeout / 2)
+                .await
+            {
                 record.stage("embed", since);
                 match embedded {
                     Ok(embedding) => options.embedding = Some(embedding),
