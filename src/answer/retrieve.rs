@@ -60,7 +60,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
             sink.event(Event::Degraded { part, code }).await?;
         }
         let chunks: Vec<_> = found.hits.iter().map(|hit| hit.chunk).collect();
-        let passages = self.engine.passages(chunks.iter().copied()).await?;
+        let passages = self.engine.passages(&chunks).await?;
         let mut ranked: Vec<Found> = chunks
             .into_iter()
             .zip(passages)

@@ -253,28 +253,37 @@ impl<S: Source> Engine<S> {
     /// As [`Engine::passages`].
     pub async fn passage(&self, chunk: ChunkId) -> Result<(Passage, DocumentRecord), SearchError> {
         let chunks = self.root().counts.chunks;
-        let passages = self.passages([chunk]).await?;
+        let passages = self.passages(&[chunk]).await?;
         let passage = passages.into_iter().next();
         passage.ok_or(SearchError::NoChunk { chunk, chunks })
     }
 
-    /// The stored texts of chunks and the documents they belong to, read in one wave. Chunks outside the
-    /// index are left out.
+    /// The stored texts of chunks and the documents they belong to, in the order given.
     ///
     /// # Errors
-    /// [`SearchError::Store`].
+    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
     pub async fn passages(
         &self,
-        chunks: impl IntoIterator<Item = ChunkId>,
+        chunks: &[ChunkId],
     ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
         self.load_layout().await?;
         let layout = self.layout()?;
-        let place = |chunk| Some((chunk, layout.document_of(chunk)?));
-        let places: Vec<_> = chunks.into_iter().filter_map(place).collect();
+        let place = |&chunk: &ChunkId| {
+            let document = layout.document_of(chunk).ok_or(SearchError::NoChunk {
+                chunk,
+                chunks: self.root().counts.chunks,
+            });
+            Ok((chunk, document?))
+        };
+        let places = chunks
+            .iter()
+            .map(place)
+            .collect::<Result<Vec<_>, SearchError>>()?;
         let mut wants = Wants::new();
         want_records(&layout, &places, &mut wants);
         let wave = self.store.wave(&wants).await?;
-        records(&layout, &places, &wave).map_err(|(at, bad)| self.damaged(at, bad).into())
+        let records = records(&layout, &places, &wave);
+        Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?)
     }
 
     /// All chunks of the document that this chunk belongs to.

@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 pub const MAX_QUERY: usize = 1000;
 
 /// Most components of an embedding.
-const MAX_COMPONENTS: usize = 8192;
+pub const MAX_COMPONENTS: usize = 8192;
 
 /// What a parameter may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,15 +27,6 @@ const MINUTE: u64 = 60_000;
 /// Seconds for which a day's tokens are remembered: the clocks of machines differ.
 const DAY_KEPT: u32 = 90_000;
 
-/// Who asks, as far as that can be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// A page of an allowed origin, a program with a token, or one where none is needed.
-    Admitted,
-    /// Anybody else.
-    Stranger,
-}
-
 /// What remains from request to request.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -61,11 +52,12 @@ pub fn allowed_origin<'a>(config: &Config, request: &'a Request) -> Option<&'a s
         .then_some(origin)
 }
 
-/// Whether who asks may use what costs money.
+/// Lets pass who may use what costs money: pages of an allowed origin, programs with a token, or any
+/// program where none is needed.
 ///
 /// # Errors
 /// [`Refusal`], which a route that is open to anybody ignores.
-pub fn caller(config: &Config, request: &Request) -> Result<Caller, Refusal> {
+pub fn caller(config: &Config, request: &Request) -> Result<(), Refusal> {
     let has_token = || {
         let given = request.header("authorization").unwrap_or_default();
         let token = given
@@ -77,7 +69,7 @@ pub fn caller(config: &Config, request: &Request) -> Result<Caller, Refusal> {
         tokens.fold(false, |found, known| found | is_same(known, token))
     };
     if allowed_origin(config, request).is_some() || has_token() {
-        return Ok(Caller::Admitted);
+        return Ok(());
     }
     if request.header("origin").is_some() {
         let message = "pages of this origin may not ask here; the service lists those that may in \
@@ -85,7 +77,7 @@ pub fn caller(config: &Config, request: &Request) -> Result<Caller, Refusal> {
         return Err(Refusal::new(403, "origin", message));
     }
     if config.tokens.is_empty() {
-        return Ok(Caller::Admitted);
+        return Ok(());
     }
     let message = "a token is missing or wrong: send `authorization: Bearer …`";
     Err(Refusal::new(401, "unauthorized", message))
