@@ -4,7 +4,7 @@
 //! | want | answer |
 //! |---|---|
 //! | `read`, source, file, start, end | `Uint8Array`, or what was thrown |
-//! | `send`, url, headers, body, patience | `{status, pause, requestId}`, or what was thrown |
+//! | `send`, url, headers, body, patience | `{status, retryAfterMs, retryAfter, requestId}`, or what was thrown |
 //! | `next`, id of the `send`, patience | `Uint8Array`, `null` at the end, or what was thrown |
 //! | `sleep`, ms | anything |
 //! | `admits`, client, cost | a boolean, or `null` where there is no limiter |
@@ -14,6 +14,7 @@
 //! | `body`, bytes | whether the client is still there |
 //! | `log`, line | none |
 //! | `cancel` | none: nobody waits for what has this id any more |
+//! | `close`, source | none: nobody reads from the source any more |
 //!
 //! A want is a list of its name, its id and what the table says; times are milliseconds, an error of
 //! the name `TimeoutError` says that nothing came for too long.
@@ -28,6 +29,7 @@ use coracle::provider::Failure;
 use coracle::provider::KeyHeader;
 use coracle::provider::Response;
 use coracle::provider::Transport;
+use coracle::provider::pause_asked_for;
 use coracle::service::Host;
 use coracle::service::Reply;
 use coracle::store::Source;
@@ -82,7 +84,7 @@ enum Place {
 
 impl Machine {
     /// The wants since the last call. Only one task runs at a time, so they are all of the one that
-    /// ran last.
+    /// ran last, but for what tasks called off that were freed meanwhile.
     pub fn take(&self) -> Vec<Array> {
         self.desk.asked.take()
     }
@@ -214,11 +216,12 @@ impl Transport for Machine {
         let Some(status) = member(&came, "status").as_f64() else {
             return Err(failure(&came));
         };
-        let pause = member(&came, "pause").as_f64();
+        let text = |name| member(&came, name).as_string();
+        let (millis, after) = (text("retryAfterMs"), text("retryAfter"));
         Ok(Response {
             status: status as u16,
-            pause: pause.map(|millis| millis as u32),
-            request_id: member(&came, "requestId").as_string().unwrap_or_default(),
+            pause: pause_asked_for(millis.as_deref(), after.as_deref()),
+            request_id: text("requestId").unwrap_or_default(),
             body: Incoming {
                 machine: self.clone(),
                 id,
@@ -280,6 +283,12 @@ impl Source for Files {
         }
         let found = self.machine.ask("read", &arguments).await;
         bytes(file, range, &found)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.machine.put("close", 0, &[self.number.into()]);
     }
 }
 

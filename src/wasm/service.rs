@@ -33,6 +33,7 @@ use crate::machine::unpaired;
 #[derive(Debug)]
 pub struct CoracleService {
     service: Rc<Service<Machine>>,
+    max_body: usize,
 }
 
 #[wasm_bindgen]
@@ -50,8 +51,15 @@ impl CoracleService {
             thrown.set_name("SettingsError");
             thrown
         })?;
+        let max_body = config.max_body;
         let service = Rc::new(Service::new(Machine::default(), config));
-        Ok(Self { service })
+        Ok(Self { service, max_body })
+    }
+
+    /// Longest body of a request, in bytes; of a longer one it is enough to hand over one byte more.
+    #[wasm_bindgen(getter, js_name = maxBody)]
+    pub fn max_body(&self) -> usize {
+        self.max_body
     }
 
     /// Begins to answer a request. `path` and `query` are undecoded; `headers` are pairs of names, in
@@ -145,13 +153,5 @@ impl ServiceTask {
             }
         }
         self.machine.take().into_iter().collect()
-    }
-}
-
-impl Drop for ServiceTask {
-    fn drop(&mut self) {
-        // What the work calls off when it ends, its host ends with the task.
-        self.work = None;
-        self.machine.take();
     }
 }
