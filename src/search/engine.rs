@@ -31,6 +31,7 @@ use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::document::ChunkId;
+use crate::document::DocumentId;
 use crate::filter::Bitmap;
 use crate::filter::Columns;
 use crate::index::Access;
@@ -59,6 +60,7 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::ops::Range;
 
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
@@ -265,6 +267,80 @@ impl<S: Source> Engine<S> {
             .map_err(|(at, bad)| self.damaged(at, bad))?
             .pop()
             .ok_or(SearchError::NoChunk { chunk, chunks })
+    }
+
+    /// The stored texts of chunks and the documents they belong to, read in one wave. Chunks outside the
+    /// index are left out.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`].
+    pub async fn passages(
+        &self,
+        chunks: impl IntoIterator<Item = ChunkId>,
+    ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
+        self.load_layout().await?;
+        let layout = self.layout()?;
+        let place = |chunk| Some((chunk, layout.document_of(chunk)?));
+        let places: Vec<_> = chunks.into_iter().filter_map(place).collect();
+        let mut wants = Wants::new();
+        want_records(&layout, &places, &mut wants);
+        let wave = self.store.wave(&wants).await?;
+        records(&layout, &places, &wave).map_err(|(at, bad)| self.damaged(at, bad).into())
+    }
+
+    /// All chunks of the document that this chunk belongs to.
+    ///
+    /// # Errors
+    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
+    pub async fn siblings(&self, chunk: ChunkId) -> Result<Range<ChunkId>, SearchError> {
+        self.load_layout().await?;
+        let layout = self.layout()?;
+        let range = layout.document_of(chunk).and_then(|document| {
+            let at = document as usize;
+            let first_chunks = &layout.first_chunks;
+            Some(*first_chunks.get(at)?..*first_chunks.get(at + 1)?)
+        });
+        let chunks = self.root().counts.chunks;
+        range.ok_or(SearchError::NoChunk { chunk, chunks })
+    }
+
+    /// Documents in the order of the index and their first chunks, read in one wave. Documents outside
+    /// the index, and those without chunks, are left out.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`].
+    pub async fn documents(
+        &self,
+        documents: Range<DocumentId>,
+    ) -> Result<Vec<(ChunkId, DocumentRecord)>, SearchError> {
+        self.load_layout().await?;
+        let layout = self.layout()?;
+        let mut wants = Wants::new();
+        let mut found = Vec::new();
+        for document in documents {
+            let bounds = layout.first_chunks.get(document as usize..);
+            let Some(&[first, next, ..]) = bounds else {
+                break;
+            };
+            let place = layout.documents.locate(document);
+            if let Some((extent, at)) = place.filter(|_| first < next) {
+                wants.block(extent);
+                found.push((first, extent, at));
+            }
+        }
+        let wave = self.store.wave(&wants).await?;
+        let mut block: Option<(Extent, Vec<u8>)> = None;
+        let record = |&(first, extent, at): &(ChunkId, Extent, usize)| {
+            let damaged = |bad| self.damaged(extent, bad);
+            if block.as_ref().is_none_or(|(known, _)| *known != extent) {
+                let raw = wave.require(extent).map_err(damaged)?;
+                block = Some((extent, inflate(raw, "documents").map_err(damaged)?));
+            }
+            let raw = block.as_ref().map_or(&[][..], |(_, raw)| raw);
+            let record = DocumentRecord::find(raw, at).map_err(damaged)?;
+            Ok((first, record))
+        };
+        found.iter().map(record).collect()
     }
 
     async fn wave(&self, stats: &RefCell<ReadStats>, wants: &Wants) -> Result<Wave, StoreError> {

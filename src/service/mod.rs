@@ -8,12 +8,36 @@
 //! |---|---|
 //! | `host.rs` | what the machine gives: bytes, a clock, a cache, a limiter |
 //! | `config.rs` | settings out of named variables |
+//! | `route.rs` | the table of routes |
+//! | `guard.rs` | origins, tokens, rates, the day's budget |
+//! | `given.rs` | parameters, checked by tables |
+//! | `refusal.rs` | responses that are errors |
+//! | `exchange.rs` | one request and its response |
+//! | `record.rs`, `metrics.rs` | what is written down of it, and counted |
+//! | `kept.rs` | the index, open from request to request |
+//! | `search.rs`, `result.rs` | `/search`, and hits as JSON |
+//! | `info.rs` | `/health`, `/ready`, `/version`, `/metrics` |
+//! | `embed.rs` | `/embed`, and queries embedded by a model |
+//! | `feedback.rs` | `/feedback` |
 //!
 //! One service stands behind every server: `coracle serve --api` natively, the worker at the edge. It
 //! opens no connection and reads no clock; its [`Host`] does.
 
 mod config;
+mod embed;
+mod exchange;
+mod feedback;
+mod given;
+mod guard;
 mod host;
+mod info;
+mod kept;
+mod metrics;
+mod record;
+mod refusal;
+mod result;
+mod route;
+mod search;
 
 pub use config::Config;
 pub use config::ConfigError;
@@ -21,19 +45,61 @@ pub use host::Host;
 pub use host::Reply;
 pub use host::Request;
 
+use crate::answer::Circuits;
 use crate::answer::Gone;
+use alloc::format;
+use core::cell::RefCell;
+use core::fmt;
+use core::future::Future;
+use core::pin::pin;
+use exchange::Exchange;
+use exchange::Failed;
+use exchange::Response;
+use futures_util::future::Either;
+use futures_util::future::select;
+use guard::Guard;
+use kept::Kept;
+use metrics::Metrics;
+use record::Record;
+use refusal::Refusal;
+use route::Route;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// The service.
-#[derive(Debug)]
-pub struct Service<H> {
+///
+/// One serves the requests of one thread, which may overlap.
+pub struct Service<H: Host> {
     host: H,
     config: Config,
+    kept: Kept<H::Source>,
+    circuits: Circuits,
+    guard: Guard,
+    metrics: RefCell<Metrics>,
+    /// Fingerprint of all that decides an answer beside question and index.
+    settings: u64,
+}
+
+impl<H: Host> fmt::Debug for Service<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Service");
+        out.field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 impl<H: Host> Service<H> {
     /// A service that has not opened its index yet.
     pub fn new(host: H, config: Config) -> Self {
-        Self { host, config }
+        // Secrets do not show.
+        let settings = format!("{:?}{:?}", config.models, config.answer);
+        Self {
+            host,
+            kept: Kept::new(),
+            circuits: Circuits::default(),
+            guard: Guard::default(),
+            metrics: RefCell::default(),
+            settings: xxh3_64(settings.as_bytes()),
+            config,
+        }
     }
 
     /// What it runs on.
@@ -41,16 +107,82 @@ impl<H: Host> Service<H> {
         &self.host
     }
 
+    /// Its settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Lets requests read what they wait for another one to read: one that was neither driven to its
+    /// end nor dropped would keep them waiting for ever. Hosts that abandon requests call this when a
+    /// request waits and nothing is being read.
+    pub fn release(&self) {
+        self.kept.release();
+    }
+
     /// Answers a request.
     ///
     /// # Errors
     /// [`Gone`], when the client does not take the response.
     pub async fn handle(&self, request: &Request, reply: &mut impl Reply) -> Result<(), Gone> {
-        let _ = &self.config;
-        let body = alloc::format!("there is no {} here\n", request.path);
-        reply
-            .head(404, &[("content-type", "text/plain; charset=utf-8")])
-            .await?;
-        reply.body(body.as_bytes()).await
+        let record = Record::new(&self.host, &self.metrics, request);
+        let mut exchange = Exchange::new(request, reply, record);
+        match self.respond(&mut exchange).await {
+            Ok(()) => Ok(()),
+            Err(Failed::Gone) => Err(Gone),
+            Err(Failed::Refused(refusal)) => exchange.refuse(&refusal).await,
+        }
+    }
+
+    async fn respond<R: Reply>(&self, exchange: &mut Exchange<'_, H, R>) -> Result<(), Failed> {
+        let request = exchange.request;
+        let found = Route::of(&request.path, &self.config);
+        exchange.begin(&self.config, found);
+        let Some(route) = found else {
+            let path: alloc::string::String = request.path.chars().take(80).collect();
+            let message = format!("there is no {path} here; /openapi.json says what there is");
+            return Err(Refusal::new(404, "not-found", message).into());
+        };
+        if request.method == "OPTIONS" {
+            return Ok(exchange.send(exchange::preflight(route, request)).await?);
+        }
+        if !route.methods().contains(&&*request.method) {
+            let methods = route.methods().join(" or ");
+            let method: alloc::string::String = request.method.chars().take(16).collect();
+            let message = format!("{method} is not answered here; use {methods}");
+            return Err(Refusal::new(405, "method-not-allowed", message).into());
+        }
+        let most = self.config.max_body;
+        if request.body.len() > most {
+            let message = format!("the body is larger than {most} bytes");
+            return Err(Refusal::new(413, "body-too-large", message).into());
+        }
+        let caller = guard::caller(&self.config, request);
+        exchange.is_admitted = caller.is_ok();
+        if route.is_guarded() {
+            caller?;
+        }
+        let admitted = self
+            .guard
+            .admit(&self.config, &self.host, &request.client, route.cost());
+        admitted.await?;
+        let response = match route {
+            Route::Search => self.search(exchange).await?,
+            Route::Embed => self.embedding(exchange).await?,
+            Route::Feedback => self.feedback(exchange)?,
+            Route::Health => self.health(exchange).await?,
+            Route::Ready => self.ready(exchange).await?,
+            Route::Version => self.version(),
+            Route::Metrics => self.metrics(),
+            _ => return Err(Refusal::new(501, "not-implemented", "not yet").into()),
+        };
+        Ok(exchange.send(response).await?)
+    }
+
+    /// The end of `work`, unless so many milliseconds pass before it.
+    async fn within<T>(&self, millis: u32, work: impl Future<Output = T>) -> Option<T> {
+        match select(pin!(work), pin!(self.host.sleep(millis))).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
     }
 }

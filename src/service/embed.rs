@@ -1,0 +1,155 @@
+//! `/embed`, and queries embedded by the model that embedded the index's documents.
+
+use super::Host;
+use super::Refusal;
+use super::Reply;
+use super::Service;
+use super::exchange::Exchange;
+use super::exchange::Response;
+use super::given::Given;
+use super::given::Kind;
+use super::given::Parameter;
+use super::given::parameter;
+use super::given::units;
+use super::record::Record;
+use super::record::hex;
+use crate::json::Json;
+use crate::provider::Call;
+use crate::provider::Policy;
+use crate::provider::embeddings;
+use crate::provider::embeddings::Purpose;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// What an embedding may be asked of.
+pub const PARAMETERS: [Parameter; 1] = [parameter("q", Kind::Query, "The query to embed.")];
+
+/// Longest response to a single query: 8,192 numbers as decimal text.
+const MAX_RESPONSE_BYTES: usize = 1 << 20;
+
+impl<H: Host> Service<H> {
+    pub(super) async fn embedding<R: Reply>(
+        &self,
+        exchange: &Exchange<'_, H, R>,
+    ) -> Result<Response, Refusal> {
+        let given = Given::from_body(exchange.request, &PARAMETERS)?;
+        let query = given.text("q");
+        let record = &exchange.record;
+        record.note(|note| note.query = Some(units(query)));
+        let embedded = self.embed(record, query, self.config.search_timeout).await;
+        let Some(Ok(embedding)) = embedded else {
+            let code = embedded.and_then(Result::err).unwrap_or("unavailable");
+            let message = format!("the query could not be embedded ({code}); try again later");
+            return Err(Refusal {
+                retry_after: Some(5),
+                ..Refusal::new(503, "embedding-unavailable", message)
+            });
+        };
+        let numbers = embedding.iter().map(|&x| f64::from(x).into());
+        let model = self.config.models.embeddings.as_ref();
+        let model = model.map_or("", |model| model.model.as_str());
+        let body = Json::object([
+            ("model", model.into()),
+            ("dim", (embedding.len() as f64).into()),
+            ("embedding", Json::Array(numbers.collect())),
+        ]);
+        Ok(Response::json(200, &body))
+    }
+
+    /// The query's embedding, or the stable name of what went wrong; nothing without a model. Takes at
+    /// most so many milliseconds.
+    pub(super) async fn embed(
+        &self,
+        record: &Record<'_, H>,
+        query: &str,
+        patience: u32,
+    ) -> Option<Result<Vec<f32>, &'static str>> {
+        let model = self.config.models.embeddings.as_ref()?;
+        let key = self.embedding_key(query);
+        let seconds = self.config.cache_seconds;
+        if seconds > 0
+            && let Some(kept) = self.host.recall(&key).await
+            && let Some(embedding) = unpacked(&kept, query)
+        {
+            record.note(|note| note.cache = "hit");
+            return Some(Ok(embedding));
+        }
+        let embedded = self.ask_embedder(model, query, patience).await;
+        match embedded {
+            Ok(embedding) => {
+                if seconds > 0 {
+                    record.note(|note| note.cache = "miss");
+                    self.host.keep(&key, &packed(query, &embedding), seconds).await;
+                }
+                Some(Ok(embedding))
+            }
+            Err((code, error)) => {
+                record.note(|note| note.error = error);
+                Some(Err(code))
+            }
+        }
+    }
+
+    async fn ask_embedder(
+        &self,
+        model: &embeddings::Model,
+        query: &str,
+        patience: u32,
+    ) -> Result<Vec<f32>, (&'static str, String)> {
+        let request = model.request(&[query], Purpose::Query);
+        let request = request.map_err(|bad| ("url", bad.to_string()))?;
+        let call = Call {
+            transport: &self.host,
+            circuit: &self.circuits.embeddings,
+            policy: Policy::INTERACTIVE,
+            patience,
+            deadline: self.host.now() + u64::from(patience),
+        };
+        let body = call.fetch(&request, MAX_RESPONSE_BYTES).await;
+        let body = body.map_err(|error| (error.code(), error.to_string()))?;
+        let rows = model.response(&body, 1, model.dimensions);
+        rows.map_err(|bad| ("response", bad.to_string()))
+    }
+
+    fn embedding_key(&self, query: &str) -> String {
+        let of = hex(xxh3_64(query.as_bytes()));
+        format!("embedding/{}/{of}", hex(self.settings))
+    }
+}
+
+/// A query and its embedding. The query goes along because keys of different ones may be the same.
+fn packed(query: &str, embedding: &[f32]) -> Vec<u8> {
+    let mut out = Vec::from((query.len() as u32).to_le_bytes());
+    out.extend_from_slice(query.as_bytes());
+    out.extend(embedding.iter().flat_map(|x| x.to_le_bytes()));
+    out
+}
+
+fn unpacked(kept: &[u8], query: &str) -> Option<Vec<f32>> {
+    let (len, rest) = kept.split_first_chunk::<4>()?;
+    let (known, floats) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+    let (floats, []) = floats.as_chunks::<4>() else {
+        return None;
+    };
+    let floats = floats.iter().map(|bytes| f32::from_le_bytes(*bytes));
+    (known == query.as_bytes()).then(|| floats.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packed;
+    use super::unpacked;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn embeddings_are_kept_with_their_query() {
+        let kept = packed("a query", &[0.5, -1.0]);
+        assert_eq!(unpacked(&kept, "a query"), Some(Vec::from([0.5, -1.0])));
+        assert_eq!(unpacked(&kept, "another"), None);
+        assert_eq!(unpacked(&kept[..kept.len() - 1], "a query"), None);
+        assert_eq!(unpacked(&[9, 0, 0, 0, 1], "a query"), None);
+    }
+}

@@ -1,0 +1,257 @@
+//! Who may ask for how much: origins, tokens, clients' rates, the day's budget.
+//!
+//! An origin is no proof of anything (programs forge it), but browsers do not, so it keeps other sites
+//! from spending what this one pays for. Programs show a token where tokens are set. Both are bounded by
+//! the rate of their client, and all together by the budget of the day.
+
+use super::Config;
+use super::Host;
+use super::Refusal;
+use super::Request;
+use crate::provider::Secret;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use core::cell::Cell;
+use core::cell::RefCell;
+use core::hint::black_box;
+use core::net::IpAddr;
+
+/// Clients whose rates are remembered.
+const MAX_CLIENTS: usize = 10_000;
+
+/// Milliseconds in which a client's allowance comes back.
+const MINUTE: u64 = 60_000;
+
+/// Seconds for which a day's tokens are remembered: the clocks of machines differ.
+const DAY_KEPT: u32 = 90_000;
+
+/// Who asks, as far as that can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A page of an allowed origin, a program with a token, or one where none is needed.
+    Admitted,
+    /// Anybody else.
+    Stranger,
+}
+
+/// What remains from request to request.
+#[derive(Debug, Default)]
+pub struct Guard {
+    buckets: RefCell<BTreeMap<String, Bucket>>,
+    /// A day, in days since 1970, and the tokens that it took.
+    spent: Cell<(u64, u64)>,
+}
+
+/// What a client has left, at a time.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    left: f64,
+    at: u64,
+}
+
+/// The origin of a request, if it is one that may call.
+pub fn allowed_origin<'a>(config: &Config, request: &'a Request) -> Option<&'a str> {
+    let origin = request.header("origin")?;
+    config
+        .origins
+        .iter()
+        .any(|known| known == origin)
+        .then_some(origin)
+}
+
+/// Whether who asks may use what costs money.
+///
+/// # Errors
+/// [`Refusal`], which a route that is open to anybody ignores.
+pub fn caller(config: &Config, request: &Request) -> Result<Caller, Refusal> {
+    let has_token = || {
+        let given = request.header("authorization").unwrap_or_default();
+        let token = given.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        let token = token.and_then(|_| given.get(7..)).unwrap_or_default();
+        // All are compared, so that the time says nothing about which one is near.
+        let tokens = config.tokens.iter();
+        tokens.fold(false, |found, known| found | is_same(known, token))
+    };
+    if allowed_origin(config, request).is_some() || has_token() {
+        return Ok(Caller::Admitted);
+    }
+    if request.header("origin").is_some() {
+        let message = "pages of this origin may not ask here; the service lists those that may in \
+                       ALLOW_ORIGIN";
+        return Err(Refusal::new(403, "origin", message));
+    }
+    if config.tokens.is_empty() {
+        return Ok(Caller::Admitted);
+    }
+    let message = "a token is missing or wrong: send `authorization: Bearer …`";
+    Err(Refusal::new(401, "unauthorized", message))
+}
+
+/// Compares in a time that depends on the lengths alone.
+fn is_same(known: &Secret, given: &str) -> bool {
+    let (known, given) = (known.expose().as_bytes(), given.trim().as_bytes());
+    let pairs = known.iter().zip(given);
+    let differences = pairs.fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
+    known.len() == given.len() && differences == 0
+}
+
+/// Whom a client is counted as: a network for IPv6, where everybody has 2^64 addresses.
+fn counted_as(client: &str) -> String {
+    match client.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Ok(IpAddr::V4(address)) => address.to_string(),
+        // Whatever else a host calls clients; long names would fill the memory.
+        Err(_) => client.chars().take(64).collect(),
+    }
+}
+
+impl Guard {
+    /// Takes `cost` from what a client may cost in a minute.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the time to wait.
+    pub async fn admit(
+        &self,
+        config: &Config,
+        host: &impl Host,
+        client: &str,
+        cost: u32,
+    ) -> Result<(), Refusal> {
+        if config.rate_limit == 0 || cost == 0 {
+            return Ok(());
+        }
+        let client = counted_as(client);
+        let wait = match host.admits(&client, cost).await {
+            Some(true) => None,
+            Some(false) => Some(MINUTE),
+            None => self.take(client, f64::from(cost), f64::from(config.rate_limit), host.now()),
+        };
+        wait.map_or(Ok(()), |millis| {
+            let seconds = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
+            let message = format!("too many requests; ask again in {seconds} s");
+            Err(Refusal {
+                retry_after: Some(seconds),
+                ..Refusal::new(429, "rate-limited", message)
+            })
+        })
+    }
+
+    /// Takes from a client's bucket, or says how many milliseconds to wait for that.
+    fn take(&self, client: String, cost: f64, limit: f64, now: u64) -> Option<u64> {
+        let mut buckets = self.buckets.borrow_mut();
+        if buckets.len() >= MAX_CLIENTS && !buckets.contains_key(&client) {
+            // Who has not asked for a minute has everything back.
+            buckets.retain(|_, bucket| now.saturating_sub(bucket.at) < MINUTE);
+            // Then whoever asked least: those who ask too much stay known.
+            let fullest = |a: &(&String, &Bucket), b: &(&String, &Bucket)| a.1.left.total_cmp(&b.1.left);
+            let fullest = buckets.iter().max_by(fullest).map(|(client, _)| client.clone());
+            if let Some(client) = fullest.filter(|_| buckets.len() >= MAX_CLIENTS) {
+                buckets.remove(&client);
+            }
+        }
+        // A cost above the limit would never be admitted.
+        let cost = cost.min(limit);
+        let full = Bucket { left: limit, at: now };
+        let bucket = buckets.entry(client).or_insert(full);
+        let gained = now.saturating_sub(bucket.at) as f64 * limit / MINUTE as f64;
+        *bucket = Bucket {
+            left: (bucket.left + gained).min(limit),
+            at: now,
+        };
+        if bucket.left >= cost {
+            bucket.left -= cost;
+            return None;
+        }
+        Some(((cost - bucket.left) * MINUTE as f64 / limit) as u64 + 1)
+    }
+
+    /// Whether the day's tokens still allow an answer, for which so many are set aside until
+    /// [`Guard::settle`] is told what it took: nobody gets answers for nothing by hanging up.
+    pub async fn set_aside(&self, config: &Config, host: &impl Host, tokens: u64) -> bool {
+        let Some(budget) = config.daily_tokens else {
+            return true;
+        };
+        let spent = self.spent(host).await;
+        if spent.saturating_add(tokens) > budget {
+            return false;
+        }
+        self.spend(host, spent + tokens).await;
+        true
+    }
+
+    /// Replaces what was set aside by what was taken.
+    pub async fn settle(&self, config: &Config, host: &impl Host, aside: u64, taken: u64) {
+        if config.daily_tokens.is_some() {
+            let spent = self.spent(host).await;
+            self.spend(host, spent.saturating_sub(aside) + taken).await;
+        }
+    }
+
+    /// Tokens spent today, here or by another instance that shares the host's memory.
+    async fn spent(&self, host: &impl Host) -> u64 {
+        let day = host.time() / 86_400;
+        let shared = host.recall(&key(day)).await.unwrap_or_default();
+        let shared = str::from_utf8(&shared).ok().and_then(|text| text.parse().ok());
+        match self.spent.get() {
+            (known, spent) if known == day => spent.max(shared.unwrap_or(0)),
+            _ => shared.unwrap_or(0),
+        }
+    }
+
+    async fn spend(&self, host: &impl Host, spent: u64) {
+        let day = host.time() / 86_400;
+        self.spent.set((day, spent));
+        host.keep(&key(day), spent.to_string().as_bytes(), DAY_KEPT).await;
+    }
+}
+
+fn key(day: u64) -> String {
+    format!("tokens/{day}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Guard;
+    use super::MAX_CLIENTS;
+    use super::counted_as;
+    use super::is_same;
+    use crate::provider::Secret;
+    use alloc::format;
+
+    #[test]
+    fn buckets_empty_fill_and_are_bounded() {
+        let guard = Guard::default();
+        let mut take = |client: &str, cost, now| guard.take(client.into(), cost, 60.0, now);
+        assert_eq!(take("a", 50.0, 0), None);
+        assert_eq!(take("a", 20.0, 0), Some(10_001));
+        assert_eq!(take("b", 20.0, 0), None, "another client");
+        assert_eq!(take("a", 20.0, 10_000), None, "one comes back each second");
+        assert_eq!(take("c", 1000.0, 0), None, "as much as there ever is");
+        for client in 0..2 * MAX_CLIENTS {
+            take(&format!("{client}"), 1.0, 10_000);
+        }
+        assert!(guard.buckets.borrow().len() <= MAX_CLIENTS);
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_client() {
+        assert_eq!(counted_as("2001:db8:1:2:3::4"), counted_as("2001:db8:1:2::9"));
+        assert_ne!(counted_as("2001:db8:1:2::9"), counted_as("2001:db8:1:3::9"));
+        assert_eq!(counted_as("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(counted_as(&"x".repeat(1000)).len(), 64);
+    }
+
+    #[test]
+    fn tokens_are_the_same_or_not() {
+        let token = Secret::new("0123456789abcdef").expect("a token");
+        assert!(is_same(&token, "0123456789abcdef"));
+        for other in ["", "0123456789abcdeg", "0123456789abcde", "0123456789abcdef0"] {
+            assert!(!is_same(&token, other), "{other}");
+        }
+    }
+}
