@@ -33,7 +33,6 @@ use crate::machine::unpaired;
 #[derive(Debug)]
 pub struct CoracleService {
     service: Rc<Service<Machine>>,
-    max_body: usize,
 }
 
 #[wasm_bindgen]
@@ -51,15 +50,20 @@ impl CoracleService {
             thrown.set_name("SettingsError");
             thrown
         })?;
-        let max_body = config.max_body;
         let service = Rc::new(Service::new(Machine::default(), config));
-        Ok(Self { service, max_body })
+        Ok(Self { service })
     }
 
     /// Longest body of a request, in bytes; of a longer one it is enough to hand over one byte more.
     #[wasm_bindgen(getter, js_name = maxBody)]
     pub fn max_body(&self) -> usize {
-        self.max_body
+        self.service.config().max_body
+    }
+
+    /// Lets requests read what they wait for another one to read, which may have come to an end that
+    /// nobody was told of.
+    pub fn release(&self) {
+        self.service.release();
     }
 
     /// Begins to answer a request. `path` and `query` are undecoded; `headers` are pairs of names, in
