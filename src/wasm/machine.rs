@@ -84,7 +84,7 @@ enum Place {
 
 impl Machine {
     /// The wants since the last call. Only one task runs at a time, so they are all of the one that
-    /// ran last, but for what tasks called off that were freed meanwhile.
+    /// ran last.
     pub fn take(&self) -> Vec<Array> {
         self.desk.asked.take()
     }

@@ -112,7 +112,7 @@ impl Wake for Flag {
 }
 
 /// A request that is being answered. The host calls [`ServiceTask::step`] whenever the task is awake,
-/// and does what it wants. A task that is no longer wanted is freed between two steps.
+/// and does what it wants. A task that is no longer wanted is stopped between two steps, and freed.
 #[wasm_bindgen]
 pub struct ServiceTask {
     work: Option<Pin<Box<dyn Future<Output = ()>>>>,
@@ -156,6 +156,12 @@ impl ServiceTask {
                 self.work = None;
             }
         }
+        self.machine.take().into_iter().collect()
+    }
+
+    /// Gives the request up; returns what is to be done about that.
+    pub fn stop(&mut self) -> Array {
+        self.work = None;
         self.machine.take().into_iter().collect()
     }
 }

@@ -9,7 +9,7 @@ import type { Reads } from '../../www/src/source.js';
 import { checker } from '../../www/src/verify.js';
 import { Memory } from './memory.js';
 import { instance, isTrap, makeService, replace } from './module.js';
-import { Run, type Shared } from './request.js';
+import { Broken, Run, type Shared } from './request.js';
 import { source } from './sources.js';
 
 export interface HandlerOptions {
@@ -80,13 +80,16 @@ export function createHandler(options: HandlerOptions): Handler {
   async function answer(request: Request, { client = '', waitUntil }: Context): Promise<Response> {
     const { pathname, search } = new URL(request.url);
     const body = await capped(request, current().maxBody);
-    const running = instance();
-    try {
-      const task = current().handle(request.method, pathname, search.slice(1), [...request.headers], body, client);
-      return await new Run(task, shared, request.method, waitUntil).respond(request.signal);
-    } catch (thrown) {
-      if (isTrap(thrown)) replace(running);
-      throw thrown;
+    for (let isAgain = false; ; isAgain = true) {
+      const running = instance();
+      try {
+        const task = current().handle(request.method, pathname, search.slice(1), [...request.headers], body, client);
+        return await new Run(task, shared, request.method, waitUntil).respond(request.signal);
+      } catch (thrown) {
+        if (isTrap(thrown)) replace(running);
+        // Another request took the service down: this one may fare better in the next.
+        if (isAgain || !(thrown instanceof Broken) || thrown.isOwn) throw thrown;
+      }
     }
   }
 
@@ -107,9 +110,9 @@ export function failed(): Response {
   return Response.json({ error }, { status: 500, headers });
 }
 
-/** Lets through what is signed. The check is made ready at the first read. */
+/** Lets through what is signed; an empty key nothing. The check is made ready at the first read. */
 function signed(reads: Reads, publicKey: string | undefined, isBundle: boolean): Reads {
-  if (!publicKey) return reads;
+  if (publicKey === undefined) return reads;
   let checked: Reads | undefined;
   return {
     async read(file, start, end, stop) {

@@ -41,7 +41,8 @@ export class Budget {
     if (!this.allows(use)) throw new Error(`a request may send ${MOST_SUBREQUESTS} subrequests at most`);
     this.used += 1;
     const most = use === 'model' ? MOST_CONNECTIONS : MOST_READS;
-    if (this.#open >= most) await this.#turn(most, stop);
+    // Who is called off meanwhile takes its turn all the same, and ends it at once.
+    if (this.#open >= most) await new Promise<void>((go) => this.#queue.push({ most, go }));
     else this.#open += 1;
     try {
       stop.throwIfAborted();
@@ -50,20 +51,6 @@ export class Budget {
       this.#open -= 1;
       this.#next();
     }
-  }
-
-  /** Waits until a connection is free, and takes it. */
-  async #turn(most: number, stop: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      const waiting = { most, go: resolve };
-      this.#queue.push(waiting);
-      stop.addEventListener('abort', () => {
-        const at = this.#queue.indexOf(waiting);
-        if (at < 0) return;
-        this.#queue.splice(at, 1);
-        reject(stop.reason);
-      });
-    });
   }
 
   #next(): void {

@@ -42,8 +42,15 @@ const EMPTY = new Set([101, 204, 205, 304]);
 
 type Want = [name: string, id: number, ...rest: unknown[]];
 
-/** The service cannot answer this request any more. */
-export class Broken extends Error {}
+/** The service cannot answer this request any more: it failed, by the request itself or another one's. */
+export class Broken extends Error {
+  constructor(
+    message: string,
+    readonly isOwn: boolean,
+  ) {
+    super(message);
+  }
+}
 
 export class Run {
   readonly #task: ServiceTask;
@@ -82,7 +89,7 @@ export class Run {
       this.#shared.running.add(this);
       this.#drive()
         .then(
-          () => (this.#onhead ? reject(new Broken('the request was given up')) : this.#stream?.close()),
+          () => (this.#onhead ? reject(new Broken('the request was given up', true)) : this.#stream?.close()),
           (thrown) => {
             if (!this.#onhead) this.#stream?.error(new Error('the response broke off'));
             reject(thrown);
@@ -108,7 +115,7 @@ export class Run {
   async #drive(): Promise<void> {
     try {
       while (!this.#isGone) {
-        if (this.#instance !== instance()) throw new Broken('the service was started anew');
+        if (this.#instance !== instance()) throw new Broken('the service was started anew', false);
         const wants = this.#step();
         if (this.#task.done) {
           this.#serve(wants);
@@ -134,7 +141,7 @@ export class Run {
     } catch (thrown) {
       if (isTrap(thrown)) replace(this.#instance);
       this.#shared.report(thrown);
-      throw new Broken('the service failed', { cause: thrown });
+      throw new Broken('the service failed', true);
     } finally {
       // They wait for what this one has read, or are broken with it.
       for (const other of this.#shared.running) if (other !== this) other.stir();
@@ -179,7 +186,10 @@ export class Run {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#shared.running.delete(this);
-    if (this.#instance === instance()) this.#task.free();
+    if (this.#instance !== instance()) return;
+    // What is left to do is to write down how it ended.
+    this.#serve(this.#task.stop() as Want[]);
+    this.#task.free();
   }
 
   #answer(id: number, came: unknown): void {
@@ -357,7 +367,7 @@ export class Run {
   #begin(isWhole: boolean): void {
     const resolve = this.#onhead;
     if (!resolve) return;
-    if (!this.#head) throw new Broken('the service gave no response');
+    if (!this.#head) throw new Broken('the service gave no response', true);
     this.#onhead = undefined;
     const { status, headers } = this.#head;
     const gathered = this.#gathered;
