@@ -117,10 +117,10 @@ fn analyzer_id_is_the_one_that_indexes_store() {
     let analyzer = Analyzer::new(Language::English);
     assert_eq!(analyzer.id(), AnalyzerId(0x1_0001));
     assert_eq!(
-        Analyzer::from_id(AnalyzerId(0x1_0001)),
+        Analyzer::from_parts(AnalyzerId(0x1_0001), Vec::new()),
         Ok(analyzer.clone())
     );
-    let error = Analyzer::from_id(AnalyzerId(0x2_0001)).unwrap_err();
+    let error = Analyzer::from_parts(AnalyzerId(0x2_0001), Vec::new()).unwrap_err();
     assert!(error.to_string().contains("rebuild"), "{error}");
 }
 

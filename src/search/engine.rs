@@ -250,23 +250,40 @@ impl<S: Source> Engine<S> {
     /// The stored text of a chunk and the document it belongs to.
     ///
     /// # Errors
-    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
+    /// As [`Engine::passages`].
     pub async fn passage(&self, chunk: ChunkId) -> Result<(Passage, DocumentRecord), SearchError> {
+        let chunks = self.root().counts.chunks;
+        let passages = self.passages(&[chunk]).await?;
+        let passage = passages.into_iter().next();
+        passage.ok_or(SearchError::NoChunk { chunk, chunks })
+    }
+
+    /// The stored texts of chunks and the documents they belong to, in the order given.
+    ///
+    /// # Errors
+    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
+    pub async fn passages(
+        &self,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
         self.load_layout().await?;
         let layout = self.layout()?;
-        let chunks = self.root().counts.chunks;
-        let document = layout
-            .document_of(chunk)
-            .ok_or(SearchError::NoChunk { chunk, chunks })?;
-        let places = [(chunk, document)];
+        let place = |&chunk: &ChunkId| {
+            let document = layout.document_of(chunk).ok_or(SearchError::NoChunk {
+                chunk,
+                chunks: self.root().counts.chunks,
+            });
+            Ok((chunk, document?))
+        };
+        let places = chunks
+            .iter()
+            .map(place)
+            .collect::<Result<Vec<_>, SearchError>>()?;
         let mut wants = Wants::new();
         want_records(&layout, &places, &mut wants);
         let wave = self.store.wave(&wants).await?;
         let records = records(&layout, &places, &wave);
-        records
-            .map_err(|(at, bad)| self.damaged(at, bad))?
-            .pop()
-            .ok_or(SearchError::NoChunk { chunk, chunks })
+        Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?)
     }
 
     /// The stored texts of chunks and the documents they belong to, read in one wave. Chunks outside the

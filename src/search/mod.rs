@@ -11,7 +11,8 @@
 //! |---|---|
 //! | `engine.rs` | [`Engine`]: an opened index and the pipeline above, wave by wave |
 //! | `dictionary.rs` | where terms, spellings and long posting lists lie |
-//! | `lexical.rs` | query words → terms, with corrections and prefixes |
+//! | `lexical/mod.rs` | query words → terms, with corrections and prefixes |
+//! | `lexical/lists.rs` | terms → posting lists: which are read, what they add |
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
 //! | `titles.rs` | a query that is a title: its page first |

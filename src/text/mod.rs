@@ -158,14 +158,6 @@ impl Analyzer {
         Self { languages }
     }
 
-    /// The analyzer with which an index of English texts was built.
-    ///
-    /// # Errors
-    /// [`UnknownAnalyzer`] when this program has no such rules.
-    pub fn from_id(id: AnalyzerId) -> Result<Self, UnknownAnalyzer> {
-        Self::from_parts(id, Vec::new())
-    }
-
     /// The analyzer with which an index was built that brings these languages along.
     ///
     /// # Errors

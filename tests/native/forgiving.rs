@@ -3,26 +3,24 @@
 //!
 //! Every figure is a share of the queries that find their page among the first five as they are.
 
-use clap::Parser;
+#[path = "../support/collection.rs"]
+mod collection;
+
+use collection::data;
+use collection::index;
 use coracle::search::Engine;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
 use coracle::store::Source;
 use coracle::text::Analyzer;
 use coracle::text::Language;
-use coracle_cli::cli::Cli;
-use coracle_cli::cli::Command;
-use coracle_cli::command::build;
 use coracle_cli::evaluate;
 use coracle_cli::evaluate::Question;
 use coracle_cli::evaluate::judged;
-use coracle_cli::report::Reporter;
-use coracle_cli::report::Verbosity;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
-use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// Hits among which a page counts as found.
@@ -39,38 +37,8 @@ struct Query {
     pages: BTreeSet<String>,
 }
 
-fn data(path: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("CORACLE_DATA").map(|data| Path::new(&data).join(path));
-    let there = folder.filter(|folder| folder.exists());
-    if there.is_none() {
-        println!("skipped: {path} is not in CORACLE_DATA");
-    }
-    there
-}
-
-fn index(name: &str, input: &Path, embedder: &str) -> String {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR")).join("forgiving");
-    let out = tmp.join(format!("{name}-{embedder}"));
-    let args = Cli::try_parse_from([
-        "coracle",
-        "build",
-        input.to_str().expect("UTF-8"),
-        "--out",
-        out.to_str().expect("UTF-8"),
-        "--embedder",
-        embedder,
-        "--cache",
-        tmp.join("cache").join(name).to_str().expect("UTF-8"),
-    ]);
-    let Command::Build(args) = args.expect("valid arguments").command else {
-        unreachable!()
-    };
-    build::build(&args, &Reporter::new(Verbosity::Quiet)).expect("the collection builds");
-    out.to_str().expect("UTF-8").to_string()
-}
-
-/// The index of the C++ documentation: what `CORACLE_CPP_INDEX` names, else one by words alone.
-/// The index of the C++ documentation, built once for all tests.
+/// The index of the C++ documentation, built once for all tests: what `CORACLE_CPP_INDEX` names, else
+/// one by words alone.
 fn cpp() -> Option<String> {
     static PLACE: OnceLock<Option<String>> = OnceLock::new();
     PLACE.get_or_init(cpp_index).clone()

@@ -1,55 +1,22 @@
 //! nDCG@10 of whole searches on judged collections: built by the command, embedded by the default
 //! model, queried offline and with the model. Needs `CORACLE_DATA`; see tests/README.md for where the sets come from.
 
-use clap::Parser;
+#[path = "../support/collection.rs"]
+mod collection;
+
+use collection::data;
+use collection::index;
 use coracle::search::Fusion;
-use coracle_cli::cli::Cli;
-use coracle_cli::cli::Command;
-use coracle_cli::command::build;
 use coracle_cli::evaluate;
 use coracle_cli::evaluate::Figures;
 use coracle_cli::evaluate::Way;
 use coracle_cli::evaluate::judged;
-use coracle_cli::report::Reporter;
 use coracle_cli::report::Stage;
-use coracle_cli::report::Verbosity;
 use std::path::Path;
 use std::path::PathBuf;
 
-fn collection(name: &str) -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("CORACLE_DATA").map(|data| Path::new(&data).join("ir").join(name));
-    match folder.filter(|folder| folder.is_dir()) {
-        Some(folder) => Some(folder),
-        None => {
-            println!("skipped: {name} is not in CORACLE_DATA/ir");
-            None
-        }
-    }
-}
-
-/// Builds an index of a collection; embeddings are kept between runs.
-fn index(name: &str, folder: &Path, embedder: &str) -> String {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR")).join("relevance");
-    let out = tmp.join(format!("{name}-{embedder}"));
-    let args = Cli::try_parse_from([
-        "coracle",
-        "build",
-        folder.join("corpus.jsonl.gz").to_str().expect("UTF-8"),
-        "--out",
-        out.to_str().expect("UTF-8"),
-        "--embedder",
-        embedder,
-        "--cache",
-        // One for each: tests run side by side, and a cache belongs to one build at a time.
-        tmp.join("cache").join(name).to_str().expect("UTF-8"),
-    ]);
-    let Command::Build(args) = args.expect("valid arguments").command else {
-        unreachable!()
-    };
-    let reporter = Reporter::new(Verbosity::Quiet);
-    build::build(&args, &reporter).expect("the collection builds");
-    out.to_str().expect("UTF-8").to_string()
+fn judged_set(name: &str) -> Option<PathBuf> {
+    data(&format!("ir/{name}"))
 }
 
 /// The figures of an index in these ways, in their order.
@@ -82,8 +49,8 @@ struct Ndcg {
 
 /// Measures a collection and holds it to what every collection must reach.
 fn figures(name: &str) -> Option<Ndcg> {
-    let folder = collection(name)?;
-    let place = index(name, &folder, "default");
+    let folder = judged_set(name)?;
+    let place = index(name, &folder.join("corpus.jsonl.gz"), "default");
     let root = evaluate::open(&place).expect("an index").root().clone();
     let measured = measure(&folder, &place, &evaluate::ways(&root, true));
     for figures in &measured {
@@ -124,10 +91,10 @@ fn figures(name: &str) -> Option<Ndcg> {
 
 #[test]
 fn code_questions_by_words_alone_reach_0_70() {
-    let Some(folder) = collection("tech-code") else {
+    let Some(folder) = judged_set("tech-code") else {
         return;
     };
-    let place = index("tech-code", &folder, "none");
+    let place = index("tech-code", &folder.join("corpus.jsonl.gz"), "none");
     let root = evaluate::open(&place).expect("an index").root().clone();
     let keyword = measure(&folder, &place, &evaluate::ways(&root, false))[0].ndcg10;
     println!("tech-code: keyword {keyword:.4}");
@@ -173,8 +140,8 @@ fn aeronautics_gains_on_words_with_and_without_the_model() {
 
 /// nDCG@10 of words, of meaning and of both, embedded by the table of word vectors.
 fn static_figures(name: &str) -> Option<[f64; 3]> {
-    let folder = collection(name)?;
-    let place = index(name, &folder, "static");
+    let folder = judged_set(name)?;
+    let place = index(name, &folder.join("corpus.jsonl.gz"), "static");
     let root = evaluate::open(&place).expect("an index").root().clone();
     let measured = measure(&folder, &place, &evaluate::offline_ways(&root));
     let of = |mode: &str| {

@@ -14,29 +14,22 @@
 //! ```
 //! Most queries need nothing of waves 2 and 3, and the last two run beside the waves of cells.
 
+mod lists;
+
 use super::Correction;
 use super::dictionary::Damaged;
 use super::dictionary::Dictionary;
-use crate::bytes::Problem;
-use crate::bytes::Reader;
-use crate::document::ChunkId;
 use crate::embed::QueryVector;
 use crate::embed::piece;
 use crate::embed::piece::piece_keys;
 use crate::embed::piece::word_key;
 use crate::index::Extent;
-use crate::postings::Block;
-use crate::postings::BlockTable;
-use crate::postings::Clause;
-use crate::postings::PostingList;
 use crate::postings::WEIGHT_ONE;
-use crate::postings::WeightedList;
 use crate::postings::dictionary::ListPlace;
 use crate::postings::dictionary::Spelling;
 use crate::postings::dictionary::Term;
 use crate::postings::dictionary::backwards;
 use crate::postings::dictionary::edits_allowed;
-use crate::postings::score_of;
 use crate::sort::sort_by;
 use crate::store::Wants;
 use crate::store::Wave;
@@ -414,153 +407,6 @@ impl<'a> Lookup<'a> {
             .filter(|word| !word.alternatives.is_empty())
     }
 
-    /// Wants the blocks of long posting lists: those of the rarest words, at most `budget` bytes of
-    /// them unless the first takes more. The other words find no chunk, but count in those that are
-    /// found ([`Lookup::probe`]).
-    ///
-    /// So *MaxScore* divides lists (H. Turtle, J. Flood: *Query evaluation: strategies and
-    /// optimizations*, 1995), which here is by what reading them costs.
-    ///
-    /// # Errors
-    /// The term block whose table is damaged.
-    pub fn want_postings(
-        &mut self,
-        dictionary: &Dictionary,
-        budget: u64,
-    ) -> Result<Wants, Damaged> {
-        // Bytes of a word's lists, the word, and the lists' blocks.
-        let mut lists = Vec::new();
-        for (at, word) in self.words.iter().enumerate() {
-            let mut blocks = Vec::new();
-            for found in &word.alternatives {
-                blocks.extend(posting_blocks(dictionary, found)?);
-            }
-            let bytes: u64 = blocks.iter().map(|extent| u64::from(extent.len)).sum();
-            if !word.alternatives.is_empty() {
-                lists.push((bytes, at, blocks));
-            }
-        }
-        sort_by(&mut lists, |a, b| (a.0, a.1).cmp(&(b.0, b.1)));
-        let mut wants = Wants::new();
-        let mut read = 0u64;
-        for (place, (bytes, at, blocks)) in lists.into_iter().enumerate() {
-            read = read.saturating_add(bytes);
-            let Some(word) = self.words.get_mut(at) else {
-                continue;
-            };
-            word.left_out = place > 0 && read > budget;
-            if !word.left_out {
-                blocks.into_iter().for_each(|extent| wants.block(extent));
-            }
-        }
-        Ok(wants)
-    }
-
-    /// Wants the blocks of lists left out that may hold these chunks.
-    ///
-    /// # Errors
-    /// The term block whose table is damaged.
-    pub fn want_probes(
-        &self,
-        dictionary: &Dictionary,
-        chunks: &[ChunkId],
-        wants: &mut Wants,
-    ) -> Result<(), Damaged> {
-        let words = self.known().filter(|word| word.left_out);
-        for found in words.flat_map(|word| &word.alternatives) {
-            let Some(entry) = &found.entry else {
-                continue;
-            };
-            let table = table_of(entry, found.df)?;
-            for &chunk in chunks {
-                let at = table.block_of(chunk);
-                if at < table.len() {
-                    wants.block(posting_block(dictionary, entry, &table, at)?);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What the words left out add to the scores of these chunks: clause by clause, its number and
-    /// one score for each chunk.
-    ///
-    /// # Errors
-    /// The block that is damaged.
-    pub fn probe(
-        &self,
-        dictionary: &Dictionary,
-        chunks: &[ChunkId],
-        wave: &Wave,
-    ) -> Result<Vec<(usize, Vec<u32>)>, Damaged> {
-        let mut clauses = Vec::new();
-        let mut block = Block::default();
-        for (clause, word) in self.known().enumerate() {
-            if !word.left_out {
-                continue;
-            }
-            let mut scores = alloc::vec![0; chunks.len()];
-            for found in &word.alternatives {
-                let Some(entry) = &found.entry else {
-                    continue;
-                };
-                let table = table_of(entry, found.df)?;
-                let weight = found.weight * word.count;
-                for (&chunk, score) in chunks.iter().zip(&mut scores) {
-                    let at = table.block_of(chunk);
-                    let impact = if at < table.len() {
-                        let extent = posting_block(dictionary, entry, &table, at)?;
-                        let bad = |error| (extent, error);
-                        let bytes = wave.require(extent).map_err(bad)?;
-                        table.decode(at, bytes, &mut block).map_err(bad)?;
-                        block.impact_of(chunk)
-                    } else if table.is_empty() {
-                        let list = PostingList::new(&entry.list, found.df, Vec::new());
-                        let impact = list.and_then(|list| list.impact_of(chunk, &mut block));
-                        impact.map_err(|error| (entry.block, error))?
-                    } else {
-                        None
-                    };
-                    *score = (*score).max(score_of(impact.unwrap_or(0), weight));
-                }
-            }
-            clauses.push((clause, scores));
-        }
-        Ok(clauses)
-    }
-
-    /// The posting lists, one clause for every known word; an empty one for a word that was left out.
-    ///
-    /// # Errors
-    /// The block that is damaged.
-    pub fn clauses<'w>(
-        &'w self,
-        dictionary: &Dictionary,
-        postings: &'w Wave,
-    ) -> Result<Vec<Clause<'w>>, Damaged> {
-        let mut clauses = Vec::new();
-        for word in self.known() {
-            let mut clause = Clause::default();
-            let read = word.alternatives.iter().filter(|_| !word.left_out);
-            for found in read {
-                let Some(entry) = &found.entry else {
-                    continue;
-                };
-                let mut blocks = Vec::new();
-                for extent in posting_blocks(dictionary, found)? {
-                    let block = postings.require(extent).map_err(|error| (extent, error))?;
-                    blocks.push(&**block);
-                }
-                let list = PostingList::new(&entry.list, found.df, blocks);
-                let list = list.map_err(|error| (entry.block, error))?;
-                let weight = found.weight * word.count;
-                clause.alternatives.push(WeightedList { list, weight });
-            }
-            clauses.push(clause);
-        }
-        Ok(clauses)
-    }
-
     /// The query's embedding: the sum of the rows of its words.
     ///
     /// A word counts with its own row, one that is corrected or unfinished with the mean of its
@@ -697,39 +543,6 @@ fn completing(dictionary: &Dictionary, prefix: &str) -> core::ops::Range<usize> 
     dictionary
         .spelling()
         .blocks_of_prefix(prefix, COMPLETION_BLOCKS)
-}
-
-/// Where the blocks of a long list lie; none for a short one.
-fn posting_blocks(dictionary: &Dictionary, found: &Alternative) -> Result<Vec<Extent>, Damaged> {
-    let Some(entry) = found.entry.as_ref() else {
-        return Ok(Vec::new());
-    };
-    let table = table_of(entry, found.df)?;
-    let blocks = (0..table.len()).map(|at| posting_block(dictionary, entry, &table, at));
-    blocks.collect()
-}
-
-/// The table of a term's list, empty for a short one.
-fn table_of(entry: &Entry, df: u32) -> Result<BlockTable, Damaged> {
-    match BlockTable::byte_len(df) {
-        0 => Ok(BlockTable::default()),
-        _ => BlockTable::parse(&entry.list, df).map_err(|error| (entry.block, error)),
-    }
-}
-
-/// Where a block of a long list lies.
-fn posting_block(
-    dictionary: &Dictionary,
-    entry: &Entry,
-    table: &BlockTable,
-    at: usize,
-) -> Result<Extent, Damaged> {
-    let extent = dictionary.posting_block(entry.place, table, at);
-    extent.ok_or_else(|| {
-        let reader = Reader::new(&[], "posting list");
-        let problem = Problem::Inconsistent;
-        (entry.block, reader.error("place", problem))
-    })
 }
 
 /// Characters that two words have in common at their beginning.
