@@ -255,7 +255,7 @@ test('wrong_setting_is_named_without_its_value', () => {
 
 test('one_request_opens_six_connections_and_sends_45_subrequests_at_most', async () => {
   const { Budget, MOST_CONNECTIONS, MOST_READS, MOST_SUBREQUESTS } = await import('../../worker/dist/server.js');
-  const budget = new Budget();
+  const budget = new Budget(MOST_SUBREQUESTS);
   const { signal } = new AbortController();
   let open = { read: 0, model: 0 };
   const most = { read: 0, all: 0 };
@@ -275,7 +275,7 @@ test('one_request_opens_six_connections_and_sends_45_subrequests_at_most', async
   assert.ok(uses.every((use, at) => use === 'read' || outcomes[at].status === 'fulfilled'));
   // Who is called off while waiting takes nothing.
   const stop = new AbortController();
-  const tight = new Budget();
+  const tight = new Budget(MOST_SUBREQUESTS);
   const busy = Array.from({ length: MOST_READS }, () => tight.spend('read', signal, work('read')));
   const waiting = tight.spend('read', stop.signal, () => assert.fail('it was called off'));
   stop.abort();

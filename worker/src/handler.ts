@@ -25,6 +25,8 @@ export interface HandlerOptions {
   bindings?: Record<string, unknown>;
   /** A limiter of the host's own, which counts requests of a client; without it the service counts. */
   limiter?: RateLimit | undefined;
+  /** Subrequests that one request may send, where the host counts them; default: any number. */
+  subrequests?: number;
   /** Takes the lines of the log; default: `console.log`. */
   log?(line: string): void;
   /** Is told what clients are not: why a request was not answered. */
@@ -47,7 +49,7 @@ export type Handler = (request: Request, context?: Context) => Promise<Response>
  * @throws where a setting is of no use
  */
 export function createHandler(options: HandlerOptions): Handler {
-  const { module, index, publicKey, bindings = {}, limiter } = options;
+  const { module, index, publicKey, bindings = {}, limiter, subrequests = Infinity } = options;
   const { log = (line: string) => console.log(line), report = (thrown: unknown) => console.error(thrown) } = options;
   const variables = texts(options.variables ?? {});
   // What was read of assets and buckets is kept from opening to opening: files do not change.
@@ -63,6 +65,7 @@ export function createHandler(options: HandlerOptions): Handler {
     bindings,
     limiter,
     memory: new Memory(),
+    subrequests,
     log,
     report,
   };

@@ -1,6 +1,7 @@
 /** The service on Cloudflare Workers. Its settings are the `[vars]` and secrets of wrangler.toml. */
 import module from '../pkg/coracle_service_bg.wasm';
 import { createHandler, failed, type Handler, type HandlerOptions } from './handler.js';
+import { MOST_SUBREQUESTS } from './limits.js';
 import { assetsSource, bucketSource } from './sources.js';
 
 export interface Env {
@@ -14,6 +15,8 @@ export interface Env {
   ASSETS?: Fetcher;
   /** Counts what clients ask for, across a whole place of Cloudflare's. */
   RATE_LIMITER?: RateLimit;
+  /** Subrequests that one request may send; default 45, as the free plan allows 50. */
+  MAX_SUBREQUESTS?: string;
   /** All other settings, and models under any name. */
   [name: string]: unknown;
 }
@@ -32,8 +35,15 @@ let handler: Handler | undefined;
 export default {
   async fetch(request, env, context) {
     try {
-      const { PUBLIC_KEY: publicKey, RATE_LIMITER: limiter } = env;
-      handler ??= createHandler({ module, index: indexOf(env), publicKey, variables: env, bindings: env, limiter });
+      handler ??= createHandler({
+        module,
+        index: indexOf(env),
+        publicKey: env.PUBLIC_KEY,
+        variables: env,
+        bindings: env,
+        limiter: env.RATE_LIMITER,
+        subrequests: Number(env.MAX_SUBREQUESTS) || MOST_SUBREQUESTS,
+      });
     } catch (thrown) {
       // A setting is of no use: the log says which.
       console.error(thrown);

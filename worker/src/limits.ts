@@ -10,7 +10,7 @@ export const MOST_CONNECTIONS = 6;
 /** Of these, what reads of the index may take: one is left for a model. */
 export const MOST_READS = MOST_CONNECTIONS - 1;
 
-/** Fetches, reads of buckets and uses of caches, all together. */
+/** Fetches, reads of buckets and uses of caches, all together, where a host counts them. */
 export const MOST_SUBREQUESTS = 45;
 
 /** Of these, what reads of the index and caches leave for models. */
@@ -25,10 +25,15 @@ export class Budget {
   used = 0;
   #open = 0;
   #queue: { most: number; go: () => void }[] = [];
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   /** Whether there is a subrequest left for this use. */
   allows(use: Use): boolean {
-    return this.used < MOST_SUBREQUESTS - (use === 'model' ? 0 : FOR_MODELS);
+    return this.used < this.#most - (use === 'model' ? 0 : FOR_MODELS);
   }
 
   /**
@@ -38,7 +43,7 @@ export class Budget {
    */
   async spend<T>(use: Use, stop: AbortSignal, work: () => Promise<T>): Promise<T> {
     stop.throwIfAborted();
-    if (!this.allows(use)) throw new Error(`a request may send ${MOST_SUBREQUESTS} subrequests at most`);
+    if (!this.allows(use)) throw new Error(`a request may send ${this.#most} subrequests at most`);
     this.used += 1;
     const most = use === 'model' ? MOST_CONNECTIONS : MOST_READS;
     // Who is called off meanwhile takes its turn all the same, and ends it at once.

@@ -14,6 +14,8 @@ export interface Machine {
   /** A limiter of the host's own. */
   limiter?: RateLimit | undefined;
   memory: Memory;
+  /** Subrequests that a request may send. */
+  subrequests: number;
   log(line: string): void;
   report(thrown: unknown): void;
 }
@@ -56,7 +58,7 @@ export class Run {
   readonly #task: ServiceTask;
   readonly #shared: Shared;
   readonly #instance = instance();
-  readonly #budget = new Budget();
+  readonly #budget: Budget;
   /** What is under way, by the ids of the wants. */
   readonly #out = new Map<number, { name: string; stop: AbortController | undefined }>();
   readonly #bodies = new Map<number, ReadableStreamDefaultReader<Uint8Array>>();
@@ -76,6 +78,7 @@ export class Run {
   constructor(task: ServiceTask, shared: Shared, method: string, waitUntil: ((work: Promise<unknown>) => void) | undefined) {
     this.#task = task;
     this.#shared = shared;
+    this.#budget = new Budget(shared.subrequests);
     this.#isHead = method === 'HEAD';
     this.#waitUntil = waitUntil;
   }
