@@ -7,7 +7,7 @@ const { buildWasm } = await import('./wasm.mjs');
 const { buildScripts, buildTypes, buildWorker } = await import('./scripts.mjs');
 const { buildSite } = await import('./site.mjs');
 const { buildCli, buildIndex } = await import('./search.mjs');
-const { sizes, print } = await import('./sizes.mjs');
+const { deployedSizes, print, sizes } = await import('./sizes.mjs');
 
 await buildCli();
 await buildWasm();
@@ -17,3 +17,4 @@ await buildTypes();
 await buildSite();
 await buildIndex();
 print(sizes());
+print(deployedSizes());
