@@ -286,25 +286,6 @@ impl<S: Source> Engine<S> {
         Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?)
     }
 
-    /// The stored texts of chunks and the documents they belong to, read in one wave. Chunks outside the
-    /// index are left out.
-    ///
-    /// # Errors
-    /// [`SearchError::Store`].
-    pub async fn passages(
-        &self,
-        chunks: impl IntoIterator<Item = ChunkId>,
-    ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
-        self.load_layout().await?;
-        let layout = self.layout()?;
-        let place = |chunk| Some((chunk, layout.document_of(chunk)?));
-        let places: Vec<_> = chunks.into_iter().filter_map(place).collect();
-        let mut wants = Wants::new();
-        want_records(&layout, &places, &mut wants);
-        let wave = self.store.wave(&wants).await?;
-        records(&layout, &places, &wave).map_err(|(at, bad)| self.damaged(at, bad).into())
-    }
-
     /// All chunks of the document that this chunk belongs to.
     ///
     /// # Errors

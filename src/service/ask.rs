@@ -22,6 +22,7 @@ use crate::answer::Question;
 use crate::answer::Reference;
 use crate::answer::Sink;
 use crate::provider::chat::Usage;
+use crate::store::ReadStats;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -197,6 +198,7 @@ impl<H: Host> Service<H> {
             });
         }
         let mut is_second = false;
+        let mut before = engine.store().stats();
         let told = loop {
             let mut teller = teller(exchange, format.clone());
             if !has_tokens {
@@ -213,6 +215,9 @@ impl<H: Host> Service<H> {
             let error = match answerer.answer(question, &mut teller).await {
                 Ok(()) => {
                     let told = core::mem::take(&mut teller.told);
+                    // Those of overlapping requests are counted along.
+                    let reads = since(&before, engine.store().stats());
+                    teller.exchange.record.note(|note| note.reads = reads);
                     if has_chat && has_tokens {
                         let taken = tokens_taken(&told, aside);
                         let settled = self.guard.settle(&self.config, &self.host, aside, taken);
@@ -229,6 +234,7 @@ impl<H: Host> Service<H> {
                 is_second = true;
                 let fresh = self.kept.instead_of(&engine, &self.host).await;
                 engine = fresh.map_err(|error| self.unable(&exchange.record, &error))?;
+                before = ReadStats::default();
                 continue;
             }
             let refusal = self.unable(&teller.exchange.record, &error);
@@ -289,6 +295,17 @@ fn teller<'t, 'x, H: Host, R, F>(
         told: Vec::new(),
         pending: String::new(),
         is_open: false,
+    }
+}
+
+/// What was read since a store had read `before`.
+fn since(before: &ReadStats, now: ReadStats) -> ReadStats {
+    ReadStats {
+        waves: now.waves.saturating_sub(before.waves),
+        requests: now.requests.saturating_sub(before.requests),
+        bytes: now.bytes.saturating_sub(before.bytes),
+        cached: now.cached.saturating_sub(before.cached),
+        sections: Vec::new(),
     }
 }
 

@@ -218,8 +218,8 @@ impl<H: Host> Service<H> {
             };
             let mut texts = Vec::new();
             if with_text {
-                let chunks = result.hits.iter().map(|hit| hit.chunk);
-                let passages = engine.passages(chunks).await?;
+                let chunks: Vec<_> = result.hits.iter().map(|hit| hit.chunk).collect();
+                let passages = engine.passages(&chunks).await?;
                 texts.extend(passages.into_iter().map(|(passage, _)| passage.text));
             }
             Ok((result, texts))

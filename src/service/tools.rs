@@ -189,7 +189,8 @@ impl<H: Host> Service<H> {
             let all = engine.siblings(chunk).await?;
             let start = all.start.saturating_add(skip).min(all.end);
             let end = start.saturating_add(PAGE_CHUNKS).min(all.end);
-            let passages = engine.passages(start..end).await?;
+            let chunks: Vec<ChunkId> = (start..end).collect();
+            let passages = engine.passages(&chunks).await?;
             Ok(Some((passages, start..end, all)))
         };
         let Some((passages, shown, all)) = self.ask_index(exchange, read).await? else {

@@ -24,9 +24,6 @@ use coracle::store::SourceError;
 use coracle::store::SourceProblem;
 use serde_json::Value as Json;
 
-/// Where the chat model of these tests is.
-pub const CHAT: &str = "https://models.test/v1/chat/completions";
-
 /// Files that may change, vanish or never come.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
@@ -54,13 +51,11 @@ impl Source for Files {
     }
 }
 
-/// What a model's server does with a request.
+/// What a model's server does with a request; without a script there is no connection.
 #[derive(Debug, Clone)]
 pub enum Scripted {
     /// A status and a body in pieces.
     Answers(u16, Vec<String>),
-    /// No connection.
-    Fails,
     /// Pieces, and then the connection breaks.
     Breaks(Vec<String>),
 }
@@ -120,7 +115,7 @@ impl Transport for Machine {
         let (status, pieces, breaks) = match self.script.borrow_mut().pop_front() {
             Some(Scripted::Answers(status, pieces)) => (status, pieces, false),
             Some(Scripted::Breaks(pieces)) => (200, pieces, true),
-            Some(Scripted::Fails) | None => {
+            None => {
                 let message = "refused".into();
                 return Err(Failure::Cut { message });
             }
