@@ -146,9 +146,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
             ConfigError::new(name, format!("must be one of {}", names.join(", ")))
         };
-        found
-            .map(|&(_, meaning)| Some(meaning))
-            .ok_or_else(known)
+        found.map(|&(_, meaning)| Some(meaning)).ok_or_else(known)
     }
 
     /// Sets a number if the variable has one.
@@ -203,7 +201,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             true => Ok(origins),
             false => Err(ConfigError::new(
                 "ALLOW_ORIGIN",
-                "must be origins such as https://docs.example.com, without a path, or * alone".into(),
+                "must be origins such as https://docs.example.com, without a path, or * alone"
+                    .into(),
             )),
         }
     }
@@ -382,14 +381,20 @@ mod tests {
     #[test]
     fn nothing_set_searches_and_answers_without_models() {
         assert_eq!(read(&[]), Ok(Config::default()));
-        assert_eq!(read(&[("ALLOW_ORIGIN", "*"), ("CHAT_URL", " ")]), Ok(Config::default()));
+        assert_eq!(
+            read(&[("ALLOW_ORIGIN", "*"), ("CHAT_URL", " ")]),
+            Ok(Config::default())
+        );
     }
 
     #[test]
     fn variables_set_what_they_name() {
         let config = read(&[
             ("CHAT_API", "azure"),
-            ("CHAT_URL", "https://x.openai.azure.com/openai/deployments/d?api-version=1"),
+            (
+                "CHAT_URL",
+                "https://x.openai.azure.com/openai/deployments/d?api-version=1",
+            ),
             ("CHAT_KEY", "key-of-the-chat"),
             ("CHAT_MAX_TOKENS", "400"),
             ("CHAT_TEMPERATURE", "0.5"),
@@ -415,7 +420,10 @@ mod tests {
         let embeddings = config.models.embeddings.expect("an embedder");
         assert_eq!(embeddings.query_prefix, "query: ");
         assert!(config.models.rerank.is_some() && config.metrics);
-        assert_eq!(config.origins, ["https://a.example", "http://localhost:3000"]);
+        assert_eq!(
+            config.origins,
+            ["https://a.example", "http://localhost:3000"]
+        );
         assert_eq!((config.tokens.len(), config.daily_tokens), (2, Some(0)));
         assert_eq!(config.answer.hops, 0);
     }
@@ -426,13 +434,24 @@ mod tests {
             (&[("CHAT_API", "secret-42")][..], "CHAT_API"),
             (&[("CHAT_MODEL", "m")], "CHAT_URL"),
             (&[("CHAT_URL", "https://h")], "CHAT_MODEL"),
-            (&[("CHAT_URL", "https://me:secret-42@h"), ("CHAT_MODEL", "m")], "CHAT_URL"),
             (
-                &[("CHAT_URL", "http://h"), ("CHAT_MODEL", "m"), ("CHAT_KEY", "secret-42")],
+                &[("CHAT_URL", "https://me:secret-42@h"), ("CHAT_MODEL", "m")],
                 "CHAT_URL",
             ),
             (
-                &[("EMBED_URL", "https://h"), ("EMBED_MODEL", "m"), ("EMBED_KEY", "secret-42\n!")],
+                &[
+                    ("CHAT_URL", "http://h"),
+                    ("CHAT_MODEL", "m"),
+                    ("CHAT_KEY", "secret-42"),
+                ],
+                "CHAT_URL",
+            ),
+            (
+                &[
+                    ("EMBED_URL", "https://h"),
+                    ("EMBED_MODEL", "m"),
+                    ("EMBED_KEY", "secret-42\n!"),
+                ],
                 "EMBED_KEY",
             ),
             (&[("API_TOKENS", "secret-42")], "API_TOKENS"),
@@ -444,7 +463,10 @@ mod tests {
         ] {
             let error = read(variables).expect_err("refused");
             assert_eq!(error.name, name, "{error}");
-            assert!(!format!("{error}{error:?}").contains("secret-42"), "{error}");
+            assert!(
+                !format!("{error}{error:?}").contains("secret-42"),
+                "{error}"
+            );
         }
     }
 }

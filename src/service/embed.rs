@@ -82,7 +82,9 @@ impl<H: Host> Service<H> {
             Ok(embedding) => {
                 if seconds > 0 {
                     record.note(|note| note.cache = "miss");
-                    self.host.keep(&key, &packed(query, &embedding), seconds).await;
+                    self.host
+                        .keep(&key, &packed(query, &embedding), seconds)
+                        .await;
                 }
                 Some(Ok(embedding))
             }

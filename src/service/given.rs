@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 pub const MAX_QUERY: usize = 1000;
 
 /// Most components of an embedding.
-const MAX_COMPONENTS: usize = 8192;
+pub const MAX_COMPONENTS: usize = 8192;
 
 /// What a parameter may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,8 +213,9 @@ fn of_text(name: &str, kind: Kind, text: String) -> Result<Json, Refusal> {
         },
         Kind::Whole(..) | Kind::Share => Json::parse(&text).unwrap_or(Json::Null),
         Kind::Names(_) => Json::Array(text.split(',').map(Json::from).collect()),
-        Kind::Numbers | Kind::Filter | Kind::Messages => Json::parse(&text)
-            .map_err(|bad| Refusal::parameter(name, &format!("is not {bad}")))?,
+        Kind::Numbers | Kind::Filter | Kind::Messages => {
+            Json::parse(&text).map_err(|bad| Refusal::parameter(name, &format!("is not {bad}")))?
+        }
     })
 }
 

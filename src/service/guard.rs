@@ -27,15 +27,6 @@ const MINUTE: u64 = 60_000;
 /// Seconds for which a day's tokens are remembered: the clocks of machines differ.
 const DAY_KEPT: u32 = 90_000;
 
-/// Who asks, as far as that can be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// A page of an allowed origin, a program with a token, or one where none is needed.
-    Admitted,
-    /// Anybody else.
-    Stranger,
-}
-
 /// What remains from request to request.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -61,21 +52,24 @@ pub fn allowed_origin<'a>(config: &Config, request: &'a Request) -> Option<&'a s
         .then_some(origin)
 }
 
-/// Whether who asks may use what costs money.
+/// Lets pass who may use what costs money: pages of an allowed origin, programs with a token, or any
+/// program where none is needed.
 ///
 /// # Errors
 /// [`Refusal`], which a route that is open to anybody ignores.
-pub fn caller(config: &Config, request: &Request) -> Result<Caller, Refusal> {
+pub fn caller(config: &Config, request: &Request) -> Result<(), Refusal> {
     let has_token = || {
         let given = request.header("authorization").unwrap_or_default();
-        let token = given.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+        let token = given
+            .get(..7)
+            .filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
         let token = token.and_then(|_| given.get(7..)).unwrap_or_default();
         // All are compared, so that the time says nothing about which one is near.
         let tokens = config.tokens.iter();
         tokens.fold(false, |found, known| found | is_same(known, token))
     };
     if allowed_origin(config, request).is_some() || has_token() {
-        return Ok(Caller::Admitted);
+        return Ok(());
     }
     if request.header("origin").is_some() {
         let message = "pages of this origin may not ask here; the service lists those that may in \
@@ -83,7 +77,7 @@ pub fn caller(config: &Config, request: &Request) -> Result<Caller, Refusal> {
         return Err(Refusal::new(403, "origin", message));
     }
     if config.tokens.is_empty() {
-        return Ok(Caller::Admitted);
+        return Ok(());
     }
     let message = "a token is missing or wrong: send `authorization: Bearer …`";
     Err(Refusal::new(401, "unauthorized", message))
@@ -99,7 +93,10 @@ fn is_same(known: &Secret, given: &str) -> bool {
 
 /// Whom a client is counted as: a network for IPv6, where everybody has 2^64 addresses.
 fn counted_as(client: &str) -> String {
-    match client.parse::<IpAddr>().map(|address| address.to_canonical()) {
+    match client
+        .parse::<IpAddr>()
+        .map(|address| address.to_canonical())
+    {
         Ok(IpAddr::V6(address)) => {
             let [a, b, c, d, ..] = address.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
@@ -129,7 +126,12 @@ impl Guard {
         let wait = match host.admits(&client, cost).await {
             Some(true) => None,
             Some(false) => Some(MINUTE),
-            None => self.take(client, f64::from(cost), f64::from(config.rate_limit), host.now()),
+            None => self.take(
+                client,
+                f64::from(cost),
+                f64::from(config.rate_limit),
+                host.now(),
+            ),
         };
         wait.map_or(Ok(()), |millis| {
             let seconds = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
@@ -148,15 +150,22 @@ impl Guard {
             // Who has not asked for a minute has everything back.
             buckets.retain(|_, bucket| now.saturating_sub(bucket.at) < MINUTE);
             // Then whoever asked least: those who ask too much stay known.
-            let fullest = |a: &(&String, &Bucket), b: &(&String, &Bucket)| a.1.left.total_cmp(&b.1.left);
-            let fullest = buckets.iter().max_by(fullest).map(|(client, _)| client.clone());
+            let fullest =
+                |a: &(&String, &Bucket), b: &(&String, &Bucket)| a.1.left.total_cmp(&b.1.left);
+            let fullest = buckets
+                .iter()
+                .max_by(fullest)
+                .map(|(client, _)| client.clone());
             if let Some(client) = fullest.filter(|_| buckets.len() >= MAX_CLIENTS) {
                 buckets.remove(&client);
             }
         }
         // A cost above the limit would never be admitted.
         let cost = cost.min(limit);
-        let full = Bucket { left: limit, at: now };
+        let full = Bucket {
+            left: limit,
+            at: now,
+        };
         let bucket = buckets.entry(client).or_insert(full);
         let gained = now.saturating_sub(bucket.at) as f64 * limit / MINUTE as f64;
         *bucket = Bucket {
@@ -196,7 +205,9 @@ impl Guard {
     async fn spent(&self, host: &impl Host) -> u64 {
         let day = host.time() / 86_400;
         let shared = host.recall(&key(day)).await.unwrap_or_default();
-        let shared = str::from_utf8(&shared).ok().and_then(|text| text.parse().ok());
+        let shared = str::from_utf8(&shared)
+            .ok()
+            .and_then(|text| text.parse().ok());
         match self.spent.get() {
             (known, spent) if known == day => spent.max(shared.unwrap_or(0)),
             _ => shared.unwrap_or(0),
@@ -206,7 +217,8 @@ impl Guard {
     async fn spend(&self, host: &impl Host, spent: u64) {
         let day = host.time() / 86_400;
         self.spent.set((day, spent));
-        host.keep(&key(day), spent.to_string().as_bytes(), DAY_KEPT).await;
+        host.keep(&key(day), spent.to_string().as_bytes(), DAY_KEPT)
+            .await;
     }
 }
 
@@ -240,7 +252,10 @@ mod tests {
 
     #[test]
     fn addresses_of_one_network_are_one_client() {
-        assert_eq!(counted_as("2001:db8:1:2:3::4"), counted_as("2001:db8:1:2::9"));
+        assert_eq!(
+            counted_as("2001:db8:1:2:3::4"),
+            counted_as("2001:db8:1:2::9")
+        );
         assert_ne!(counted_as("2001:db8:1:2::9"), counted_as("2001:db8:1:3::9"));
         assert_eq!(counted_as("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(counted_as(&"x".repeat(1000)).len(), 64);
@@ -250,7 +265,12 @@ mod tests {
     fn tokens_are_the_same_or_not() {
         let token = Secret::new("0123456789abcdef").expect("a token");
         assert!(is_same(&token, "0123456789abcdef"));
-        for other in ["", "0123456789abcdeg", "0123456789abcde", "0123456789abcdef0"] {
+        for other in [
+            "",
+            "0123456789abcdeg",
+            "0123456789abcde",
+            "0123456789abcdef0",
+        ] {
             assert!(!is_same(&token, other), "{other}");
         }
     }

@@ -31,7 +31,9 @@ impl<H: Host> Service<H> {
         exchange: &Exchange<'_, H, R>,
     ) -> Result<Response, Refusal> {
         let read = async |engine: &Engine<H::Source>| {
-            engine.passages(&[0]).await?;
+            if engine.root().counts.chunks > 0 {
+                engine.passage(0).await?;
+            }
             Ok(engine.root().build_id)
         };
         let build = self.ask_index(exchange, read).await?;

@@ -99,26 +99,52 @@ impl Metrics {
             writeln!(out, "coracle_{name}_sum{{route=\"{route}\"}} {sum}")?;
             writeln!(out, "coracle_{name}_count{{route=\"{route}\"}} {count}")?;
         }
-        head(out, "answers_total", "counter", "Answers by how they ended.")?;
+        head(
+            out,
+            "answers_total",
+            "counter",
+            "Answers by how they ended.",
+        )?;
         for (outcome, count) in &self.answers {
-            writeln!(out, "coracle_answers_total{{outcome=\"{outcome}\"}} {count}")?;
+            writeln!(
+                out,
+                "coracle_answers_total{{outcome=\"{outcome}\"}} {count}"
+            )?;
         }
         let about = "Answers and embeddings looked for among those kept.";
         head(out, "cache_total", "counter", about)?;
         for (result, count) in &self.caches {
             writeln!(out, "coracle_cache_total{{result=\"{result}\"}} {count}")?;
         }
-        head(out, "degraded_total", "counter", "Parts that did less than they should.")?;
+        head(
+            out,
+            "degraded_total",
+            "counter",
+            "Parts that did less than they should.",
+        )?;
         for (part, count) in &self.degraded {
             writeln!(out, "coracle_degraded_total{{part=\"{part}\"}} {count}")?;
         }
         head(out, "index_reads_total", "counter", "Reads of index files.")?;
         writeln!(out, "coracle_index_reads_total {}", self.reads)?;
-        head(out, "index_read_bytes_total", "counter", "Bytes that these brought.")?;
+        head(
+            out,
+            "index_read_bytes_total",
+            "counter",
+            "Bytes that these brought.",
+        )?;
         writeln!(out, "coracle_index_read_bytes_total {}", self.bytes)?;
-        head(out, "tokens_total", "counter", "Tokens that the chat model took.")?;
+        head(
+            out,
+            "tokens_total",
+            "counter",
+            "Tokens that the chat model took.",
+        )?;
         for (direction, count) in [("input", self.tokens.0), ("output", self.tokens.1)] {
-            writeln!(out, "coracle_tokens_total{{direction=\"{direction}\"}} {count}")?;
+            writeln!(
+                out,
+                "coracle_tokens_total{{direction=\"{direction}\"}} {count}"
+            )?;
         }
         if let Some(build) = self.build {
             head(out, "index_info", "gauge", "The index that answers.")?;

@@ -18,12 +18,20 @@
 //! | `search.rs`, `result.rs` | `/search`, and hits as JSON |
 //! | `info.rs` | `/health`, `/ready`, `/version`, `/metrics` |
 //! | `embed.rs` | `/embed`, and queries embedded by a model |
+//! | `ask.rs`, `replay.rs` | an answer, however it is told: index, cache, budget, models |
+//! | `conversation.rs` | clients' messages → the question and what was said before |
+//! | `query.rs`, `completions.rs`, `ui.rs` | answers in the service's own words, OpenAI's, the AI SDK's |
+//! | `mcp.rs`, `tools.rs` | `/mcp`: JSON-RPC, and the tools behind it |
 //! | `feedback.rs` | `/feedback` |
+//! | `openapi.rs` | the description of all this, out of the tables |
 //!
 //! One service stands behind every server: `coracle serve --api` natively, the worker at the edge. It
 //! opens no connection and reads no clock; its [`Host`] does.
 
+mod ask;
+mod completions;
 mod config;
+mod conversation;
 mod embed;
 mod exchange;
 mod feedback;
@@ -32,12 +40,18 @@ mod guard;
 mod host;
 mod info;
 mod kept;
+mod mcp;
 mod metrics;
+mod openapi;
+mod query;
 mod record;
 mod refusal;
+mod replay;
 mod result;
 mod route;
 mod search;
+mod tools;
+mod ui;
 
 pub use config::Config;
 pub use config::ConfigError;
@@ -54,7 +68,6 @@ use core::future::Future;
 use core::pin::pin;
 use exchange::Exchange;
 use exchange::Failed;
-use exchange::Response;
 use futures_util::future::Either;
 use futures_util::future::select;
 use guard::Guard;
@@ -173,7 +186,12 @@ impl<H: Host> Service<H> {
             Route::Ready => self.ready(exchange).await?,
             Route::Version => self.version(),
             Route::Metrics => self.metrics(),
-            _ => return Err(Refusal::new(501, "not-implemented", "not yet").into()),
+            Route::OpenApi => self.openapi(),
+            Route::Models => self.models(),
+            Route::Mcp => self.mcp(exchange).await?,
+            Route::Query => return self.query(exchange).await,
+            Route::Completions => return self.completions(exchange).await,
+            Route::Ui => return self.ui(exchange).await,
         };
         Ok(exchange.send(response).await?)
     }

@@ -257,7 +257,9 @@ mod tests {
         for id in ["", "a b", "a\"b", "é", &"a".repeat(65)] {
             assert!(!is_id(id), "{id}");
         }
-        assert!(is_trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        assert!(is_trace(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        ));
         for text in [
             "",
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",

@@ -23,6 +23,7 @@ use crate::search::SearchResult;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// What a search may be asked.
 pub const PARAMETERS: [Parameter; 14] = [
@@ -182,7 +183,10 @@ impl<H: Host> Service<H> {
         let mut degraded = "";
         if may_embed && options.mode != Mode::Keyword {
             let since = record.elapsed();
-            if let Some(embedded) = self.embed(record, query, self.config.search_timeout / 2).await {
+            if let Some(embedded) = self
+                .embed(record, query, self.config.search_timeout / 2)
+                .await
+            {
                 record.stage("embed", since);
                 match embedded {
                     Ok(embedding) => options.embedding = Some(embedding),
@@ -195,14 +199,23 @@ impl<H: Host> Service<H> {
         }
         let since = record.elapsed();
         let refresh = u64::from(self.config.refresh);
+        let (options, misfit) = (&*options, Cell::new(false));
         let work = async |engine: &crate::search::Engine<H::Source>| {
             record.note(|note| note.build = Some(engine.root().build_id));
-            let has_vectors = engine.root().vectors.is_some();
-            let mut options = options.clone();
-            if !has_vectors && may_embed {
-                options.embedding = None;
-            }
-            let result = engine.search(query, &options).await?;
+            let result = match engine.search(query, options).await {
+                // The service's model is not the index's: its operator has to know, not its client.
+                Err(SearchError::Embedding(error)) if may_embed => {
+                    misfit.set(true);
+                    record.note(|note| note.error = format!("{error}; check EMBED_MODEL"));
+                    let embedding = None;
+                    let options = SearchOptions {
+                        embedding,
+                        ..options.clone()
+                    };
+                    engine.search(query, &options).await?
+                }
+                found => found?,
+            };
             let mut texts = Vec::new();
             if with_text {
                 let chunks: Vec<_> = result.hits.iter().map(|hit| hit.chunk).collect();
@@ -219,6 +232,10 @@ impl<H: Host> Service<H> {
             Some(Err(error)) => return Err(self.unable(record, &error)),
             Some(Ok(found)) => found,
         };
+        if misfit.get() {
+            degraded = EMBEDDING;
+            record.note(|note| note.degraded.push("embedding: dimensions".into()));
+        }
         if result.mode != options.mode {
             degraded = "keyword-only";
             record.note(|note| note.degraded.push("search: keyword-only".into()));

@@ -1,0 +1,334 @@
+//! An answer, however it is told: the way through index, cache, budget and models.
+
+use super::Host;
+use super::Refusal;
+use super::Reply;
+use super::Service;
+use super::exchange::Exchange;
+use super::exchange::Failed;
+use super::given::units;
+use super::kept::is_lost;
+use super::record::hex;
+use super::replay;
+use crate::answer::AnswerError;
+use crate::answer::Answerer;
+use crate::answer::Citation;
+use crate::answer::Event;
+use crate::answer::Gone;
+use crate::answer::Models;
+use crate::answer::Outcome;
+use crate::answer::Part;
+use crate::answer::Question;
+use crate::answer::Reference;
+use crate::answer::Sink;
+use crate::provider::chat::Usage;
+use crate::store::ReadStats;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Tokens of rules and conversation beside the references, about.
+const PROMPT_TOKENS: u64 = 1500;
+
+/// Tells an answer's events as one protocol wants them.
+pub trait Format: Clone {
+    /// Whether the response goes out as the answer comes; else all of it at the end.
+    const STREAMS: bool;
+
+    /// Status of the response, once its head goes out.
+    fn status(&self) -> u16 {
+        200
+    }
+
+    /// Headers of the response beside its type.
+    fn headers(&self) -> Vec<(&'static str, String)>;
+
+    /// Adds what is to be sent of an event.
+    fn event(&mut self, event: &Event, out: &mut String);
+
+    /// Adds what is to be sent at the end.
+    fn end(&mut self, out: &mut String);
+}
+
+/// Headers of a stream: no proxy may hold it back or compress it.
+pub fn stream_headers() -> Vec<(&'static str, String)> {
+    Vec::from([
+        ("cache-control", "no-cache, no-transform".into()),
+        ("x-accel-buffering", "no".into()),
+    ])
+}
+
+/// All that an answer's events told.
+#[derive(Debug, Clone, Default)]
+pub struct Collected {
+    /// What was searched for.
+    pub searches: Vec<String>,
+    /// The text.
+    pub text: String,
+    /// References, after the last search.
+    pub references: Vec<Reference>,
+    /// What sentences rest on.
+    pub citations: Vec<Citation>,
+    /// Parts that did less than they should.
+    pub degraded: Vec<(Part, &'static str)>,
+    /// Tokens taken.
+    pub usage: Option<Usage>,
+    /// Why it broke off: code and message.
+    pub error: Option<(&'static str, String)>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}
+
+impl Collected {
+    /// Takes in an event.
+    pub fn take(&mut self, event: &Event) {
+        match event {
+            Event::Search { query } => self.searches.push(query.clone()),
+            Event::Sources(references) => self.references.clone_from(references),
+            Event::Delta(text) => self.text.push_str(text),
+            Event::Citation(citation) => self.citations.push(citation.clone()),
+            Event::Degraded { part, code } => self.degraded.push((*part, code)),
+            Event::Usage(usage) => self.usage = Some(*usage),
+            Event::Error { code, message } => self.error = Some((code, message.clone())),
+            Event::Done(outcome) => self.outcome = Some(*outcome),
+        }
+    }
+
+    /// The references that citations name; all of them where nothing is cited.
+    pub fn cited(&self) -> impl Iterator<Item = &Reference> {
+        let cites = |number| {
+            let mut citations = self.citations.iter();
+            citations.any(|citation| citation.numbers.contains(&number))
+        };
+        let is_uncited = self.citations.is_empty();
+        let references = self.references.iter();
+        references.filter(move |reference| is_uncited || cites(reference.number))
+    }
+}
+
+/// Takes an answer's events and sends what a format makes of them.
+struct Teller<'t, 'x, H: Host, R, F> {
+    exchange: &'t mut Exchange<'x, H, R>,
+    format: F,
+    told: Vec<Event>,
+    pending: String,
+    is_open: bool,
+}
+
+impl<H: Host, R: Reply, F: Format> Teller<'_, '_, H, R, F> {
+    async fn flush(&mut self) -> Result<(), Gone> {
+        if !self.is_open {
+            self.is_open = true;
+            let content_type = match F::STREAMS {
+                true => "text/event-stream; charset=utf-8",
+                false => "application/json; charset=utf-8",
+            };
+            let (status, headers) = (self.format.status(), self.format.headers());
+            self.exchange.head(status, content_type, &headers).await?;
+        }
+        let pending = core::mem::take(&mut self.pending);
+        self.exchange.body(&pending).await
+    }
+
+    async fn finish(&mut self) -> Result<(), Gone> {
+        self.format.end(&mut self.pending);
+        self.flush().await?;
+        self.exchange.end();
+        Ok(())
+    }
+}
+
+impl<H: Host, R: Reply, F: Format> Sink for Teller<'_, '_, H, R, F> {
+    async fn event(&mut self, event: Event) -> Result<(), Gone> {
+        self.exchange.record.event(&event);
+        self.format.event(&event, &mut self.pending);
+        // Until the index was searched the status may still become that of a failure.
+        let is_sure = !matches!(event, Event::Search { .. } | Event::Degraded { .. });
+        self.told.push(event);
+        if F::STREAMS && (self.is_open || is_sure) && !self.pending.is_empty() {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+impl<H: Host> Service<H> {
+    /// Answers a question in a format.
+    pub(super) async fn answer<R: Reply, F: Format>(
+        &self,
+        exchange: &mut Exchange<'_, H, R>,
+        question: &Question,
+        format: F,
+    ) -> Result<(), Failed> {
+        let length = units(&question.text);
+        exchange.record.note(|note| note.query = Some(length));
+        let refresh = u64::from(self.config.refresh);
+        let opened = self.kept.current(&self.host, refresh);
+        let opened = self.within(self.config.search_timeout, opened).await;
+        let opened = opened.ok_or_else(Refusal::timeout)?;
+        let mut engine = opened.map_err(|error| self.unable(&exchange.record, &error))?;
+        let build = engine.root().build_id;
+        exchange.record.note(|note| note.build = Some(build));
+
+        let key = self.answer_key(build, question);
+        if let Some(key) = &key {
+            let events = self.recalled(key).await;
+            let cache = if events.is_some() { "hit" } else { "miss" };
+            exchange.record.note(|note| note.cache = cache);
+            if let Some(events) = events {
+                let mut teller = teller(exchange, format);
+                for event in events {
+                    teller.event(event).await?;
+                }
+                return Ok(teller.finish().await?);
+            }
+        }
+
+        let aside = self.tokens_of_an_answer();
+        let has_chat = self.config.models.chat.is_some();
+        let has_tokens = !has_chat || self.guard.set_aside(&self.config, &self.host, aside).await;
+        let mut models = Cow::Borrowed(&self.config.models);
+        if !has_tokens {
+            models = Cow::Owned(Models {
+                chat: None,
+                ..models.into_owned()
+            });
+        }
+        let mut is_second = false;
+        let mut before = engine.store().stats();
+        let told = loop {
+            let mut teller = teller(exchange, format.clone());
+            if !has_tokens {
+                let (part, code) = (Part::Chat, "budget");
+                teller.event(Event::Degraded { part, code }).await?;
+            }
+            let answerer = Answerer {
+                engine: &engine,
+                transport: &self.host,
+                models: &models,
+                circuits: &self.circuits,
+                options: &self.config.answer,
+            };
+            let error = match answerer.answer(question, &mut teller).await {
+                Ok(()) => {
+                    let told = core::mem::take(&mut teller.told);
+                    // Those of overlapping requests are counted along.
+                    let reads = since(&before, engine.store().stats());
+                    teller.exchange.record.note(|note| note.reads = reads);
+                    if has_chat && has_tokens {
+                        let taken = tokens_taken(&told, aside);
+                        let settled = self.guard.settle(&self.config, &self.host, aside, taken);
+                        settled.await;
+                    }
+                    teller.finish().await?;
+                    break told;
+                }
+                Err(AnswerError::Gone) => return Err(Failed::Gone),
+                Err(AnswerError::Search(error)) => error,
+            };
+            let is_open = teller.is_open;
+            if is_lost(&error) && !is_open && !is_second {
+                is_second = true;
+                let fresh = self.kept.instead_of(&engine, &self.host).await;
+                engine = fresh.map_err(|error| self.unable(&exchange.record, &error))?;
+                before = ReadStats::default();
+                continue;
+            }
+            let refusal = self.unable(&teller.exchange.record, &error);
+            if !is_open {
+                return Err(refusal.into());
+            }
+            // The head is out: what is left is to say so in the stream.
+            let (code, message) = (refusal.code, refusal.message);
+            teller.event(Event::Error { code, message }).await?;
+            teller.event(Event::Done(Outcome::Broken)).await?;
+            return Ok(teller.finish().await?);
+        };
+        if let Some(key) = key.filter(|_| is_worth_keeping(&told)) {
+            let kept = replay::to_bytes(&key.1, &told);
+            let seconds = self.config.cache_seconds;
+            self.host.keep(&key.0, &kept, seconds).await;
+        }
+        Ok(())
+    }
+
+    /// Tokens that an answer may take, about.
+    fn tokens_of_an_answer(&self) -> u64 {
+        let chat = self.config.models.chat.as_ref();
+        let written = chat.map_or(0, |chat| u64::from(chat.max_tokens));
+        let options = &self.config.answer;
+        let read = u64::from(options.context_tokens) + PROMPT_TOKENS;
+        (read + written) * (u64::from(options.hops) + 1)
+    }
+
+    /// Where the answer is kept, and all that decides it. Follow-up questions are not kept: hardly
+    /// anybody else asks them in the same conversation.
+    fn answer_key(&self, build: u64, question: &Question) -> Option<(String, String)> {
+        if self.config.cache_seconds == 0 || !question.history.is_empty() {
+            return None;
+        }
+        let words: Vec<&str> = question.text.split_whitespace().collect();
+        let text = words.join(" ").to_ascii_lowercase();
+        let filter = question.filter.as_ref();
+        let filter = filter.map(|filter| filter.to_string()).unwrap_or_default();
+        let settings = hex(self.settings);
+        let all = format!("{}/{settings}/{filter}/{text}", hex(build));
+        Some((format!("answer/{}", hex(xxh3_64(all.as_bytes()))), all))
+    }
+
+    async fn recalled(&self, (key, all): &(String, String)) -> Option<Vec<Event>> {
+        let kept = self.host.recall(key).await?;
+        replay::from_bytes(all, &kept)
+    }
+}
+
+fn teller<'t, 'x, H: Host, R, F>(
+    exchange: &'t mut Exchange<'x, H, R>,
+    format: F,
+) -> Teller<'t, 'x, H, R, F> {
+    Teller {
+        exchange,
+        format,
+        told: Vec::new(),
+        pending: String::new(),
+        is_open: false,
+    }
+}
+
+/// What was read since a store had read `before`.
+fn since(before: &ReadStats, now: ReadStats) -> ReadStats {
+    ReadStats {
+        waves: now.waves.saturating_sub(before.waves),
+        requests: now.requests.saturating_sub(before.requests),
+        bytes: now.bytes.saturating_sub(before.bytes),
+        cached: now.cached.saturating_sub(before.cached),
+        sections: Vec::new(),
+    }
+}
+
+/// Tokens that an answer took. A server that does not say how many is taken to have taken all that
+/// were set aside.
+fn tokens_taken(told: &[Event], aside: u64) -> u64 {
+    let mut all = Collected::default();
+    told.iter().for_each(|event| all.take(event));
+    match (all.usage, all.outcome) {
+        (Some(usage), _) => usage.input + usage.output,
+        (None, None | Some(Outcome::Extractive | Outcome::NotCovered)) => 0,
+        (None, Some(_)) => aside,
+    }
+}
+
+/// Whether an answer is what would be told the next time too.
+fn is_worth_keeping(told: &[Event]) -> bool {
+    let is_fault = |event: &Event| matches!(event, Event::Degraded { .. } | Event::Error { .. });
+    let is_done = |event: &Event| {
+        matches!(
+            event,
+            Event::Done(Outcome::Answered | Outcome::Extractive | Outcome::NotCovered)
+        )
+    };
+    !told.iter().any(is_fault) && told.iter().any(is_done)
+}
