@@ -169,7 +169,11 @@ async fn accept(listener: TcpListener, front: Front) {
         });
     }
     drop(listener);
-    let _ = timeout(DRAIN, graceful.shutdown()).await;
+    tokio::select! {
+        _ = timeout(DRAIN, graceful.shutdown()) => {}
+        // Somebody has no patience.
+        () = told_to_stop() => {}
+    }
 }
 
 /// Ctrl-C, or SIGTERM.
