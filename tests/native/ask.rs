@@ -477,6 +477,52 @@ fn chat_remembers_what_was_said() {
 }
 
 #[test]
+fn queries_are_embedded_by_the_model_of_the_documents_while_it_is_there() {
+    let world = World::new();
+    let models = ModelServer::new(|asked| match &*asked.path {
+        "/embeddings" => Reply::Embed,
+        _ => Reply::say(ANSWER),
+    });
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/boats");
+    let build = [
+        "build",
+        corpus,
+        "--out",
+        "index",
+        "--no-cache",
+        "--embedder",
+        "endpoint",
+    ];
+    let endpoint = ["--endpoint-url", &models.url, "--endpoint-model", "m"];
+    world.json(&[&build[..], &endpoint].concat());
+    let before = models.asked().len();
+    let ask = |embed_url: &str| {
+        let mut command = world.command(&["ask", "index", QUESTION, "--json"]);
+        command.env("CHAT_URL", &models.url).env("CHAT_MODEL", "m");
+        command.env("EMBED_URL", embed_url).env("EMBED_MODEL", "m");
+        lines(&run(command).out)
+    };
+    let events = ask(&models.url);
+    assert!(
+        events.iter().all(|event| event["type"] != "degraded"),
+        "{events:?}"
+    );
+    let asked = models.asked().split_off(before);
+    let paths: Vec<&str> = asked.iter().map(|asked| &*asked.path).collect();
+    assert_eq!(paths, ["/embeddings", "/chat/completions"]);
+    assert_eq!(asked[0].body["input"], json!([QUESTION]));
+    // Nobody listens at port 9 of this machine.
+    let events = ask("http://127.0.0.1:9/v1");
+    let degraded = json!({ "type": "degraded", "part": "embedding", "code": "unreachable" });
+    assert!(events.contains(&degraded), "{events:?}");
+    assert_eq!(
+        events.last(),
+        Some(&json!({ "type": "done", "outcome": "answered" }))
+    );
+    models.was_asked_rightly();
+}
+
+#[test]
 fn answers_are_judged_by_what_they_cite() {
     let world = world();
     let server = ModelServer::with_key(|asked| match asked.number {
