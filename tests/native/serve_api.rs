@@ -558,7 +558,10 @@ fn connections_are_kept_and_heads_are_bounded() {
     let mut answer = Vec::new();
     let begin = Instant::now();
     let _ = stream.read_to_end(&mut answer);
-    assert!(begin.elapsed() < Duration::from_secs(20), "it was left open");
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "it was left open"
+    );
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.is_empty() || status(&answer) == 431, "{answer}");
     assert_eq!(server.get("/health").0, 200);
