@@ -9,10 +9,12 @@ use super::Host;
 use super::Refusal;
 use super::Request;
 use crate::provider::Secret;
+use crate::sort::sort_by;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use core::cell::RefCell;
 use core::hint::black_box;
@@ -149,15 +151,9 @@ impl Guard {
         if buckets.len() >= MAX_CLIENTS && !buckets.contains_key(&client) {
             // Who has not asked for a minute has everything back.
             buckets.retain(|_, bucket| now.saturating_sub(bucket.at) < MINUTE);
-            // Then whoever asked least: those who ask too much stay known.
-            let fullest =
-                |a: &(&String, &Bucket), b: &(&String, &Bucket)| a.1.left.total_cmp(&b.1.left);
-            let fullest = buckets
-                .iter()
-                .max_by(fullest)
-                .map(|(client, _)| client.clone());
-            if let Some(client) = fullest.filter(|_| buckets.len() >= MAX_CLIENTS) {
-                buckets.remove(&client);
+            // Then who asked least: who asks too much stays known.
+            if buckets.len() >= MAX_CLIENTS {
+                forget_fullest(&mut buckets);
             }
         }
         // A cost above the limit would never be admitted.
@@ -222,6 +218,20 @@ impl Guard {
     }
 }
 
+/// Forgets the tenth that has most left.
+fn forget_fullest(buckets: &mut BTreeMap<String, Bucket>) {
+    let tenth = buckets.len() / 10;
+    let mut lefts: Vec<f64> = buckets.values().map(|bucket| bucket.left).collect();
+    sort_by(&mut lefts, |a, b| b.total_cmp(a));
+    let bound = lefts.get(tenth).copied().unwrap_or(0.0);
+    let mut forgotten = 0;
+    buckets.retain(|_, bucket| {
+        let goes = bucket.left >= bound && forgotten < tenth;
+        forgotten += usize::from(goes);
+        !goes
+    });
+}
+
 fn key(day: u64) -> String {
     format!("tokens/{day}")
 }
@@ -238,16 +248,18 @@ mod tests {
     #[test]
     fn buckets_empty_fill_and_are_bounded() {
         let guard = Guard::default();
-        let mut take = |client: &str, cost, now| guard.take(client.into(), cost, 60.0, now);
+        let take = |client: &str, cost, now| guard.take(client.into(), cost, 60.0, now);
         assert_eq!(take("a", 50.0, 0), None);
         assert_eq!(take("a", 20.0, 0), Some(10_001));
         assert_eq!(take("b", 20.0, 0), None, "another client");
         assert_eq!(take("a", 20.0, 10_000), None, "one comes back each second");
         assert_eq!(take("c", 1000.0, 0), None, "as much as there ever is");
+        assert_eq!(take("greedy", 60.0, 10_000), None);
         for client in 0..2 * MAX_CLIENTS {
             take(&format!("{client}"), 1.0, 10_000);
         }
         assert!(guard.buckets.borrow().len() <= MAX_CLIENTS);
+        assert!(take("greedy", 60.0, 10_000).is_some(), "not forgotten");
     }
 
     #[test]

@@ -1221,6 +1221,24 @@ fn completions_that_break_off_are_errors() {
         "{}",
         got.body()
     );
+    let told = json!({ "error": { "message": "quota of org-1234 is used up" } });
+    let Scripted::Answers(_, mut pieces) = machine::says("The harbour is wide.") else {
+        unreachable!("an answer")
+    };
+    pieces.truncate(2);
+    pieces.push(format!("data: {told}\n\n"));
+    let says = || Scripted::Answers(200, pieces.clone());
+    script.borrow_mut().extend([says(), says()]);
+    for (target, body) in [
+        ("/query", asked(json!({}))),
+        ("/ui", json!({ "messages": message }).to_string()),
+    ] {
+        let got = post(&service, target, &body);
+        assert!(got.body().contains("broke off"), "{}", got.body());
+        assert!(!got.body().contains("org-1234"), "for its operator alone");
+    }
+    let lines = service.host().lines.borrow();
+    assert!(lines.iter().any(|line| line.contains("org-1234")));
     assert!(service.host().store.borrow().is_empty(), "not kept");
 }
 
