@@ -1,56 +1,86 @@
-// The endpoint as a function: what it takes, what it refuses, what it never tells.
+// The service as a function, in Node: what it takes, what it refuses, what it never tells.
 import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { before, test } from 'node:test';
-import { createHandler } from '../../worker/dist/handler.js';
-import { FakeIndex } from './support/fake-index.js';
+import { index } from '../../www/build/search.mjs';
+import { createHandler, folderSource, loadModule } from '../../worker/dist/server.js';
+import { at, guideIndex, site } from './support/project.mjs';
 
-let index;
+let module;
 let handle;
-before(() => {
-  index = new FakeIndex();
-  handle = createHandler({ open: async () => index });
+before(async () => {
+  module = await loadModule();
+  handle = make(folderSource(guideIndex)).handle;
 });
+
+/** A handler of its own, and what it writes down. */
+function make(index, variables = {}) {
+  const lines = [];
+  const reports = [];
+  const handle = createHandler({
+    module,
+    index,
+    variables: { RATE_LIMIT: 0, ...variables },
+    log: (line) => lines.push(JSON.parse(line)),
+    report: (thrown) => reports.push(thrown),
+  });
+  const get = (path, init) => handle(new Request(`https://search.test${path}`, init));
+  return { handle, get, lines, reports };
+}
 
 const get = (path, init) => handle(new Request(`https://search.test${path}`, init));
 const post = (body, init) => get('/search', { method: 'POST', body: typeof body === 'string' ? body : JSON.stringify(body), ...init });
 
 test('get_search_answers_hits_and_may_be_cached', async () => {
-  const response = await get('/search?q=install&limit=2&mode=keyword&facets=a,b&filter={"lang":"en"}&explain&alpha=0.5');
+  const response = await get('/search?q=index&limit=2&mode=keyword&facets=section,tags&filter={"section":"guide"}&explain&alpha=0.5');
   assert.equal(response.status, 200);
   assert.equal(response.headers.get('content-type'), 'application/json; charset=utf-8');
   assert.equal(response.headers.get('cache-control'), 'public, max-age=300');
   assert.equal(response.headers.get('access-control-allow-origin'), '*');
-  const { hits, total, query } = await response.json();
-  assert.deepEqual([query, total, hits.map(({ id }) => id)], ['install', 4, ['install', 'pointers']]);
-  const options = { mode: 'keyword', limit: 2, facets: ['a', 'b'], filter: { lang: 'en' }, explain: true, alpha: 0.5 };
-  assert.deepEqual(index.asked.at(-1), { query: 'install', options: { ...options, timeout: 10_000 } });
+  assert.equal(response.headers.get('x-content-type-options'), 'nosniff');
+  const { hits, query, mode, facets } = await response.json();
+  assert.deepEqual([query, mode, hits.length], ['index', 'keyword', 2]);
+  assert.deepEqual(Object.keys(facets), ['section', 'tags']);
+  assert.ok(hits.every(({ meta, explain }) => meta.section === 'guide' && explain.terms.length > 0));
 });
 
 test('post_search_takes_the_same_and_is_not_cached', async () => {
-  const response = await post({ q: 'install', group: 'chunk', vector: [0.5, -1], text: true });
+  const response = await post({ q: 'install', group: 'chunk', text: true });
   assert.equal(response.status, 200);
   assert.equal(response.headers.get('cache-control'), 'no-store');
   const { hits } = await response.json();
-  assert.match(hits[0].text, /^Clone the repository/);
-  assert.deepEqual(index.asked.at(-1).options, { group: 'chunk', vector: [0.5, -1], timeout: 10_000 });
+  assert.ok(hits.every(({ text }) => text.length > 20));
+  assert.deepEqual((await (await get('/search?q=install&group=chunk&text')).json()).hits, hits);
+});
+
+test('head_request_gets_the_headers_alone', async () => {
+  const response = await get('/search?q=install', { method: 'HEAD' });
+  assert.deepEqual([response.status, await response.text()], [200, '']);
 });
 
 test('degraded_answer_says_so_in_a_header', async () => {
-  const response = await get('/search?q=degraded');
+  const words = at('target/handler/words/');
+  await index('guide', `${site}docs`, words, '--quiet', '--embedder', 'none');
+  const { get } = make(folderSource(words));
+  const response = await get('/search?q=install&mode=hybrid');
   assert.equal(response.headers.get('coracle-degraded'), 'keyword-only');
+  assert.equal((await response.json()).degraded, 'keyword-only');
 });
 
 test('health_tells_what_is_in_the_index', async () => {
   const response = await get('/health');
   assert.equal(response.headers.get('cache-control'), 'no-store');
-  assert.deepEqual(await response.json(), { status: 'ok', index: { documents: 4, chunks: 4 } });
+  const { status, index } = await response.json();
+  assert.equal(status, 'ok');
+  assert.match(index.buildId, /^[0-9a-f]{16}$/);
+  assert.ok(index.documents > 5 && index.chunks > index.documents && index.fields.includes('section'));
 });
 
 test('preflight_allows_a_json_post_from_anywhere', async () => {
   const response = await get('/search', { method: 'OPTIONS' });
   assert.equal(response.status, 204);
   assert.match(response.headers.get('access-control-allow-methods'), /POST/);
-  assert.equal(response.headers.get('access-control-allow-headers'), 'content-type');
+  assert.match(response.headers.get('access-control-allow-headers'), /content-type/);
 });
 
 const refused = [
@@ -66,6 +96,7 @@ const refused = [
   ['/search?q=a&alpha=2', {}, 400, 'bad-request'],
   ['/search?q=a&filter={', {}, 400, 'bad-request'],
   ['/search?q=a&filter=[1]', {}, 400, 'filter'],
+  ['/search?q=a&filter={"nowhere":1}', {}, 400, 'filter'],
   ['/search?q=a&q=b', {}, 400, 'bad-request'],
   ['/search?q=a&colour=red', {}, 400, 'bad-request'],
   ['/search?q=a&__proto__=1', {}, 400, 'bad-request'],
@@ -91,95 +122,164 @@ for (const [path, init, status, code] of refused) {
   });
 }
 
-test('engine_errors_become_client_errors_only_where_the_client_erred', async () => {
-  const failing = (error) => createHandler({ open: async () => ({ ...index, search: async () => Promise.reject(error) }) });
-  const ask = async (error) => {
-    const response = await failing(error)(new Request('https://search.test/search?q=a'));
-    return [response.status, (await response.json()).error];
+/** A source that does what it is told to instead of reading. */
+function moody(folder) {
+  const files = folderSource(folder);
+  const source = {
+    fail: undefined,
+    opened: 0,
+    folder: files,
+    async read(file, ...range) {
+      if (file === 'root.cora') source.opened += 1;
+      await source.fail?.(file);
+      return source.folder.read(file, ...range);
+    },
   };
-  const unknown = Object.assign(new Error('no field `colour`; known are lang, year'), { code: 'filter' });
-  assert.deepEqual(await ask(unknown), [400, { code: 'filter', message: unknown.message }]);
-  const damaged = Object.assign(new Error('secret/place/postings: hash differs'), { code: 'damaged' });
-  assert.deepEqual(await ask(damaged), [503, { code: 'index-unavailable', message: 'the index cannot be read right now' }]);
-});
-
-test('failed_opening_is_reported_and_tried_again', async () => {
-  const reports = [];
-  let tries = 0;
-  const open = async () => {
-    tries += 1;
-    if (tries === 1) throw new Error('bucket is away');
-    return index;
-  };
-  const flaky = createHandler({ open, report: (thrown) => reports.push(thrown.message) });
-  const ask = () => flaky(new Request('https://search.test/search?q=install'));
-  const first = await ask();
-  assert.deepEqual([first.status, first.headers.get('retry-after'), reports], [503, '5', ['bucket is away']]);
-  assert.equal((await ask()).status, 200);
-  assert.equal((await ask()).status, 200);
-  assert.equal(tries, 2);
-});
-
-/** An index that fails with `code` once `gone` is set. */
-function build(buildId, code) {
-  const made = new FakeIndex();
-  made.info.buildId = buildId;
-  const search = made.search.bind(made);
-  made.search = async (...asked) => {
-    if (made.closed || made.gone) throw Object.assign(new Error('gone'), { code: made.closed ? 'closed' : code });
-    return search(...asked);
-  };
-  made.close = () => (made.closed = true);
-  return made;
+  return source;
 }
 
-for (const code of ['source', 'root', 'damaged']) {
-  test(`index_lost_with_${code}_is_opened_anew_and_the_requests_answered`, async () => {
-    const opened = [];
-    const open = async () => {
-      opened.push(build(`number ${opened.length}`, code));
-      return opened.at(-1);
-    };
-    const serving = createHandler({ open });
-    const ask = () => serving(new Request('https://search.test/search?q=install'));
-    assert.equal((await ask()).status, 200);
-    opened[0].gone = true;
-    const answers = await Promise.all([ask(), ask(), ask()]);
+const ask = async ({ get }, query = 'install') => {
+  const response = await get(`/search?q=${query}`);
+  return { status: response.status, headers: response.headers, ...(await response.json()) };
+};
+const throwing = (error) => () => Promise.reject(error);
+
+test('what_is_wrong_with_files_goes_to_the_log_and_not_to_clients', async () => {
+  const source = moody(guideIndex);
+  const service = make(source);
+  source.fail = throwing(new Error('secret/place: bucket is away'));
+  const { status, headers, error } = await ask(service);
+  assert.deepEqual([status, headers.get('retry-after')], [503, '5']);
+  assert.deepEqual(error, { code: 'index-unavailable', message: 'the index cannot be read right now' });
+  assert.match(service.lines.at(-1).error, /secret\/place: bucket is away/);
+});
+
+test('failed_opening_is_tried_again_and_then_kept', async () => {
+  const source = moody(guideIndex);
+  const service = make(source);
+  source.fail = throwing(Object.assign(new Error('not there'), { status: 404 }));
+  assert.equal((await ask(service)).status, 503);
+  source.fail = undefined;
+  const before = source.opened;
+  assert.equal((await ask(service)).status, 200);
+  assert.equal((await ask(service)).status, 200);
+  assert.equal(source.opened, before + 1);
+});
+
+for (const [kind, error] of [
+  ['gone', Object.assign(new Error('gone'), { status: 404 })],
+  ['broken', new Error('connection lost')],
+]) {
+  test(`index_whose_files_are_${kind}_is_opened_anew_and_the_requests_answered`, async () => {
+    const source = moody(guideIndex);
+    const service = make(source);
+    assert.equal((await ask(service)).status, 200);
+    // Until it is opened again, as after a new build took the place of the files.
+    const before = source.opened;
+    source.fail = (file) => (file !== 'root.cora' && source.opened === before ? Promise.reject(error) : undefined);
+    const answers = await Promise.all(['wrangler', 'colours', 'policy'].map((query) => ask(service, query)));
     assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200]);
-    assert.equal(opened.filter(({ closed }) => !closed).length, 1, 'all but one are closed');
+    assert.ok(source.opened > before);
   });
 }
 
 test('index_that_stays_lost_is_an_error_after_one_more_try', async () => {
-  let opened = 0;
-  const open = async () => {
-    opened += 1;
-    const lost = build('one', 'source');
-    lost.gone = true;
-    return lost;
-  };
-  const response = await createHandler({ open })(new Request('https://search.test/search?q=install'));
-  assert.deepEqual([response.status, opened], [503, 2]);
+  const source = moody(guideIndex);
+  const service = make(source);
+  source.fail = (file) => (file === 'root.cora' ? undefined : Promise.reject(Object.assign(new Error('gone'), { status: 404 })));
+  const { status } = await ask(service);
+  assert.deepEqual([status, source.opened], [503, 2]);
 });
 
 test('newer_build_is_found_when_it_is_time_to_look', async () => {
-  const builds = [build('one'), build('one'), build('two')];
-  let opened = 0;
-  const serving = createHandler({ refresh: 0, open: async () => builds[opened++] });
-  const health = async () => (await (await serving(new Request('https://search.test/health'))).json()).index.buildId;
-  assert.deepEqual([await health(), await health(), await health()], ['one', 'one', 'two']);
-  assert.deepEqual(builds.map(({ closed }) => closed ?? false), [true, true, false]);
+  const pages = at('target/handler/pages');
+  rmSync(pages, { recursive: true, force: true });
+  mkdirSync(pages, { recursive: true });
+  cpSync(`${site}docs/widget`, `${pages}/widget`, { recursive: true });
+  const other = at('target/handler/other/');
+  await index('guide', pages, other, '--quiet', '--embedder', 'none');
+  const source = moody(guideIndex);
+  const service = make(source, { REFRESH_SECONDS: 0 });
+  const build = async () => (await (await service.get('/health')).json()).index.buildId;
+  const first = await build();
+  assert.equal(await build(), first);
+  source.folder = folderSource(other);
+  assert.notEqual(await build(), first);
 });
 
 test('index_at_hand_serves_on_where_looking_for_a_newer_one_fails', async () => {
-  const reports = [];
-  let tries = 0;
-  const open = async () => {
-    tries += 1;
-    if (tries > 1) throw new Error('bucket is away');
-    return build('one');
+  const source = moody(guideIndex);
+  const service = make(source, { REFRESH_SECONDS: 0 });
+  assert.equal((await ask(service)).status, 200);
+  source.fail = (file) => (file === 'root.cora' ? Promise.reject(new Error('bucket is away')) : undefined);
+  assert.equal((await ask(service)).status, 200);
+});
+
+test('service_that_runs_out_of_memory_is_started_anew', async () => {
+  const source = moody(guideIndex);
+  const service = make(source);
+  assert.equal((await ask(service)).status, 200);
+  // More than the module may ever have.
+  const read = source.read;
+  source.read = async (file, ...range) => (file === 'root.cora' ? read(file, ...range) : new Uint8Array(120 << 20));
+  const { status, error } = await ask(service, 'wrangler');
+  assert.deepEqual([status, error.code], [500, 'internal']);
+  assert.match(String(service.reports[0]), /RuntimeError/);
+  source.read = read;
+  assert.equal((await ask(service, 'wrangler')).status, 200);
+  // Other services lived in the same instance.
+  assert.equal((await get('/search?q=wrangler')).status, 200);
+});
+
+test('requests_under_way_when_another_one_fails_are_answered', async () => {
+  const source = moody(guideIndex);
+  const service = make(source);
+  assert.equal((await ask(service)).status, 200);
+  const read = source.read;
+  let isLarge = true;
+  source.read = async (...asked) => {
+    if (!isLarge) return read(...asked);
+    isLarge = false;
+    await new Promise((done) => setTimeout(done, 50));
+    return new Uint8Array(120 << 20);
   };
-  const serving = createHandler({ refresh: 0, open, report: ({ message }) => reports.push(message) });
-  for (let time = 0; time < 2; time += 1) assert.equal((await serving(new Request('https://search.test/search?q=install'))).status, 200);
-  assert.deepEqual(reports, ['bucket is away']);
+  const answers = await Promise.all(['wrangler', 'colours', 'policy', 'filter'].map((query) => ask(service, query)));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 200, 200, 500]);
+});
+
+test('wrong_setting_is_named_without_its_value', () => {
+  assert.throws(() => make(folderSource(guideIndex), { RATE_LIMIT: 'sk-marker' }), ({ message }) => /RATE_LIMIT/.test(message));
+  const chat = { CHAT_API: 'completions', CHAT_URL: 'http://models.example/v1', CHAT_MODEL: 'm', CHAT_KEY: 'sk-marker' };
+  assert.throws(() => make(folderSource(guideIndex), chat), ({ message }) => /CHAT_/.test(message) && !message.includes('sk-marker'));
+});
+
+test('one_request_opens_six_connections_and_sends_45_subrequests_at_most', async () => {
+  const { Budget, MOST_CONNECTIONS, MOST_READS, MOST_SUBREQUESTS } = await import('../../worker/dist/server.js');
+  const budget = new Budget(MOST_SUBREQUESTS);
+  const { signal } = new AbortController();
+  let open = { read: 0, model: 0 };
+  const most = { read: 0, all: 0 };
+  const work = (use) => async () => {
+    open[use] += 1;
+    most.read = Math.max(most.read, open.read);
+    most.all = Math.max(most.all, open.read + open.model);
+    await new Promise((done) => setTimeout(done, 2));
+    open[use] -= 1;
+  };
+  const uses = Array.from({ length: 60 }, (_, at) => (at % 6 === 5 ? 'model' : 'read'));
+  const outcomes = await Promise.allSettled(uses.map((use) => budget.spend(use, signal, work(use))));
+  assert.deepEqual([most.read, most.all], [MOST_READS, MOST_CONNECTIONS]);
+  assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, budget.used);
+  assert.ok(budget.used <= MOST_SUBREQUESTS);
+  // Reads leave something for models.
+  assert.ok(uses.every((use, at) => use === 'read' || outcomes[at].status === 'fulfilled'));
+  // Who is called off while waiting takes nothing.
+  const stop = new AbortController();
+  const tight = new Budget(MOST_SUBREQUESTS);
+  const busy = Array.from({ length: MOST_READS }, () => tight.spend('read', signal, work('read')));
+  const waiting = tight.spend('read', stop.signal, () => assert.fail('it was called off'));
+  stop.abort();
+  await assert.rejects(waiting, { name: 'AbortError' });
+  await Promise.all(busy);
+  await tight.spend('read', signal, work('read'));
 });

@@ -1,12 +1,13 @@
-// What a reader downloads before the first search stays within its budget.
+// What a reader downloads before the first search stays within its budget, and what is deployed as a
+// worker within its own.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sizes } from '../../www/build/sizes.mjs';
+import { deployedSizes, sizes } from '../../www/build/sizes.mjs';
 
-/** Bytes after brotli. */
-const budget = { wasm: 111_500, loader: 8_000, widget: 8_000 };
+/** Bytes after brotli. A worker's module is read once for each isolate that starts. */
+const budget = { wasm: 111_500, loader: 8_000, widget: 8_000, service: 260_000, worker: 16_000 };
 
-for (const { artefact, brotli } of sizes()) {
+for (const { artefact, brotli } of [...sizes(), ...deployedSizes()]) {
   test(`${artefact}_stays_within_its_budget_of_brotli`, () => {
     assert.ok(brotli <= budget[artefact], `${brotli} bytes, ${budget[artefact]} are allowed`);
   });

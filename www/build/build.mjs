@@ -4,15 +4,17 @@ import { prepare } from './tools.mjs';
 await prepare();
 // After `prepare`, since these import npm packages.
 const { buildWasm } = await import('./wasm.mjs');
-const { buildScripts, buildTypes } = await import('./scripts.mjs');
+const { buildScripts, buildTypes, buildWorker } = await import('./scripts.mjs');
 const { buildSite } = await import('./site.mjs');
 const { buildCli, buildIndex } = await import('./search.mjs');
-const { sizes, print } = await import('./sizes.mjs');
+const { deployedSizes, print, sizes } = await import('./sizes.mjs');
 
 await buildCli();
 await buildWasm();
 await buildScripts();
+await buildWorker();
 await buildTypes();
 await buildSite();
 await buildIndex();
 print(sizes());
+print(deployedSizes());

@@ -1,5 +1,6 @@
-// The npm package's scripts: www/src → www/dist, and the worker's handler: worker/src → worker/dist.
+// The npm package's scripts: www/src → www/dist, and the worker's: worker/src → worker/dist.
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { build, transform } from 'esbuild';
 import { at, run, say } from './tools.mjs';
 
@@ -19,7 +20,7 @@ const css = {
 const moduleBeside = {
   name: 'wasm beside the script',
   setup(pass) {
-    pass.onResolve({ filter: /coracle_bg\.wasm$/ }, () => ({ path: './coracle_bg.wasm', external: true }));
+    pass.onResolve({ filter: /_bg\.wasm$/ }, ({ path }) => ({ path: `./${basename(path)}`, external: true }));
   },
 };
 
@@ -55,19 +56,21 @@ export async function buildScripts() {
     script('index.ts', 'server.js', 'server', { platform: 'node', target: 'node20' }),
   ]);
   copyFileSync(at('www/pkg/coracle_bg.wasm'), `${out}/coracle_bg.wasm`);
-  // After the package, which it imports as any user would. Wrangler bundles for itself; this is for
-  // other hosts, and for the tests.
-  await build({
-    entryPoints: ['worker/src/handler.ts', 'worker/src/index.ts'].map((file) => at(file)),
-    outdir: at('worker/dist'),
-    plugins: [moduleBeside],
-    conditions: ['workerd', 'worker'],
-    bundle: true,
-    format: 'esm',
-    target: 'es2022',
-    logLevel: 'warning',
-  });
-  copyFileSync(at('www/pkg/coracle_bg.wasm'), at('worker/dist/coracle_bg.wasm'));
+}
+
+/**
+ * The worker's scripts: one for each host, and the handler that they all use. Wrangler bundles
+ * `worker/src/index.ts` for itself.
+ */
+export async function buildWorker() {
+  say('worker');
+  const shared = { outdir: at('worker/dist'), plugins: [moduleBeside], bundle: true, format: 'esm', logLevel: 'warning' };
+  const entries = (...names) => names.map((name) => at(`worker/src/${name}.ts`));
+  await Promise.all([
+    build({ ...shared, entryPoints: entries('index'), target: 'es2022' }),
+    build({ ...shared, entryPoints: entries('server', 'node', 'deno', 'bun'), platform: 'node', target: 'node20' }),
+  ]);
+  copyFileSync(at('worker/pkg/coracle_service_bg.wasm'), at('worker/dist/coracle_service_bg.wasm'));
 }
 
 export async function buildTypes() {

@@ -1,4 +1,5 @@
-// `npm run sizes`: what a browser downloads, in bytes, into benches/record/sizes.json.
+// `npm run sizes`: what a browser downloads, in bytes, into benches/record/sizes.json; and what is
+// deployed as a worker.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
@@ -10,8 +11,17 @@ const artefacts = {
   widget: 'www/dist/coracle-search.js',
 };
 
-export function sizes() {
-  return Object.entries(artefacts).map(([artefact, file]) => {
+/** No browser loads these. */
+const deployed = {
+  service: 'worker/dist/coracle_service_bg.wasm',
+  worker: 'worker/dist/index.js',
+};
+
+export const sizes = () => measured(artefacts);
+export const deployedSizes = () => measured(deployed);
+
+function measured(files) {
+  return Object.entries(files).map(([artefact, file]) => {
     const bytes = readFileSync(at(file));
     const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } };
     return {
@@ -23,6 +33,7 @@ export function sizes() {
   });
 }
 
+/** Prints rows and their sum. */
 export function print(rows) {
   const total = { artefact: 'in all' };
   for (const unit of ['raw', 'gzip', 'brotli']) total[unit] = rows.reduce((sum, row) => sum + row[unit], 0);
@@ -35,6 +46,7 @@ export function print(rows) {
 if (process.argv[1] && basename(process.argv[1]) === 'sizes.mjs') {
   const rows = sizes();
   print(rows);
+  print(deployedSizes());
   mkdirSync(at('benches/record'), { recursive: true });
   writeFileSync(at('benches/record/sizes.json'), `${JSON.stringify(rows, null, 2)}\n`);
 }

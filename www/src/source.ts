@@ -9,6 +9,9 @@ export interface Reads {
   forget?(): Promise<void>;
 }
 
+/** `fetch`, or what counts and bounds its uses. */
+export type Send = (url: string, init: RequestInit) => Promise<Response>;
+
 /** The one file that changes: a cached root may name files that are gone. */
 export const ROOT = 'root.cora';
 
@@ -21,14 +24,17 @@ const MAX_FILE_BYTES = 16 << 20;
 /** Waits before the second and the third try of a read that may just have had bad luck. */
 const RETRY_MS = [100, 400];
 
-/** @param init goes with every request for a range */
-export function toReads(from: string | Source | Uint8Array, init?: RequestInit): Reads {
-  if (typeof from === 'string') return folder(from, init);
+/**
+ * @param init goes with every request for a range
+ * @param send sends requests
+ */
+export function toReads(from: string | Source | Uint8Array, init?: RequestInit, send: Send = fetch): Reads {
+  if (typeof from === 'string') return folder(from, init, send);
   return from instanceof Uint8Array ? bundle(from) : from;
 }
 
 /** Files under an address, which ends in a slash. */
-function folder(base: string, init?: RequestInit): Reads {
+function folder(base: string, init: RequestInit | undefined, send: Send): Reads {
   /** Files of hosts that ignore ranges: fetched once, cut here. */
   const whole = new Map<string, Uint8Array>();
 
@@ -36,7 +42,7 @@ function folder(base: string, init?: RequestInit): Reads {
     const kept = whole.get(file);
     if (kept) return kept.subarray(start, end);
     const ranged = start !== undefined && end !== undefined;
-    const response = await fetch(base + file, {
+    const response = await send(base + file, {
       signal,
       ...(file === ROOT && { cache: 'no-cache' }),
       ...(ranged && { ...init, headers: { range: `bytes=${start}-${end - 1}` } }),

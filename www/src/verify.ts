@@ -43,7 +43,7 @@ interface Signed {
  * @param isBundle whether the index is one file, with its pages behind the body
  */
 export async function checker(keys: string, isBundle: boolean): Promise<(reads: Reads) => Reads> {
-  const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle;
+  const { subtle } = (globalThis as { crypto?: { subtle?: SubtleCrypto } }).crypto ?? {};
   if (!subtle) throw refusal('signatures can be checked on pages served by https only');
   const imported = await Promise.all(keys.split(/[\s,]+/).filter(Boolean).map(importKey));
   if (imported.length === 0) throw new CoracleError('public-key', 'the public key is empty');
