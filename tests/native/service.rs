@@ -1397,6 +1397,30 @@ fn budget_of_the_day_ends_in_extractive_answers() {
 }
 
 #[test]
+fn budget_counts_what_answers_took() {
+    // 11,048 tokens are set aside for an answer that then takes 120: three fit.
+    let settings = [
+        ("DAILY_TOKENS", "11300"),
+        ("CACHE_SECONDS", "0"),
+        ("RATE_LIMIT", "0"),
+    ];
+    let service = service(memory(), with_chat(&settings));
+    for answered in [true, true, true, false] {
+        say(&service, SAID);
+        let got = post(&service, "/query", &asked(json!({}))).json();
+        assert_eq!(got["outcome"] == "answered", answered, "{got}");
+    }
+    // What another instance has spent counts, whichever of both knows more.
+    let other = machine::service(memory(), with_chat(&settings));
+    let spent = service.host().store.borrow().clone();
+    assert_eq!(spent.values().next().expect("a sum").0, b"360");
+    *other.host().store.borrow_mut() = spent;
+    say(&other, SAID);
+    let got = post(&other, "/query", &asked(json!({}))).json();
+    assert_eq!(got["degraded"][0]["code"], "budget");
+}
+
+#[test]
 fn hanging_up_ends_the_answer_and_is_not_free() {
     let service = service(memory(), with_chat(&[("DAILY_TOKENS", "11100")]));
     say(&service, SAID);
