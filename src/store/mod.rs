@@ -387,7 +387,7 @@ impl<S: Source> Store<S> {
                 return Err(self.damaged(extent, error));
             }
         }
-        Ok(plan::plan(&self.root, extents))
+        Ok(plan::plan(&self.root, extents, self.source.most_reads()))
     }
 
     /// Checks what the pieces of the reads brought, and cuts it into blocks.

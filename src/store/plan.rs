@@ -14,6 +14,9 @@ const GAP_BYTES: u64 = 512;
 /// A read does not grow beyond this by coalescing.
 const MAX_READ_BYTES: u64 = 4 << 20;
 
+/// The same where reads are few: they have to be large then.
+const MAX_MERGED_BYTES: u64 = 16 << 20;
+
 /// One read: a range of the body, the blocks wanted from it, and the files that hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
@@ -41,8 +44,9 @@ pub struct Piece {
 }
 
 /// The fewest reads that bring all extents without fetching gaps larger than [`GAP_BYTES`]; where
-/// parts are read whole, extents of one part share one read.
-pub fn plan(root: &Root, mut extents: Vec<Extent>) -> Vec<Read> {
+/// parts are read whole, extents of one part share one read. If these are more than `most`, those with
+/// the smallest gaps between them are merged.
+pub fn plan(root: &Root, mut extents: Vec<Extent>, most: usize) -> Vec<Read> {
     sort_by(&mut extents, Ord::cmp);
     extents.dedup();
     let mut reads: Vec<Read> = Vec::new();
@@ -63,10 +67,36 @@ pub fn plan(root: &Root, mut extents: Vec<Extent>) -> Vec<Read> {
             }
         }
     }
+    if root.files.ranged {
+        merge(&mut reads, most);
+    }
     for read in &mut reads {
         read.pieces = pieces(root, &read.range);
     }
     reads
+}
+
+/// Merges neighbours until there are at most `most` reads, or all would become too large.
+fn merge(reads: &mut Vec<Read>, most: usize) {
+    while reads.len() > most {
+        let gaps = reads
+            .windows(2)
+            .enumerate()
+            .filter_map(|(at, pair)| match pair {
+                [a, b] if b.range.end - a.range.start <= MAX_MERGED_BYTES => {
+                    Some((b.range.start.saturating_sub(a.range.end), at))
+                }
+                _ => None,
+            });
+        let Some((_, at)) = gaps.min() else {
+            return;
+        };
+        let next = reads.remove(at + 1);
+        if let Some(read) = reads.get_mut(at) {
+            read.range.end = read.range.end.max(next.range.end);
+            read.extents.extend(next.extents);
+        }
+    }
 }
 
 fn joins(root: &Root, last: &Range<u64>, next: &Range<u64>) -> bool {

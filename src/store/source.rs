@@ -22,9 +22,19 @@ pub trait Source {
         file: &str,
         range: Option<Range<u64>>,
     ) -> impl Future<Output = Result<Vec<u8>, SourceError>>;
+
+    /// Reads that one wave may have at most, as far as larger ones can bring the same bytes: where
+    /// requests are counted and bytes are not.
+    fn most_reads(&self) -> usize {
+        usize::MAX
+    }
 }
 
 impl<S: Source + ?Sized> Source for &S {
+    fn most_reads(&self) -> usize {
+        (**self).most_reads()
+    }
+
     fn read(
         &self,
         file: &str,

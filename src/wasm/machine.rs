@@ -54,6 +54,10 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::found::bytes;
 
+/// Reads of a wave at most: a request may send some fifty of everything on the smallest plan of such
+/// hosts, five at a time, and a cold search has seven waves.
+const MOST_READS: usize = 5;
+
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = performance, js_name = now)]
@@ -283,6 +287,10 @@ impl Source for Files {
         }
         let found = self.machine.ask("read", &arguments).await;
         bytes(file, range, &found)
+    }
+
+    fn most_reads(&self) -> usize {
+        MOST_READS
     }
 }
 

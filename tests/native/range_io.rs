@@ -252,6 +252,45 @@ fn overlapping_searches_read_nothing_twice() {
     assert_eq!(support::found(again), good);
 }
 
+/// Takes so many reads of a wave and no more.
+struct Few<'a>(&'a Memory, usize);
+
+impl Source for Few<'_> {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        self.0.read(file, range).await
+    }
+
+    fn most_reads(&self) -> usize {
+        self.1
+    }
+}
+
+#[test]
+fn few_reads_become_large_and_bring_the_same() {
+    let index = support::memory(&support::documents(3000, 3), RANGE);
+    let cold = |most| {
+        let engine = support::open(Few(&index, most)).expect("an index");
+        let options = SearchOptions::default();
+        support::search(&engine, "harbour pilot beacon willow", &options).expect("a result")
+    };
+    let free = cold(usize::MAX);
+    for most in [1, 2, 5] {
+        let few = cold(most);
+        assert_eq!(few.hits, free.hits);
+        assert!(
+            few.stats.requests <= few.stats.waves * most as u32,
+            "{:?}",
+            few.stats
+        );
+        assert_eq!(few.stats.waves, free.stats.waves);
+    }
+    assert!(
+        free.stats.requests > free.stats.waves * 5,
+        "{:?}",
+        free.stats
+    );
+}
+
 #[test]
 fn search_without_room_to_remember_finds_the_same() {
     let index = index();
