@@ -73,7 +73,7 @@ export class CoracleAsk extends HTMLElement {
 
   readonly #id = `coracle-ask-${++instances}`;
   readonly #list = element('ol', { part: 'turns', role: 'list', hidden: true });
-  readonly #input = element('textarea', { part: 'input', rows: 1, enterkeyhint: 'send', maxlength: MAX_QUESTION, dir: 'auto' });
+  readonly #input = element('textarea', { part: 'input', rows: 1, enterkeyhint: 'send', maxlength: MAX_QUESTION });
   readonly #send = element('button', { part: 'send', type: 'submit' });
   readonly #clear = element('button', { part: 'clear', type: 'button', hidden: true });
   readonly #announcer = new Announcer();
