@@ -149,11 +149,17 @@ test('follow_up_question_sends_what_was_said', () =>
     });
     const ids = await page.evaluate(() => [...document.querySelector('coracle-ask').shadowRoot.querySelectorAll('[id]')].map(({ id }) => id));
     assert.equal(new Set(ids).size, ids.length);
+    api.say(answer('No.', [], { outcome: 'not-covered' }));
+    await ask(page, 'And on Mars?', null);
+    await page.waitForFunction(() => heard.at(-1).outcome === 'not-covered');
+    await ask(page, 'And on Venus?', null);
+    await page.waitForFunction(() => heard.filter(({ type }) => type === 'coracle-answer').length === 4);
+    assert.deepEqual(api.asked[3].body.history.slice(4), [{ role: 'user', content: 'And on Mars?' }, { role: 'assistant', content: 'No.' }]);
     await page.getByRole('button', { name: 'New conversation' }).click();
     assert.equal(await part(page, 'turn').count(), 0);
     assert.equal(await focused(page), 'input');
     await ask(page, 'Anew?');
-    assert.equal(api.asked[2].body.history, undefined);
+    assert.equal(api.asked[4].body.history, undefined);
   }));
 
 for (const [outcome, expected] of [

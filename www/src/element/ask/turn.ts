@@ -33,7 +33,6 @@ export class Turn {
   /** Identifier of the request, for feedback. */
   request: string | undefined;
 
-  readonly #question: HTMLElement;
   readonly #status = element('p', { part: 'status' });
   readonly #notice = element('div', { part: 'notice', hidden: true });
   readonly #list = element('ol', { part: 'source-list' });
@@ -57,11 +56,11 @@ export class Turn {
     readonly hasFeedback: boolean,
   ) {
     const title = element('h3', { part: 'sources-title', id: `${id}-sources` }, strings.sources);
-    this.#question = element('p', { part: 'question', role: 'heading', 'aria-level': 2, dir: 'auto' }, question);
+    const asked = element('p', { part: 'question', role: 'heading', 'aria-level': 2, dir: 'auto' }, question);
     this.#sources = element('div', { part: 'sources', role: 'group', 'aria-labelledby': title.id, hidden: true }, title, this.#list);
     this.#sources.addEventListener('keydown', (event) => this.#back(event));
     this.#prose = this.#written();
-    this.node = element('li', { part: 'turn' }, this.#question, this.#status, this.#prose.node, this.#notice, this.#sources, this.#actions);
+    this.node = element('li', { part: 'turn' }, asked, this.#status, this.#prose.node, this.#notice, this.#sources, this.#actions);
     this.begin();
   }
 
@@ -110,8 +109,6 @@ export class Turn {
   end(outcome: Outcome, error?: AskError): void {
     this.outcome = outcome;
     this.error = error;
-    // The service says so in words of its own, in one language.
-    if (outcome === 'not-covered') this.text = '';
     this.#render();
     this.#status.hidden = true;
     this.#prose.node.ariaBusy = 'false';
@@ -145,8 +142,13 @@ export class Turn {
   /** What is spoken about the end. */
   get spoken(): string {
     const cited = new Set(this.citations.flatMap(({ sources }) => sources)).size;
-    const answer = this.text === '' ? '' : `${this.strings.finished(cited)} ${this.#prose.node.innerText}`;
+    const answer = this.#shown === '' ? '' : `${this.strings.finished(cited)} ${this.#prose.node.innerText}`;
     return [...this.#lines(), answer].filter(Boolean).join(' ');
+  }
+
+  /** That nothing was found the service says in words of its own, in one language. */
+  get #shown(): string {
+    return this.outcome === 'not-covered' ? '' : this.text;
   }
 
   #written(): Prose {
@@ -164,7 +166,7 @@ export class Turn {
     const root = this.node.getRootNode() as ShadowRoot;
     const focused = root.activeElement instanceof HTMLElement ? root.activeElement.dataset.at : undefined;
     // Sentences of documents are no Markdown.
-    this.#prose.show(this.text, this.outcome === 'extractive');
+    this.#prose.show(this.#shown, this.outcome === 'extractive');
     const buttons = [...this.#prose.node.querySelectorAll<HTMLElement>('button[data-at]')];
     for (const button of buttons) {
       const { at, number } = button.dataset;
