@@ -6,6 +6,13 @@ import { parse as parseYaml } from 'yaml';
 import { at, say } from './tools.mjs';
 
 const out = at('public');
+
+/**
+ * Address of an answering service's `/query`, for the demo's field for questions. Without one there is no
+ * such field: `CORACLE_DEMO_ASK=/query npm run build` is for a site that the worker serves, whose
+ * `ALLOW_ORIGIN` then names itself.
+ */
+const ask = process.env.CORACLE_DEMO_ASK ?? '';
 const read = (name) => readFileSync(at('www/demo', name), 'utf8');
 
 const escapes = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
@@ -62,14 +69,17 @@ export async function buildSite() {
   say('demo site');
   for (const stale of ['docs', 'coracle']) rmSync(`${out}/${stale}`, { recursive: true, force: true });
   mkdirSync(`${out}/coracle`, { recursive: true });
-  for (const name of ['site.css', 'site.js', 'icon.svg', '_headers']) copyFileSync(at('www/demo', name), `${out}/${name}`);
-  for (const name of ['coracle-search.js', 'coracle-worker.js', 'coracle-verify.js', 'coracle_bg.wasm']) {
-    copyFileSync(at('www/dist', name), `${out}/coracle/${name}`);
-  }
+  const connect = /^https?:/.test(ask) ? ` ${new URL(ask).origin}` : '';
+  writeFileSync(`${out}/_headers`, filled(read('_headers'), { connect }));
+  for (const name of ['site.css', 'site.js', 'icon.svg']) copyFileSync(at('www/demo', name), `${out}/${name}`);
+  const scripts = ['search', 'ask', 'modal', 'worker', 'verify'].map((name) => `coracle-${name}.js`);
+  for (const name of [...scripts, 'coracle_bg.wasm']) copyFileSync(at('www/dist', name), `${out}/coracle/${name}`);
 
   const template = read('template.html');
   const description = 'Hybrid search from static files: words and meaning in one index, no server.';
-  const home = { title: 'Coracle', description, class: 'home-page', content: read('home.html') };
+  const content = filled(read('home.html'), { ask: ask && filled(read('ask.html'), { api: escaped(ask) }) });
+  const head = ask && '<script type="module" src="/coracle/coracle-ask.js"></script>';
+  const home = { title: 'Coracle', description, connect, head, class: 'home-page', content };
   writeFileSync(`${out}/index.html`, filled(template, home));
 
   const guide = readdirSync(at('www/docs')).filter((name) => name.endsWith('.md')).map(page);
@@ -83,6 +93,7 @@ export async function buildSite() {
     const values = {
       title: `${escaped(title)} · Coracle`,
       description: escaped(description),
+      connect,
       class: 'guide',
       search,
       content: `<div class="guide-page">${contents(guide, path)}${main}</div>`,

@@ -11,6 +11,12 @@ const artefacts = {
   widget: 'www/dist/coracle-search.js',
 };
 
+/** What a page loads beside those, if it has the elements in them. */
+const extras = {
+  ask: 'www/dist/coracle-ask.js',
+  modal: 'www/dist/coracle-modal.js',
+};
+
 /** No browser loads these. */
 const deployed = {
   service: 'worker/dist/coracle_service_bg.wasm',
@@ -18,6 +24,7 @@ const deployed = {
 };
 
 export const sizes = () => measured(artefacts);
+export const extraSizes = () => measured(extras);
 export const deployedSizes = () => measured(deployed);
 
 function measured(files) {
@@ -46,6 +53,7 @@ export function print(rows) {
 if (process.argv[1] && basename(process.argv[1]) === 'sizes.mjs') {
   const rows = sizes();
   print(rows);
+  print(extraSizes());
   print(deployedSizes());
   mkdirSync(at('benches/record'), { recursive: true });
   writeFileSync(at('benches/record/sizes.json'), `${JSON.stringify(rows, null, 2)}\n`);
