@@ -1,5 +1,6 @@
 //! An answer, however it is told: the way through index, cache, budget and models.
 
+use super::Config;
 use super::Host;
 use super::Refusal;
 use super::Reply;
@@ -32,6 +33,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Tokens of rules and conversation beside the references, about.
 const PROMPT_TOKENS: u64 = 1500;
+
+/// What clients are told of an answer that broke off.
+const BROKEN: &str = "the answer broke off; ask again";
+
+/// Milliseconds that an answer may take beyond its deadline, which the index is not told.
+const GRACE: u32 = 2_000;
 
 /// Tells an answer's events as one protocol wants them.
 pub trait Format: Clone {
@@ -112,6 +119,7 @@ impl Collected {
 /// Takes an answer's events and sends what a format makes of them.
 struct Teller<'t, 'x, H: Host, R, F> {
     exchange: &'t mut Exchange<'x, H, R>,
+    config: &'t Config,
     format: F,
     told: Vec<Event>,
     pending: String,
@@ -142,8 +150,15 @@ impl<H: Host, R: Reply, F: Format> Teller<'_, '_, H, R, F> {
 }
 
 impl<H: Host, R: Reply, F: Format> Sink for Teller<'_, '_, H, R, F> {
-    async fn event(&mut self, event: Event) -> Result<(), Gone> {
+    async fn event(&mut self, mut event: Event) -> Result<(), Gone> {
+        if let Event::Error { message, .. } = &mut event {
+            *message = self.config.redact(message);
+        }
         self.exchange.record.event(&event);
+        // What a model's server says is for its operator; clients get the code.
+        if let Event::Error { message, .. } = &mut event {
+            *message = BROKEN.into();
+        }
         self.format.event(&event, &mut self.pending);
         // Until the index was searched the status may still become that of a failure.
         let is_sure = !matches!(event, Event::Search { .. } | Event::Degraded { .. });
@@ -179,7 +194,7 @@ impl<H: Host> Service<H> {
             let cache = if events.is_some() { "hit" } else { "miss" };
             exchange.record.note(|note| note.cache = cache);
             if let Some(events) = events {
-                let mut teller = teller(exchange, format);
+                let mut teller = self.teller(exchange, format);
                 for event in events {
                     teller.event(event).await?;
                 }
@@ -200,7 +215,7 @@ impl<H: Host> Service<H> {
         let mut is_second = false;
         let mut before = engine.store().stats();
         let told = loop {
-            let mut teller = teller(exchange, format.clone());
+            let mut teller = self.teller(exchange, format.clone());
             if !has_tokens {
                 let (part, code) = (Part::Chat, "budget");
                 teller.event(Event::Degraded { part, code }).await?;
@@ -212,8 +227,10 @@ impl<H: Host> Service<H> {
                 circuits: &self.circuits,
                 options: &self.config.answer,
             };
-            let error = match answerer.answer(question, &mut teller).await {
-                Ok(()) => {
+            let deadline = self.config.answer.deadline.saturating_add(GRACE);
+            let answered = answerer.answer(question, &mut teller);
+            let refusal = match self.within(deadline, answered).await {
+                Some(Ok(())) => {
                     let told = core::mem::take(&mut teller.told);
                     // Those of overlapping requests are counted along.
                     let reads = since(&before, engine.store().stats());
@@ -226,19 +243,20 @@ impl<H: Host> Service<H> {
                     teller.finish().await?;
                     break told;
                 }
-                Err(AnswerError::Gone) => return Err(Failed::Gone),
-                Err(AnswerError::Search(error)) => error,
+                Some(Err(AnswerError::Gone)) => return Err(Failed::Gone),
+                Some(Err(AnswerError::Search(error))) => {
+                    if is_lost(&error) && !teller.is_open && !is_second {
+                        is_second = true;
+                        let fresh = self.kept.instead_of(&engine, &self.host).await;
+                        engine = fresh.map_err(|error| self.unable(&exchange.record, &error))?;
+                        before = ReadStats::default();
+                        continue;
+                    }
+                    self.unable(&teller.exchange.record, &error)
+                }
+                None => Refusal::timeout(),
             };
-            let is_open = teller.is_open;
-            if is_lost(&error) && !is_open && !is_second {
-                is_second = true;
-                let fresh = self.kept.instead_of(&engine, &self.host).await;
-                engine = fresh.map_err(|error| self.unable(&exchange.record, &error))?;
-                before = ReadStats::default();
-                continue;
-            }
-            let refusal = self.unable(&teller.exchange.record, &error);
-            if !is_open {
+            if !teller.is_open {
                 return Err(refusal.into());
             }
             // The head is out: what is left is to say so in the stream.
@@ -279,22 +297,24 @@ impl<H: Host> Service<H> {
         Some((format!("answer/{}", hex(xxh3_64(all.as_bytes()))), all))
     }
 
+    fn teller<'t, 'x, R, F>(
+        &'t self,
+        exchange: &'t mut Exchange<'x, H, R>,
+        format: F,
+    ) -> Teller<'t, 'x, H, R, F> {
+        Teller {
+            exchange,
+            config: &self.config,
+            format,
+            told: Vec::new(),
+            pending: String::new(),
+            is_open: false,
+        }
+    }
+
     async fn recalled(&self, (key, all): &(String, String)) -> Option<Vec<Event>> {
         let kept = self.host.recall(key).await?;
         replay::from_bytes(all, &kept)
-    }
-}
-
-fn teller<'t, 'x, H: Host, R, F>(
-    exchange: &'t mut Exchange<'x, H, R>,
-    format: F,
-) -> Teller<'t, 'x, H, R, F> {
-    Teller {
-        exchange,
-        format,
-        told: Vec::new(),
-        pending: String::new(),
-        is_open: false,
     }
 }
 

@@ -76,9 +76,6 @@ impl Default for Config {
     }
 }
 
-/// What a variable must be where it is of no use.
-type Must = String;
-
 /// Variables by name.
 struct Variables<F>(F);
 
@@ -89,11 +86,14 @@ impl Config {
     /// [`ConfigError`] that names the variable.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let given = Variables(variable);
-        let mut config = Self::default();
-        config.models = Models {
+        let models = Models {
             chat: given.chat()?,
             embeddings: given.embeddings()?,
             rerank: given.rerank()?,
+        };
+        let mut config = Self {
+            models,
+            ..Self::default()
         };
         let answer = &mut config.answer;
         given.number(
@@ -122,6 +122,25 @@ impl Config {
             .choice("METRICS", &[("false", false), ("true", true)])?
             .unwrap_or(false);
         Ok(config)
+    }
+}
+
+impl Config {
+    /// `text` without the keys of the models, for messages that quote their servers.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let Models {
+            chat,
+            embeddings,
+            rerank,
+        } = &self.models;
+        let servers = [
+            chat.as_ref().map(|model| &model.server),
+            embeddings.as_ref().map(|model| &model.server),
+            rerank.as_ref().map(|model| &model.server),
+        ];
+        let keys = servers.into_iter().flatten();
+        let keys = keys.filter_map(|server| server.key.as_ref());
+        keys.fold(text.into(), |text: String, key| key.redact(&text))
     }
 }
 
@@ -245,7 +264,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         let problem = match server.host() {
             Ok(_) => return Ok(Some((server, name.unwrap_or_default()))),
             Err(UrlProblem::NotAbsolute { .. }) => {
-                Must::from("must be an address such as https://host/v1, without a password in it")
+                String::from("must be an address such as https://host/v1, without a password in it")
             }
             Err(UrlProblem::Unencrypted { .. }) => {
                 format!("is not encrypted, so the key would be; use https, or leave {key} out")

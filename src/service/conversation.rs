@@ -41,8 +41,12 @@ pub fn history(name: &str, given: Option<&Json>) -> Result<Vec<Message>, Refusal
             Some("system" | "developer" | "tool" | "function") => continue,
             _ => return Err(Refusal::parameter(&place, "has no role user or assistant")),
         };
-        let text = text(message);
-        let text = text.ok_or_else(|| Refusal::parameter(&place, "has no text"))?;
+        let text = match text(message) {
+            Some(text) => text,
+            // Calls of tools have none.
+            None if role == Role::Assistant => continue,
+            None => return Err(Refusal::parameter(&place, "has no text")),
+        };
         if units(&text) > MAX_MESSAGE {
             let claim = format!("is longer than {MAX_MESSAGE} characters");
             return Err(Refusal::parameter(&place, &claim));

@@ -89,7 +89,7 @@ impl<H: Host> Service<H> {
                 Some(Ok(embedding))
             }
             Err((code, error)) => {
-                record.note(|note| note.error = error);
+                record.note(|note| note.error = self.config.redact(&error));
                 Some(Err(code))
             }
         }

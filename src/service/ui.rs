@@ -137,8 +137,15 @@ impl Format for Parts {
             // The protocol lets others have parts of their own.
             Event::Citation(_) => part(out, "data-citation", [("data", event.to_json())]),
             Event::Degraded { .. } => part(out, "data-degraded", [("data", event.to_json())]),
-            Event::Usage(_) => part(out, "data-usage", [("data", event.to_json())]),
-            Event::Search { .. } => part(out, "data-search", [("data", event.to_json())]),
+            // Clients do not keep these in the message, which they send back with the next one.
+            Event::Usage(_) => {
+                let usage = ("data", event.to_json());
+                part(out, "data-usage", [usage, ("transient", true.into())]);
+            }
+            Event::Search { .. } => {
+                let search = ("data", event.to_json());
+                part(out, "data-search", [search, ("transient", true.into())]);
+            }
             Event::Error { message, .. } => {
                 self.end_text(out);
                 part(out, "error", [("errorText", message.as_str().into())]);

@@ -1275,7 +1275,7 @@ fn ui_streams_the_parts_of_a_message() {
             "text-delta" => &["type", "id", "delta"],
             "source-url" => &["type", "sourceId", "url", "title"],
             "finish" => &["type"],
-            _ if kind.starts_with("data-") => &["type", "data"],
+            _ if kind.starts_with("data-") => &["type", "data", "transient"],
             _ => panic!("{kind}"),
         };
         assert!(members.iter().all(|name| known.contains(name)), "{part}");
@@ -1451,6 +1451,20 @@ fn answer_from_a_lost_index_is_tried_once_more_or_refused() {
 }
 
 #[test]
+fn answer_whose_index_never_comes_ends_at_the_deadline() {
+    let settings = [
+        ("ANSWER_DEADLINE_MS", "30000"),
+        ("SEARCH_TIMEOUT_MS", "5000"),
+    ];
+    let service = service(memory(), with_chat(&settings));
+    assert_eq!(get(&service, "/health").status, 200);
+    service.host().files.is_stuck.set(true);
+    let got = post(&service, "/query", &asked(json!({ "stream": true })));
+    assert_eq!(got.refusal(), (504, "timeout".into()));
+    assert_eq!(service.host().clock.get(), 32_000);
+}
+
+#[test]
 fn secrets_show_nowhere() {
     let settings = with_chat(&[
         ("EMBED_URL", "https://embed.test/v1"),
@@ -1472,7 +1486,7 @@ fn secrets_show_nowhere() {
         Scripted::Answers(status, vec![error])
     };
     let mut seen = Vec::new();
-    for status in [400, 401, 404, 429, 500, 200] {
+    for status in [400, 401, 404, 429, 500, 200, 0] {
         for (target, body) in [
             ("/query", asked(json!({}))),
             ("/query", asked(json!({ "stream": true }))),
@@ -1487,7 +1501,20 @@ fn secrets_show_nowhere() {
             service.host().clock.set(service.host().clock.get() + 1_000_000);
             let mut script = service.host().script.borrow_mut();
             script.clear();
-            script.extend(vec![echo(status); 12]);
+            match status {
+                // In the middle of an answer.
+                0 => {
+                    let Scripted::Answers(_, mut pieces) = machine::says("The harbour is wide.")
+                    else {
+                        unreachable!("an answer")
+                    };
+                    pieces.truncate(2);
+                    let error = json!({ "error": { "message": format!("bad key {KEY}") } });
+                    pieces.push(format!("data: {error}\n\n"));
+                    script.extend(vec![Scripted::Answers(200, pieces); 12]);
+                }
+                status => script.extend(vec![echo(status); 12]),
+            }
             drop(script);
             let asked = with(request("POST", target, &body), "authorization", &bearer);
             seen.push(ask(&service, &asked));
