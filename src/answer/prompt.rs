@@ -9,6 +9,7 @@ use super::Options;
 use super::Reference;
 use crate::provider::chat::Message;
 use crate::provider::chat::Role;
+use crate::text::is_invisible;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -139,15 +140,7 @@ fn message(role: Role, text: String) -> Message {
 /// Appends what a reader would see: characters without width or with hidden text in them are the
 /// usual carriers of orders that no reader notices.
 fn push_visible(text: &str, out: &mut String) {
-    out.extend(text.chars().filter(|&c| !is_hidden(c)));
-}
-
-fn is_hidden(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}'
-    ) || (c.is_control() && !matches!(c, '\n' | '\t'))
+    out.extend(text.chars().filter(|&c| !is_invisible(c)));
 }
 
 #[cfg(test)]

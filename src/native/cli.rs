@@ -3,6 +3,7 @@
 //! Every flag can be given in three places; the first one that says something counts: the flag,
 //! the variable `CORACLE_<FLAG>`, the key `<flag>` in `coracle.toml` (see `config.rs`).
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -39,9 +40,13 @@ const EXIT_CODES: &str = "Exit codes:
   6  a remote endpoint failed or refused
   7  a limit that was set is exceeded
   8  the index is not signed by a key that was given
+130  stopped with Ctrl-C
+
+For ask, 1 means that the documents hold no answer.
 
 Every flag can also be set as CORACLE_<FLAG> in the environment, or in coracle.toml under
-[build], [search], [serve] or [eval]; the command line comes first, then the environment, then the file.";
+[build], [search], [ask], [chat], [serve], [deploy] or [eval]; the command line comes first, then the
+environment, then the file.";
 
 /// Hybrid search from static files: builds, searches, serves and checks indexes.
 #[derive(Debug, Clone, Parser)]
@@ -88,8 +93,14 @@ pub enum Command {
     Build(Box<BuildArgs>),
     /// Search an index
     Search(SearchArgs),
-    /// Serve a folder on this machine, with byte ranges
+    /// Answer a question from an index, or a file of questions
+    Ask(AskArgs),
+    /// Answer questions from an index, one after the other
+    Chat(ChatArgs),
+    /// Serve a folder on this machine, with byte ranges; or search and answers
     Serve(ServeArgs),
+    /// Send an index to the place that it is served from
+    Deploy(DeployArgs),
     /// Show what an index consists of
     Inspect(IndexArgs),
     /// Check every byte of an index
@@ -498,17 +509,159 @@ pub enum FusionChoice {
     Rrf,
 }
 
+/// Models that take part in answers.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Models (keys and further settings: variables, see the guide)")]
+pub struct ModelArgs {
+    /// Address of the chat model's API, such as http://127.0.0.1:11434/v1 [default: the variable
+    /// CHAT_URL; without it answers are sentences of the documents]
+    #[arg(long, value_name = "URL", env = "CORACLE_CHAT_URL")]
+    pub chat_url: Option<String>,
+    /// Name of the chat model [default: the variable CHAT_MODEL]
+    #[arg(long, value_name = "NAME", env = "CORACLE_CHAT_MODEL")]
+    pub chat_model: Option<String>,
+    /// What the chat model's server speaks [default: the variable CHAT_API]
+    #[arg(long, value_name = "API", env = "CORACLE_CHAT_API")]
+    pub chat_api: Option<String>,
+}
+
+/// `coracle ask`
+#[derive(Debug, Clone, Args)]
+pub struct AskArgs {
+    /// Folder or http(s) address of the index
+    pub index: String,
+    /// The question
+    #[arg(required_unless_present = "batch", conflicts_with = "batch")]
+    pub question: Option<String>,
+    /// Answer the questions of FILE instead: JSON lines with id and question
+    #[arg(long, value_name = "FILE", env = "CORACLE_BATCH")]
+    pub batch: Option<PathBuf>,
+    /// Write the answers of --batch to FILE once all are there, and go on where a run was stopped
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        env = "CORACLE_OUT",
+        requires = "batch"
+    )]
+    pub out: Option<PathBuf>,
+    /// Answer only from documents whose metadata match, as JSON: '{"lang": "en"}'
+    #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
+    pub filter: Option<String>,
+    /// Models that take part.
+    #[command(flatten)]
+    pub models: ModelArgs,
+    /// Refuse what the owner of this key did not sign; several keys with commas between them
+    #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
+    pub public_key: Option<PublicKeys>,
+}
+
+/// `coracle chat`
+#[derive(Debug, Clone, Args)]
+pub struct ChatArgs {
+    /// Folder or http(s) address of the index
+    pub index: String,
+    /// Answer only from documents whose metadata match, as JSON: '{"lang": "en"}'
+    #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
+    pub filter: Option<String>,
+    /// Models that take part.
+    #[command(flatten)]
+    pub models: ModelArgs,
+    /// Refuse what the owner of this key did not sign; several keys with commas between them
+    #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
+    pub public_key: Option<PublicKeys>,
+}
+
 /// `coracle serve`
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
-    /// Folder to serve
-    pub dir: PathBuf,
+    /// Folder to serve; with --api the index: a folder, a bundle or an http(s) address
+    #[arg(value_name = "DIR")]
+    pub place: String,
     /// Port; 0 takes a free one
     #[arg(long, short, env = "CORACLE_PORT", default_value_t = 8787)]
     pub port: u16,
     /// Open the browser
-    #[arg(long, env = "CORACLE_OPEN", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "CORACLE_OPEN", value_parser = FalseyValueParser::new(), conflicts_with = "api")]
     pub open: bool,
+    /// Serve search and answers from an index, by the routes of the worker
+    #[arg(long, env = "CORACLE_API", value_parser = FalseyValueParser::new())]
+    pub api: bool,
+    /// Address to serve at, beyond this machine only where you say so [default: 127.0.0.1:PORT]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "CORACLE_LISTEN",
+        requires = "api",
+        help_heading = "With --api"
+    )]
+    pub listen: Option<SocketAddr>,
+    /// Threads that search; 0 takes as many as there are cores
+    #[arg(
+        long,
+        value_name = "N",
+        env = "CORACLE_THREADS",
+        default_value_t = 0,
+        help_heading = "With --api"
+    )]
+    pub threads: usize,
+    /// Megabytes for answers and embeddings that are asked for again
+    #[arg(
+        long,
+        value_name = "MB",
+        env = "CORACLE_CACHE",
+        default_value_t = 64,
+        help_heading = "With --api"
+    )]
+    pub cache: u64,
+    /// Redis that shares them between servers, such as redis://127.0.0.1/ [default: the variable
+    /// REDIS_URL]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CORACLE_REDIS",
+        requires = "api",
+        hide_env_values = true,
+        help_heading = "With --api"
+    )]
+    pub redis: Option<String>,
+    /// Tell clients apart by the last address in x-forwarded-for; only behind a proxy that sets it
+    #[arg(long, env = "CORACLE_TRUST_FORWARDED", value_parser = FalseyValueParser::new(),
+          requires = "api", help_heading = "With --api")]
+    pub trust_forwarded: bool,
+    /// Refuse what the owner of this key did not sign; several keys with commas between them
+    #[arg(
+        long,
+        value_name = "KEY",
+        env = "CORACLE_PUBLIC_KEY",
+        requires = "api",
+        help_heading = "With --api"
+    )]
+    pub public_key: Option<PublicKeys>,
+    /// Models that take part.
+    #[command(flatten)]
+    pub models: ModelArgs,
+}
+
+/// `coracle deploy`
+#[derive(Debug, Clone, Args)]
+pub struct DeployArgs {
+    /// Folder of the index
+    #[arg(value_name = "DIR")]
+    pub index: PathBuf,
+    /// A folder, or s3://BUCKET/PREFIX with keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    #[arg(long, value_name = "PLACE", env = "CORACLE_TO")]
+    pub to: String,
+    /// Address of a store that is compatible with S3, such as https://ID.r2.cloudflarestorage.com
+    #[arg(long, value_name = "URL", env = "CORACLE_ENDPOINT")]
+    pub endpoint: Option<String>,
+    /// Region of the bucket [default: the variable AWS_REGION; else auto with --endpoint, us-east-1
+    /// without]
+    #[arg(long, value_name = "NAME", env = "CORACLE_REGION")]
+    pub region: Option<String>,
+    /// Say what would be sent, and send nothing
+    #[arg(long, env = "CORACLE_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub dry_run: bool,
 }
 
 /// `coracle eval`
@@ -518,7 +671,7 @@ pub struct EvalArgs {
     pub index: String,
     /// Questions: JSON lines with _id and text (BEIR), or lines of identifier, tab, question; without
     /// them the headings of the index are asked for
-    #[arg(long, value_name = "FILE", env = "CORACLE_QUERIES", requires = "qrels")]
+    #[arg(long, value_name = "FILE", env = "CORACLE_QUERIES")]
     pub queries: Option<PathBuf>,
     /// Judgements: lines of query, document, grade (BEIR) or query, 0, document, grade (TREC)
     #[arg(long, value_name = "FILE", env = "CORACLE_QRELS", requires = "queries")]
@@ -532,6 +685,13 @@ pub struct EvalArgs {
         requires = "qrels"
     )]
     pub run: Vec<String>,
+    /// Judge the answers to --queries instead: how many cite something, and whether it bears them out
+    #[arg(long, env = "CORACLE_ANSWERS", value_parser = FalseyValueParser::new(),
+          requires = "queries", conflicts_with_all = ["qrels", "picture"])]
+    pub answers: bool,
+    /// Models that take part in answers.
+    #[command(flatten)]
+    pub models: ModelArgs,
     /// Draw the figures into this file, as SVG
     #[arg(long, value_name = "FILE", env = "CORACLE_PICTURE")]
     pub picture: Option<PathBuf>,

@@ -19,6 +19,7 @@ use crate::ingest::Quarantined;
 use crate::languages::synonyms::SynonymsError;
 use crate::publish::PublishError;
 use coracle::search::SearchError;
+use coracle::service::ConfigError as VariableError;
 use coracle::store::SourceProblem;
 use coracle::store::StoreError;
 
@@ -44,6 +45,8 @@ pub enum ExitCode {
     LimitExceeded = 7,
     /// The index is not signed by a key that was given.
     NotSigned = 8,
+    /// Stopped with Ctrl-C.
+    Interrupted = 130,
 }
 
 impl From<ExitCode> for std::process::ExitCode {
@@ -62,6 +65,22 @@ pub enum Failure {
         flag: &'static str,
         /// What is wrong with it and what to do.
         problem: String,
+    },
+    /// A variable's value is of no use.
+    Variable(VariableError),
+    /// The machine has no threads, sockets or TLS for requests.
+    Setup {
+        /// The system's reason.
+        reason: String,
+    },
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+    /// A file did not come to where it is to be served from.
+    Deploy {
+        /// Its name there.
+        object: String,
+        /// What happened and what to do.
+        reason: String,
     },
     /// The documents could not be read.
     Ingest(IngestError),
@@ -132,13 +151,16 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage { .. } | Self::Config(_) | Self::Ingest(IngestError::Exclude { .. }) => {
-                ExitCode::Usage
-            }
+            Self::Interrupted => ExitCode::Interrupted,
+            Self::Usage { .. }
+            | Self::Config(_)
+            | Self::Variable(_)
+            | Self::Ingest(IngestError::Exclude { .. }) => ExitCode::Usage,
             Self::Ingest(IngestError::Io { .. })
             | Self::Synonyms(SynonymsError::Read { .. })
             | Self::Judged(JudgedError::Io { .. })
             | Self::Io { .. }
+            | Self::Setup { .. }
             | Self::Address { .. } => ExitCode::Io,
             Self::Ingest(_)
             | Self::Synonyms(_)
@@ -146,7 +168,7 @@ impl Failure {
             | Self::Quarantined(_)
             | Self::ReadyMade(_)
             | Self::Fit(_) => ExitCode::BadInput,
-            Self::Embed(EmbedError::Endpoint(_)) => ExitCode::Endpoint,
+            Self::Embed(EmbedError::Endpoint(_)) | Self::Deploy { .. } => ExitCode::Endpoint,
             Self::Embed(_) => ExitCode::Io,
             Self::Build(BuildError::Publish(_)) => ExitCode::Io,
             Self::Build(_) => ExitCode::BadInput,
@@ -193,6 +215,7 @@ macro_rules! from {
 from! {
     IngestError => Ingest,
     ConfigError => Config,
+    VariableError => Variable,
     SynonymsError => Synonyms,
     EmbedError => Embed,
     ReadyMadeError => ReadyMade,
@@ -218,6 +241,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage { flag, problem } => write!(f, "{flag}: {problem}"),
+            Self::Variable(error) => error.fmt(f),
+            Self::Setup { reason } => write!(f, "no requests can be sent or taken: {reason}"),
+            Self::Interrupted => f.write_str("stopped"),
+            Self::Deploy { object, reason } => write!(f, "{object}: {reason}"),
             Self::Ingest(error) => error.fmt(f),
             Self::Synonyms(error) => error.fmt(f),
             Self::Quarantined(inputs) => {
@@ -244,7 +271,7 @@ impl fmt::Display for Failure {
             Self::Address { address, reason } => {
                 write!(
                     f,
-                    "cannot listen at {address}: {reason}; choose another --port"
+                    "cannot listen at {address}: {reason}; choose another --port or --listen"
                 )
             }
             Self::Io {
@@ -281,6 +308,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Variable(error) => Some(error),
             Self::Ingest(error) => Some(error),
             Self::Synonyms(error) => Some(error),
             Self::Config(error) => Some(error),
@@ -292,6 +320,9 @@ impl std::error::Error for Failure {
             Self::Judged(error) => Some(error),
             Self::Io { source, .. } => Some(source),
             Self::Usage { .. }
+            | Self::Setup { .. }
+            | Self::Interrupted
+            | Self::Deploy { .. }
             | Self::Quarantined(_)
             | Self::FileHash { .. }
             | Self::Address { .. }

@@ -4,6 +4,8 @@
 
 pub mod report;
 
+pub mod transport;
+
 pub mod ingest;
 pub mod languages;
 
@@ -15,6 +17,7 @@ pub mod fit;
 pub mod signing;
 pub mod source;
 
+pub mod deploy;
 pub mod publish;
 
 pub mod calibrate;
@@ -29,5 +32,8 @@ pub mod error;
 
 pub mod cli;
 pub mod config;
+
+pub mod answering;
+pub mod server;
 
 pub mod command;

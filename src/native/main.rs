@@ -8,10 +8,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use clap::CommandFactory;
+use coracle::answer::Question;
 use coracle::filter::Filter;
 use coracle::search::Group;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
+use coracle_cli::answering;
+use coracle_cli::answering::Answering;
+use coracle_cli::cli::AskArgs;
 use coracle_cli::cli::Cli;
 use coracle_cli::cli::Command;
 use coracle_cli::cli::GroupChoice;
@@ -19,11 +23,15 @@ use coracle_cli::cli::ModeChoice;
 use coracle_cli::cli::SearchArgs;
 use coracle_cli::cli::ServeArgs;
 use coracle_cli::command;
+use coracle_cli::command::ask::Form;
 use coracle_cli::config;
 use coracle_cli::config::ConfigError;
+use coracle_cli::deploy;
 use coracle_cli::error::ExitCode;
 use coracle_cli::error::Failure;
 use coracle_cli::report::Reporter;
+use coracle_cli::server;
+use coracle_cli::transport;
 
 fn main() -> std::process::ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
@@ -94,7 +102,47 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
                 ExitCode::Done
             })
         }
+        Command::Ask(args) => ask(args, json, cli.global.quiet, &reporter),
+        Command::Chat(args) => {
+            let filter = filter(args.filter.as_deref())?;
+            let config = answering::config(&args.models)?;
+            let form = Form {
+                is_json: json,
+                is_quiet: cli.global.quiet,
+            };
+            transport::run(async {
+                let keys = args.public_key.as_ref();
+                let answering = Answering::open(&args.index, keys, config).await?;
+                command::ask::chat(&answering, filter, form).await
+            })
+        }
+        Command::Serve(args) if args.api => {
+            server::serve(args, |address| {
+                print(&format!(
+                    "http://{address}/ answers from {}; stop with Ctrl-C\n",
+                    args.place
+                ))
+            })?;
+            Ok(ExitCode::Done)
+        }
         Command::Serve(args) => serve(args),
+        Command::Deploy(args) => {
+            let done = transport::run(deploy::deploy(args, &reporter))?;
+            if json {
+                print(&format!("{}\n", serde_json::json!(done)))?;
+            } else if !cli.global.quiet {
+                let verb = if args.dry_run {
+                    "would be sent"
+                } else {
+                    "sent"
+                };
+                print(&format!(
+                    "{}: {} files of {} bytes {verb}, {} were there\n",
+                    args.to, done.sent, done.bytes, done.there
+                ))?;
+            }
+            Ok(ExitCode::Done)
+        }
         Command::Inspect(args) => {
             let root = command::inspect::root(&args.index, args.public_key.as_ref())?;
             if json {
@@ -119,6 +167,15 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             }
             Ok(ExitCode::Done)
         }
+        Command::Eval(args) if args.answers => {
+            let judged = command::eval::answers(args, &reporter)?;
+            if json {
+                print(&format!("{}\n", serde_json::json!(judged)))?;
+            } else {
+                print(&judged.to_string())?;
+            }
+            Ok(ExitCode::Done)
+        }
         Command::Eval(args) => {
             let report = command::eval::eval(args, &reporter)?;
             if json {
@@ -137,14 +194,41 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     }
 }
 
+/// The condition that `--filter` sets.
+fn filter(text: Option<&str>) -> Result<Option<Filter>, Failure> {
+    let parsed = text.map(Filter::parse).transpose();
+    parsed.map_err(|error| Failure::Usage {
+        flag: "--filter",
+        problem: error.to_string(),
+    })
+}
+
+fn ask(
+    args: &AskArgs,
+    is_json: bool,
+    is_quiet: bool,
+    reporter: &Reporter,
+) -> Result<ExitCode, Failure> {
+    let filter = filter(args.filter.as_deref())?;
+    let config = answering::config(&args.models)?;
+    transport::run(async {
+        let answering = Answering::open(&args.index, args.public_key.as_ref(), config).await?;
+        if let Some(path) = &args.batch {
+            let stage = reporter.stage("answer", 0);
+            let (out, filter) = (args.out.as_deref(), filter.as_ref());
+            return command::batch::batch(&answering, path, out, filter, &stage).await;
+        }
+        let question = Question {
+            text: args.question.clone().unwrap_or_default(),
+            filter,
+            ..Question::default()
+        };
+        let form = Form { is_json, is_quiet };
+        command::ask::ask(&answering, &question, form).await
+    })
+}
+
 fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
-    let filter = match &args.filter {
-        None => None,
-        Some(text) => Some(Filter::parse(text).map_err(|error| Failure::Usage {
-            flag: "--filter",
-            problem: error.to_string(),
-        })?),
-    };
     Ok(SearchOptions {
         mode: match args.mode {
             ModeChoice::Hybrid => Mode::Hybrid,
@@ -152,7 +236,7 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
             ModeChoice::Vector => Mode::Vector,
         },
         limit: args.limit as usize,
-        filter,
+        filter: filter(args.filter.as_deref())?,
         facets: args.facet.clone(),
         fusion: args.fusion.choice()?,
         explain: args.explain,
@@ -168,12 +252,9 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
 
 fn serve(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
-    let serving = command::serve::Serving::bind(&args.dir, address)?;
+    let serving = command::serve::Serving::bind(Path::new(&args.place), address)?;
     let url = format!("http://{}/", serving.address());
-    print(&format!(
-        "{url} serves {}; stop with Ctrl-C\n",
-        args.dir.display()
-    ))?;
+    print(&format!("{url} serves {}; stop with Ctrl-C\n", args.place))?;
     if args.open {
         let opener = if cfg!(target_os = "macos") {
             "open"

@@ -3,22 +3,42 @@
 use crate::signing::CheckStats;
 use crate::signing::Checked;
 use crate::signing::PublicKeys;
+use crate::transport;
+use crate::transport::explained;
 use coracle::index::ROOT_FILE;
 use coracle::store::Bundle;
 use coracle::store::Source;
 use coracle::store::SourceError;
 use coracle::store::SourceProblem;
+use reqwest::Client;
+use reqwest::RequestBuilder;
+use reqwest::header::RANGE;
 use std::fs::File;
 use std::io;
-use std::io::Read;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A whole file that a host sends although a range was asked for is taken up to this size.
 const MAX_WHOLE_BYTES: u64 = 8 << 20;
+
+/// Longest time for one request and its response.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One thread moves the bytes of all indexes that come by HTTP, so that the reads of a wave go side by
+/// side whoever waits for them.
+static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("index-reads")
+        .enable_all()
+        .build()
+});
 
 /// An index given on the command line.
 #[derive(Debug)]
@@ -32,7 +52,9 @@ pub enum Location {
         /// Address of the folder, ending in `/`.
         base: String,
         /// Client with time limits.
-        agent: ureq::Agent,
+        client: Client,
+        /// Where its requests run.
+        runtime: &'static Runtime,
     },
 }
 
@@ -43,14 +65,17 @@ impl Location {
     /// [`SourceError`] when there is nothing or it is not a bundle.
     pub fn open(place: &str) -> Result<Self, SourceError> {
         if place.starts_with("http://") || place.starts_with("https://") {
-            let config = ureq::Agent::config_builder()
-                .timeout_global(Some(Duration::from_secs(30)))
-                .http_status_as_error(false)
-                .build();
-            let base = format!("{}/", place.trim_end_matches('/'));
+            let failed =
+                |reason: String| SourceError::new(place, None, SourceProblem::Failed(reason));
+            let client = transport::client().map_err(|error| failed(error.to_string()))?;
+            let client = client.timeout(PATIENCE).build();
+            let runtime = RUNTIME
+                .as_ref()
+                .map_err(|error| failed(error.to_string()))?;
             return Ok(Self::Http {
-                base,
-                agent: config.into(),
+                base: format!("{}/", place.trim_end_matches('/')),
+                client: client.map_err(|error| failed(explained(error)))?,
+                runtime,
             });
         }
         let path = Path::new(place);
@@ -136,7 +161,20 @@ impl Source for Location {
                 read_path(&name, &path, range)
             }
             Self::Bundle(bundle) => bundle.read(file, range).await,
-            Self::Http { base, agent } => read_http(agent, base, file, range),
+            Self::Http {
+                base,
+                client,
+                runtime,
+            } => {
+                let request = client.get(format!("{base}{file}"));
+                let read = read_http(request, file.into(), range.clone());
+                // Any executor may wait for this one; who stops waiting ends the request.
+                let read = AbortOnDropHandle::new(runtime.spawn(read)).await;
+                read.unwrap_or_else(|error| {
+                    let problem = SourceProblem::Failed(error.to_string());
+                    Err(SourceError::new(file, range, problem))
+                })
+            }
         }
     }
 }
@@ -165,25 +203,23 @@ fn read_file(path: &Path, range: Option<Range<u64>>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn read_http(
-    agent: &ureq::Agent,
-    base: &str,
-    file: &str,
+async fn read_http(
+    mut request: RequestBuilder,
+    file: String,
     range: Option<Range<u64>>,
 ) -> Result<Vec<u8>, SourceError> {
-    let fail = |problem| SourceError::new(file, range.clone(), problem);
-    let failed = |reason: String| fail(SourceProblem::Failed(reason));
-    let mut request = agent.get(format!("{base}{file}"));
+    let fail = |problem| SourceError::new(&*file, range.clone(), problem);
+    let failed = |error| fail(SourceProblem::Failed(explained(error)));
     if let Some(range) = &range {
-        request = request.header("range", format!("bytes={}-{}", range.start, range.end - 1));
+        request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
     }
-    let mut response = request.call().map_err(|error| failed(error.to_string()))?;
+    let mut response = request.send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let expected = match (status, &range) {
         (206, Some(range)) => range.end - range.start,
         (200, None) => coracle::index::MAX_ROOT_BYTES.max(64 << 20),
         (200, Some(_)) => {
-            let len = response.body().content_length();
+            let len = response.content_length();
             if len.is_none_or(|len| len > MAX_WHOLE_BYTES) {
                 return Err(fail(SourceProblem::RangeIgnored { len }));
             }
@@ -194,9 +230,14 @@ fn read_http(
         _ => return Err(fail(SourceProblem::Status(status))),
     };
     let mut bytes = Vec::new();
-    let mut body = response.body_mut().as_reader().take(expected + 1);
-    body.read_to_end(&mut bytes)
-        .map_err(|error| failed(error.to_string()))?;
+    // One byte too many is enough to tell that it is too long.
+    while bytes.len() as u64 <= expected {
+        match response.chunk().await.map_err(failed)? {
+            Some(chunk) => bytes.extend_from_slice(&chunk),
+            None => break,
+        }
+    }
+    bytes.truncate(expected as usize + 1);
     match range {
         Some(range) if status == 200 => {
             let got = (bytes.len() as u64).saturating_sub(range.start);
@@ -204,7 +245,7 @@ fn read_http(
             match bytes.get(range.start as usize..range.end as usize) {
                 Some(slice) => Ok(slice.to_vec()),
                 None => Err(SourceError::new(
-                    file,
+                    &*file,
                     Some(range),
                     SourceProblem::WrongLength { expected, got },
                 )),

@@ -19,9 +19,18 @@ pub struct Breaker {
     opened: u32,
     /// When the next trial may go out; 0 while the circuit is closed.
     until: u64,
+    is_fixed: bool,
 }
 
 impl Breaker {
+    /// A circuit that stays closed: for a caller who is alone and would rather wait, as a build is.
+    pub fn fixed() -> Self {
+        Self {
+            is_fixed: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether a request may go out now. Where the circuit is open but a trial is due, the caller's
     /// request is the trial, and others wait for its end.
     pub fn admits(&mut self, now: u64) -> bool {
@@ -42,13 +51,16 @@ impl Breaker {
 
     /// A request was answered, if only by a refusal that is the request's own fault.
     pub fn succeeded(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            is_fixed: self.is_fixed,
+            ..Self::default()
+        };
     }
 
     /// A request was not answered, or by a failure of the server.
     pub fn failed(&mut self, now: u64) {
-        self.failures += 1;
-        if self.failures >= FAILURES {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= FAILURES && !self.is_fixed {
             self.until = now + self.pause();
             self.opened = self.opened.saturating_add(1);
         }
@@ -82,5 +94,10 @@ mod tests {
         assert_eq!(breaker.closed_for(20_008), 300_000);
         breaker.succeeded();
         assert!(breaker.admits(20_009));
+        let mut fixed = Breaker::fixed();
+        for at in 0..99 {
+            fixed.failed(at);
+            assert!(fixed.admits(at));
+        }
     }
 }

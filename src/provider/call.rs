@@ -184,6 +184,9 @@ impl fmt::Display for CallError {
 
 impl core::error::Error for CallError {}
 
+/// An attempt that came to nothing: why, whether that may pass, the pause that the server asks for.
+type Failed = (CallError, bool, Option<u32>);
+
 /// How a request is sent. Times are in milliseconds.
 #[derive(Debug)]
 pub struct Call<'a, T> {
@@ -205,6 +208,35 @@ impl<T: Transport> Call<'_, T> {
     /// # Errors
     /// [`CallError`].
     pub async fn send(&self, request: &Request) -> Result<Response<T::Body>, CallError> {
+        self.again(async |attempts| self.attempt(request, attempts).await)
+            .await
+    }
+
+    /// Sends until a response of success is there whole, whose body it returns.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn fetch(&self, request: &Request, max_bytes: usize) -> Result<Vec<u8>, CallError> {
+        self.again(async |attempts| {
+            let mut response = self.attempt(request, attempts).await?;
+            match self.read(&mut response.body, max_bytes).await {
+                Ok(Some(body)) => Ok(body),
+                Ok(None) => {
+                    let message = alloc::format!("the response is longer than {max_bytes} bytes");
+                    let failure = Failure::Cut { message };
+                    Err((CallError::Failed { failure, attempts }, false, None))
+                }
+                Err(failure) => Err((CallError::Failed { failure, attempts }, true, None)),
+            }
+        })
+        .await
+    }
+
+    /// Attempts until one succeeds, fails for good, or there is no time for another.
+    async fn again<R>(
+        &self,
+        mut attempt: impl AsyncFnMut(u32) -> Result<R, Failed>,
+    ) -> Result<R, CallError> {
         let mut attempts = 0;
         loop {
             let now = self.transport.now();
@@ -213,8 +245,8 @@ impl<T: Transport> Call<'_, T> {
                 return Err(CallError::Open { millis });
             }
             attempts += 1;
-            let (error, is_passing, pause) = match self.attempt(request, attempts).await {
-                Ok(response) => return Ok(response),
+            let (error, is_passing, pause) = match attempt(attempts).await {
+                Ok(done) => return Ok(done),
                 Err(failed) => failed,
             };
             if !is_passing || attempts > self.policy.retries {
@@ -228,19 +260,6 @@ impl<T: Transport> Call<'_, T> {
         }
     }
 
-    /// Sends until a response of success is there, whose body it returns.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub async fn fetch(&self, request: &Request, max_bytes: usize) -> Result<Vec<u8>, CallError> {
-        let mut response = self.send(request).await?;
-        let body = self.read(&mut response.body, max_bytes).await;
-        body.map_err(|failure| CallError::Failed {
-            failure,
-            attempts: 1,
-        })
-    }
-
     /// The next bytes of a body, before the deadline.
     ///
     /// # Errors
@@ -252,11 +271,7 @@ impl<T: Transport> Call<'_, T> {
         }
     }
 
-    async fn attempt(
-        &self,
-        request: &Request,
-        attempts: u32,
-    ) -> Result<Response<T::Body>, (CallError, bool, Option<u32>)> {
+    async fn attempt(&self, request: &Request, attempts: u32) -> Result<Response<T::Body>, Failed> {
         let patience = self.patience.min(self.left());
         let mut response = match self.transport.send(request, patience).await {
             Ok(response) => response,
@@ -272,7 +287,7 @@ impl<T: Transport> Call<'_, T> {
         }
         let body = self.read(&mut response.body, MAX_REFUSAL_BYTES).await;
         let key = request.key.as_ref().map(|(_, key)| key);
-        let refusal = Refusal::read(&body.unwrap_or_default(), key);
+        let refusal = Refusal::read(&body.ok().flatten().unwrap_or_default(), key);
         let is_passing = passes(status) && !refusal.is_quota();
         // A server that is busy answers; one that fails does not help anybody.
         match status >= 500 {
@@ -289,16 +304,16 @@ impl<T: Transport> Call<'_, T> {
         Err((error, is_passing, pause))
     }
 
-    async fn read(&self, body: &mut T::Body, max_bytes: usize) -> Result<Vec<u8>, Failure> {
+    /// The whole body; nothing where it is longer than `max_bytes`.
+    async fn read(&self, body: &mut T::Body, max_bytes: usize) -> Result<Option<Vec<u8>>, Failure> {
         let mut whole = Vec::new();
         while let Some(bytes) = self.next(body).await? {
             if whole.len() + bytes.len() > max_bytes {
-                let message = alloc::format!("the response is longer than {max_bytes} bytes");
-                return Err(Failure::Cut { message });
+                return Ok(None);
             }
             whole.extend(bytes);
         }
-        Ok(whole)
+        Ok(Some(whole))
     }
 
     fn left(&self) -> u32 {

@@ -248,6 +248,31 @@ pub(super) fn fold(c: char, out: &mut String) {
     out.push(base);
 }
 
+/// Whether `c` shows nothing and changes nothing that a reader sees, as far as it can be told from itself
+/// alone: such characters can hide words from readers and show them to a language model. Joiners, which
+/// shape Arabic and Indic words and emoji, are not among them; white space is not either.
+pub fn is_invisible(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        '\u{AD}'
+        | '\u{34F}'
+        | '\u{61C}'
+        | '\u{115F}'..='\u{1160}'
+        | '\u{17B4}'..='\u{17B5}'
+        | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'
+        | '\u{200E}'..='\u{200F}'
+        | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}'
+        | '\u{3164}'
+        | '\u{FEFF}'
+        | '\u{FFA0}'
+        | '\u{FFF9}'..='\u{FFFB}'
+        | '\u{E0000}'..='\u{E0FFF}' => true,
+        _ => c.is_control(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Class;

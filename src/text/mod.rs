@@ -37,6 +37,7 @@ mod query;
 mod scanner;
 mod stemmer;
 
+pub use characters::is_invisible;
 pub use excerpt::Excerpt;
 pub use language::Action;
 pub use language::Apostrophe;

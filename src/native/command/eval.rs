@@ -1,15 +1,19 @@
 //! `coracle eval`: how good the answers of an index are.
 
+use crate::answering;
+use crate::answering::Answering;
 use crate::cli::EvalArgs;
 use crate::error::Failure;
 use crate::evaluate;
 use crate::evaluate::Figures;
 use crate::evaluate::Ranked;
 use crate::evaluate::Report;
+use crate::evaluate::answers::Judged;
 use crate::evaluate::headings;
 use crate::evaluate::judged;
 use crate::evaluate::picture;
 use crate::report::Reporter;
+use crate::transport;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -23,6 +27,12 @@ pub fn eval(args: &EvalArgs, reporter: &Reporter) -> Result<Report, Failure> {
     let engine = evaluate::open(place)?;
     let (source, mut questions) = match (&args.queries, &args.qrels) {
         (Some(queries), Some(qrels)) => ("qrels", judged::read(queries, qrels)?),
+        (Some(_), None) => {
+            return Err(Failure::Usage {
+                flag: "--queries",
+                problem: "needs --qrels, the judgements; or --answers, to judge answers".into(),
+            });
+        }
         _ => {
             let _stage = reporter.stage("headings", 0);
             (
@@ -78,6 +88,38 @@ pub fn eval(args: &EvalArgs, reporter: &Reporter) -> Result<Report, Failure> {
             .map_err(Failure::io("write", path))?;
     }
     Ok(report)
+}
+
+/// Has the questions of `--queries` answered and judges the answers.
+///
+/// # Errors
+/// [`Failure`].
+pub fn answers(args: &EvalArgs, reporter: &Reporter) -> Result<Judged, Failure> {
+    let questions = match &args.queries {
+        Some(path) => judged::questions(path)?,
+        None => Vec::new(),
+    };
+    if questions.is_empty() {
+        return Err(Failure::Usage {
+            flag: "--queries",
+            problem: "holds no question".into(),
+        });
+    }
+    let config = answering::config(&args.models)?;
+    let stage = reporter.stage("answer", questions.len() as u64);
+    transport::run(async {
+        let answering = Answering::open(&args.index, None, config).await?;
+        let mut judged = Judged::default();
+        for question in questions {
+            let question = coracle::answer::Question {
+                text: question.text,
+                ..Default::default()
+            };
+            judged.add(&answering.collect(&question).await?);
+            stage.advance(1);
+        }
+        Ok(judged)
+    })
 }
 
 /// The report as a table.

@@ -1,5 +1,7 @@
 //! The commands: what each does, once its options are known.
 
+pub mod ask;
+pub mod batch;
 pub mod build;
 pub mod eval;
 pub mod inspect;

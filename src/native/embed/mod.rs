@@ -14,7 +14,7 @@
 //! | `weights.rs`, `bert.rs` | the model file into a network; ids into an embedding |
 //! | `minilm.rs` | texts into embeddings, on all cores |
 //! | `static_words.rs` | texts into sums of word vectors |
-//! | `endpoint/` | texts into embeddings by a server, tried again where that helps |
+//! | `endpoint.rs` | texts into embeddings by a server |
 //! | `cache.rs` | finished embeddings into a file that survives a kill, and back |
 //! | `ready_made.rs` | embeddings of the input into checked rows |
 //!

@@ -145,6 +145,17 @@ pub fn read(queries: &Path, qrels: &Path) -> Result<Vec<Question>, JudgedError> 
     Ok(questions)
 }
 
+/// All questions of a file, judged or not.
+///
+/// # Errors
+/// [`JudgedError`].
+pub fn questions(path: &Path) -> Result<Vec<Question>, JudgedError> {
+    let file = Text::read(path)?;
+    let lines = file.lines();
+    let read = lines.map(|(at, line)| question(line).map_err(|problem| file.bad(at, problem)));
+    read.collect()
+}
+
 fn question(line: &str) -> Result<Question, String> {
     if line.trim_start().starts_with('{') {
         let record = jsonl::record(line.as_bytes()).map_err(|reason| reason.to_string())?;

@@ -14,6 +14,7 @@
 //! | `significance.rs` | figures of two ways to search into a p-value |
 //! | `picture.rs` | a report into an SVG |
 
+pub mod answers;
 pub mod headings;
 pub mod judged;
 pub mod metrics;

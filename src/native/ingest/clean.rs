@@ -5,35 +5,21 @@
 
 use std::borrow::Cow;
 
+use coracle::text::is_invisible;
+
 /// Whether `c`, standing behind `before`, shows nothing and changes nothing that a reader sees.
-fn is_invisible(c: char, before: Option<char>) -> bool {
+fn is_hidden(c: char, before: Option<char>) -> bool {
     match c {
-        '\n' | '\t' => false,
         // Joiners shape Arabic and Indic words and emoji; elsewhere they only hide things.
         '\u{200C}' | '\u{200D}' => !before.is_some_and(|b| b >= '\u{0600}' && !b.is_whitespace()),
-        '\u{00AD}'
-        | '\u{034F}'
-        | '\u{061C}'
-        | '\u{115F}'..='\u{1160}'
-        | '\u{17B4}'..='\u{17B5}'
-        | '\u{180B}'..='\u{180F}'
-        | '\u{200B}'
-        | '\u{200E}'..='\u{200F}'
-        | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}'
-        | '\u{3164}'
-        | '\u{FEFF}'
-        | '\u{FFA0}'
-        | '\u{FFF9}'..='\u{FFFB}'
-        | '\u{E0000}'..='\u{E0FFF}' => true,
-        _ => c.is_control(),
+        _ => is_invisible(c),
     }
 }
 
 /// `text` without invisible and control characters; `\n` and `\t` stay, `\r\n` and `\r` become `\n`.
 #[must_use]
 pub fn strip_invisible(text: &str) -> Cow<'_, str> {
-    let suspicious = |c: char| c == '\r' || is_invisible(c, None);
+    let suspicious = |c: char| c == '\r' || is_hidden(c, None);
     let Some(first) = text.find(suspicious) else {
         return Cow::Borrowed(text);
     };
@@ -45,7 +31,7 @@ pub fn strip_invisible(text: &str) -> Cow<'_, str> {
             if chars.peek() != Some(&'\n') {
                 out.push('\n');
             }
-        } else if !is_invisible(c, out.chars().next_back()) {
+        } else if !is_hidden(c, out.chars().next_back()) {
             out.push(c);
         }
     }

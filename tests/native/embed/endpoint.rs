@@ -3,6 +3,8 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use coracle::provider::CallError;
+use coracle::provider::Failure;
 use coracle::provider::KeyHeader;
 use coracle::provider::UrlProblem;
 use coracle::provider::embeddings::Api;
@@ -178,11 +180,11 @@ fn embed_lasting_failure_ends_after_the_retries() {
     assert!(
         matches!(
             error,
-            EndpointError::Status {
+            EndpointError::Call(CallError::Refused {
                 status: 503,
                 attempts: 3,
                 ..
-            }
+            })
         ),
         "{error:?}"
     );
@@ -209,7 +211,13 @@ fn embed_server_that_never_answers_times_out() {
         &texts(1),
     );
     assert!(
-        matches!(error, EndpointError::Transport { attempts: 2, .. }),
+        matches!(
+            error,
+            EndpointError::Call(CallError::Failed {
+                attempts: 2,
+                failure: Failure::Timeout
+            })
+        ),
         "{error:?}"
     );
 }
@@ -237,7 +245,10 @@ fn embed_permanent_refusals_fail_at_once_and_say_what_to_do() {
             "{message}"
         );
         assert!(
-            matches!(error, EndpointError::Status { attempts: 1, .. }),
+            matches!(
+                error,
+                EndpointError::Call(CallError::Refused { attempts: 1, .. })
+            ),
             "{error:?}"
         );
         assert_eq!(double.seen().len(), 1);
@@ -252,11 +263,11 @@ fn embed_used_up_quota_fails_at_once() {
     assert!(
         matches!(
             error,
-            EndpointError::Status {
+            EndpointError::Call(CallError::Refused {
                 status: 429,
                 attempts: 1,
                 ..
-            }
+            })
         ),
         "{error:?}"
     );
@@ -267,7 +278,10 @@ fn embed_long_pause_asked_for_fails_at_once() {
     let double = Double::new(|_, _| status(429, "retry-after: 3600\r\n", ""));
     let error = failure(options(&double), &texts(1));
     assert!(
-        matches!(error, EndpointError::Pause { seconds: 3600 }),
+        matches!(
+            error,
+            EndpointError::Call(CallError::Pause { millis: 3_600_000 })
+        ),
         "{error:?}"
     );
 }
@@ -395,7 +409,10 @@ fn embed_redirect_is_not_followed_with_the_key() {
     let key = Some(key_from_env(KEY_VARIABLE).unwrap());
     let error = failure(with(&double, |model| model.server.key = key), &texts(1));
     assert!(
-        matches!(error, EndpointError::Status { status: 307, .. }),
+        matches!(
+            error,
+            EndpointError::Call(CallError::Refused { status: 307, .. })
+        ),
         "{error:?}"
     );
     assert!(target.seen().is_empty());

@@ -4,28 +4,29 @@
 //! again. The key comes from an environment variable, goes into one header, and into nothing else:
 //! redirects are not followed, and messages do not show it.
 
-mod retry;
-
+use core::cell::RefCell;
 use core::fmt;
 use std::env;
+use std::io;
 use std::time::Duration;
 
-use coracle::provider::KeyHeader;
-use coracle::provider::Refusal;
-use coracle::provider::Request;
+use coracle::provider::Breaker;
+use coracle::provider::Call;
+use coracle::provider::CallError;
+use coracle::provider::Policy;
 use coracle::provider::Secret;
 use coracle::provider::UrlProblem;
 use coracle::provider::embeddings::MAX_RESPONSE_BYTES;
 use coracle::provider::embeddings::Model;
 use coracle::provider::embeddings::Purpose;
 use coracle::provider::embeddings::ResponseProblem;
-use ureq::Agent;
+use tokio::runtime::Runtime;
 
 use super::EmbedError;
 use super::Embedder;
 use super::Fingerprint;
 use super::Sink;
-use retry::Attempt;
+use crate::transport::Http;
 
 /// Reads the key that the environment variable `variable` holds.
 ///
@@ -52,7 +53,7 @@ pub struct EndpointOptions {
     /// Most tokens in a request, counted as two bytes each, which few tokenizers exceed; OpenAI
     /// takes 300,000.
     pub batch_tokens: usize,
-    /// Longest time for one request and its response.
+    /// Longest time until a response begins, and between two pieces of it.
     pub timeout: Duration,
     /// Attempts after the first one.
     pub retries: u32,
@@ -91,29 +92,13 @@ pub enum EndpointError {
         /// Its number.
         text: usize,
     },
-    /// No complete response.
-    Transport {
-        /// What went wrong last.
-        error: ureq::Error,
-        /// Requests sent.
-        attempts: u32,
+    /// The machine has no threads, sockets or TLS for requests.
+    Setup {
+        /// The system's reason.
+        reason: String,
     },
-    /// The server refused.
-    Status {
-        /// HTTP status.
-        status: u16,
-        /// The server's explanation, shortened; without the key.
-        message: String,
-        /// The server's id of the request, empty if it gave none.
-        request_id: String,
-        /// Requests sent.
-        attempts: u32,
-    },
-    /// The server asks for a pause longer than a build should wait.
-    Pause {
-        /// Its length in seconds.
-        seconds: u64,
-    },
+    /// The server gave no answer, or refused.
+    Call(CallError),
     /// The server answered with something other than one good embedding per text.
     Response {
         /// Number of the batch's first text.
@@ -134,37 +119,21 @@ impl fmt::Display for EndpointError {
                 )
             }
             Self::EmptyText { text } => write!(f, "text {text} is empty; leave it out"),
-            Self::Transport { error, attempts } => write!(
-                f,
-                "no answer after {attempts} attempts: {error}; check the URL and the network, then \
-                 run again: finished batches are kept where a cache is on"
-            ),
-            Self::Status {
-                status,
-                message,
-                request_id,
-                attempts,
-            } => {
-                write!(f, "the server answered {status} ({message})")?;
-                if !request_id.is_empty() {
-                    write!(f, ", request {request_id}")?;
-                }
-                f.write_str(match status {
-                    300..=399 => "; redirects are not followed: give the final URL",
-                    401 | 403 => "; check the key and that it may use this model",
-                    404 | 405 => "; check the URL and the model's name",
-                    413 => "; one text alone is too long: cut chunks smaller",
-                    400 | 422 => "; check model, dimensions and encoding",
-                    429 => "; the account's limit or quota is used up: run again later",
-                    _ => "; run again later",
-                })?;
-                write!(f, " (attempts: {attempts})")
-            }
-            Self::Pause { seconds } => {
-                write!(
-                    f,
-                    "the server asks to wait {seconds} s; run again after that"
-                )
+            Self::Setup { reason } => write!(f, "no requests can be sent: {reason}"),
+            Self::Call(error) => {
+                error.fmt(f)?;
+                f.write_str(match error {
+                    CallError::Failed { .. } => {
+                        "; check the URL and the network, then run again: finished batches are kept \
+                         where a cache is on"
+                    }
+                    CallError::Pause { .. } | CallError::Open { .. } => "; run again after that",
+                    CallError::Refused { status: 413, .. } => {
+                        "; one text alone is too long: cut chunks smaller"
+                    }
+                    CallError::Refused { status, .. } if *status >= 429 => "; run again later",
+                    CallError::Refused { .. } => "",
+                })
             }
             Self::Response { first, problem } => {
                 write!(
@@ -179,7 +148,7 @@ impl fmt::Display for EndpointError {
 impl core::error::Error for EndpointError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Transport { error, .. } => Some(error),
+            Self::Call(error) => Some(error),
             Self::Response { problem, .. } => Some(problem),
             Self::Url(problem) => Some(problem),
             _ => None,
@@ -190,7 +159,8 @@ impl core::error::Error for EndpointError {
 /// An embedding model behind HTTP.
 #[derive(Debug)]
 pub struct Endpoint {
-    agent: Agent,
+    runtime: Runtime,
+    http: Http,
     host: String,
     dim: usize,
     options: EndpointOptions,
@@ -202,18 +172,21 @@ impl Endpoint {
     /// # Errors
     /// [`EndpointError`] for an unusable URL or, where the server is asked, whatever it refuses.
     pub fn new(options: EndpointOptions) -> Result<Self, EndpointError> {
-        let host = options.model.server.host().map_err(EndpointError::Url)?.into();
-        let agent = Agent::config_builder()
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_global(Some(options.timeout))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("coracle/", env!("CARGO_PKG_VERSION")))
+        let host = options
+            .model
+            .server
+            .host()
+            .map_err(EndpointError::Url)?
+            .into();
+        let setup = |reason| EndpointError::Setup { reason };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .build()
-            .new_agent();
+            .map_err(|error: io::Error| setup(error.to_string()))?;
+        let http = Http::new().map_err(|error| setup(error.to_string()))?;
         let mut endpoint = Self {
-            agent,
+            runtime,
+            http,
             host,
             dim: options.model.dimensions.unwrap_or(0),
             options,
@@ -224,51 +197,31 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// One request, tried again as `retry.rs` says. Rows in the order of `texts`.
+    /// One request, tried again as [`Call`] says. Rows in the order of `texts`.
     fn embed_batch(&self, first: usize, texts: &[&str]) -> Result<Vec<f32>, EndpointError> {
-        let model = &self.options.model;
-        let request = model.request(texts, Purpose::Document);
+        let Self { http, options, .. } = self;
+        let request = options.model.request(texts, Purpose::Document);
         let request = request.map_err(EndpointError::Url)?;
-        let response = retry::run(&self.options, || self.attempt(&request))?;
+        // A build waits for its server as long as the policy says: nobody else suffers from that.
+        let circuit = RefCell::new(Breaker::fixed());
+        let call = Call {
+            transport: http,
+            circuit: &circuit,
+            policy: Policy {
+                retries: options.retries,
+                backoff: millis(options.backoff),
+                ..Policy::BUILD
+            },
+            patience: millis(options.timeout),
+            deadline: u64::MAX,
+        };
+        let response = self
+            .runtime
+            .block_on(call.fetch(&request, MAX_RESPONSE_BYTES));
+        let response = response.map_err(EndpointError::Call)?;
         let dim = (self.dim > 0).then_some(self.dim);
-        let rows = model.response(&response, texts.len(), dim);
+        let rows = options.model.response(&response, texts.len(), dim);
         rows.map_err(|problem| EndpointError::Response { first, problem })
-    }
-
-    fn attempt(&self, request: &Request) -> Result<Attempt, ureq::Error> {
-        let mut post = self
-            .agent
-            .post(&request.url)
-            .content_type("application/json");
-        for (name, value) in request.headers {
-            post = post.header(*name, *value);
-        }
-        let key = request.key.as_ref();
-        if let Some((header, key)) = key {
-            post = match header {
-                KeyHeader::Bearer => {
-                    post.header("authorization", format!("Bearer {}", key.expose()))
-                }
-                KeyHeader::ApiKey => post.header("api-key", key.expose()),
-                KeyHeader::XApiKey => post.header("x-api-key", key.expose()),
-            };
-        }
-        let response = post.send(&request.body)?;
-        let (head, mut content) = response.into_parts();
-        let content = content
-            .with_config()
-            .limit(MAX_RESPONSE_BYTES as u64)
-            .read_to_vec()?;
-        if head.status.is_success() {
-            return Ok(Attempt::Done(content));
-        }
-        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        Ok(Attempt::Refused {
-            status: head.status.as_u16(),
-            refusal: Refusal::read(&content, key.map(|(_, key)| key)),
-            request_id: header("x-request-id").unwrap_or_default().to_owned(),
-            pause: retry::pause(header("retry-after-ms"), header("retry-after")),
-        })
     }
 
     /// How many of `texts` go into the next request: at least one.
@@ -307,7 +260,9 @@ impl Embedder for Endpoint {
             let len = self.batch_len(&texts[first..], most);
             match self.embed_batch(first, &texts[first..first + len]) {
                 // The server's limit is lower than the options say.
-                Err(EndpointError::Status { status: 413, .. }) if len > 1 => most = len / 2,
+                Err(EndpointError::Call(CallError::Refused { status: 413, .. })) if len > 1 => {
+                    most = len / 2;
+                }
                 rows => {
                     sink(first, &rows?)?;
                     first += len;
@@ -316,4 +271,8 @@ impl Embedder for Endpoint {
         }
         Ok(())
     }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
