@@ -9,6 +9,7 @@ use coracle::answer::Circuits;
 use coracle::answer::Citation;
 use coracle::answer::Event;
 use coracle::answer::Gone;
+use coracle::answer::Models;
 use coracle::answer::Outcome;
 use coracle::answer::Question;
 use coracle::answer::Reference;
@@ -16,6 +17,7 @@ use coracle::answer::Sink;
 use coracle::provider::chat::Usage;
 use coracle::search::Engine;
 use coracle::service::Config;
+use coracle::service::ConfigError;
 use coracle::store::DEFAULT_CACHE_BYTES;
 use coracle::store::StoreError;
 
@@ -38,7 +40,7 @@ pub fn config(args: &ModelArgs) -> Result<Config, Failure> {
 /// # Errors
 /// As [`config`].
 pub fn config_with(args: &ModelArgs, defaults: &[(&str, &str)]) -> Result<Config, Failure> {
-    Config::from_variables(|name| {
+    let config = Config::from_variables(|name| {
         let default = || {
             let mut defaults = defaults.iter();
             let (_, value) = defaults.find(|(known, _)| *known == name)?;
@@ -54,7 +56,29 @@ pub fn config_with(args: &ModelArgs, defaults: &[(&str, &str)]) -> Result<Config
             .or_else(|| env::var(name).ok())
             .or_else(default)
     })
-    .map_err(Failure::Variable)
+    .map_err(Failure::Variable)?;
+    without_bindings(config)
+}
+
+/// Refuses models that a host would have to bind: only workers have such hosts.
+fn without_bindings(config: Config) -> Result<Config, Failure> {
+    let Models {
+        chat,
+        embeddings,
+        rerank,
+    } = &config.models;
+    let servers = [
+        ("CHAT_URL", chat.as_ref().map(|model| &model.server)),
+        ("EMBED_URL", embeddings.as_ref().map(|model| &model.server)),
+        ("RERANK_URL", rerank.as_ref().map(|model| &model.server)),
+    ];
+    for (name, server) in servers {
+        if server.is_some_and(|server| server.url.starts_with("binding:")) {
+            let problem = "names a binding, which only workers have; give an address".into();
+            return Err(Failure::Variable(ConfigError { name, problem }));
+        }
+    }
+    Ok(config)
 }
 
 /// What answers: an index and the models.

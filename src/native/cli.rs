@@ -32,17 +32,15 @@ use crate::vectors::VectorOptions;
 /// The exit codes as the help text shows them; `error.rs` has the same list as a type.
 const EXIT_CODES: &str = "Exit codes:
   0  done; for search: something was found
-  1  search found nothing
+  1  search found nothing; for ask: the documents hold no answer
   2  the command line or coracle.toml is wrong
   3  the documents are unusable
   4  the index is damaged, or belongs to another format, build or embedder
   5  a file or folder could not be read or written
-  6  a remote endpoint failed or refused
+  6  a remote endpoint failed or refused; for ask: the answer broke off
   7  a limit that was set is exceeded
   8  the index is not signed by a key that was given
-130  stopped with Ctrl-C
-
-For ask, 1 means that the documents hold no answer.
+  130  stopped with Ctrl-C
 
 Every flag can also be set as CORACLE_<FLAG> in the environment, or in coracle.toml under
 [build], [search], [ask], [chat], [serve], [deploy] or [eval]; the command line comes first, then the
@@ -537,14 +535,8 @@ pub struct AskArgs {
     #[arg(long, value_name = "FILE", env = "CORACLE_BATCH")]
     pub batch: Option<PathBuf>,
     /// Write the answers of --batch to FILE once all are there, and go on where a run was stopped
-    #[arg(
-        long,
-        short,
-        value_name = "FILE",
-        env = "CORACLE_OUT",
-        requires = "batch"
-    )]
-    pub out: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", env = "CORACLE_WRITE", requires = "batch")]
+    pub write: Option<PathBuf>,
     /// Answer only from documents whose metadata match, as JSON: '{"lang": "en"}'
     #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
     pub filter: Option<String>,
@@ -634,7 +626,6 @@ pub struct ServeArgs {
         long,
         value_name = "KEY",
         env = "CORACLE_PUBLIC_KEY",
-        requires = "api",
         help_heading = "With --api"
     )]
     pub public_key: Option<PublicKeys>,

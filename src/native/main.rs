@@ -215,7 +215,7 @@ fn ask(
         let answering = Answering::open(&args.index, args.public_key.as_ref(), config).await?;
         if let Some(path) = &args.batch {
             let stage = reporter.stage("answer", 0);
-            let (out, filter) = (args.out.as_deref(), filter.as_ref());
+            let (out, filter) = (args.write.as_deref(), filter.as_ref());
             return command::batch::batch(&answering, path, out, filter, &stage).await;
         }
         let question = Question {

@@ -208,7 +208,7 @@ async fn read_http(
     file: String,
     range: Option<Range<u64>>,
 ) -> Result<Vec<u8>, SourceError> {
-    let fail = |problem| SourceError::new(&*file, range.clone(), problem);
+    let fail = |problem| SourceError::new(&file, range.clone(), problem);
     let failed = |error| fail(SourceProblem::Failed(explained(error)));
     if let Some(range) = &range {
         request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
@@ -245,7 +245,7 @@ async fn read_http(
             match bytes.get(range.start as usize..range.end as usize) {
                 Some(slice) => Ok(slice.to_vec()),
                 None => Err(SourceError::new(
-                    &*file,
+                    &file,
                     Some(range),
                     SourceProblem::WrongLength { expected, got },
                 )),

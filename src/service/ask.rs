@@ -243,7 +243,14 @@ impl<H: Host> Service<H> {
                     teller.finish().await?;
                     break told;
                 }
-                Some(Err(AnswerError::Gone)) => return Err(Failed::Gone),
+                Some(Err(AnswerError::Gone)) => {
+                    if has_chat && has_tokens {
+                        // How much the model had read and written nobody says any more.
+                        let settled = self.guard.settle(&self.config, &self.host, aside, aside);
+                        settled.await;
+                    }
+                    return Err(Failed::Gone);
+                }
                 Some(Err(AnswerError::Search(error))) => {
                     if is_lost(&error) && !teller.is_open && !is_second {
                         is_second = true;

@@ -9,10 +9,12 @@ use super::Host;
 use super::Refusal;
 use super::Request;
 use crate::provider::Secret;
+use crate::sort::sort_by;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use core::cell::Cell;
 use core::cell::RefCell;
 use core::hint::black_box;
@@ -31,8 +33,18 @@ const DAY_KEPT: u32 = 90_000;
 #[derive(Debug, Default)]
 pub struct Guard {
     buckets: RefCell<BTreeMap<String, Bucket>>,
-    /// A day, in days since 1970, and the tokens that it took.
-    spent: Cell<(u64, u64)>,
+    ledger: Cell<Ledger>,
+}
+
+/// Tokens of a day.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ledger {
+    /// The day, in days since 1970.
+    day: u64,
+    /// What answers took.
+    spent: u64,
+    /// What answers under way may take; what those that were dropped might have taken.
+    aside: u64,
 }
 
 /// What a client has left, at a time.
@@ -149,15 +161,9 @@ impl Guard {
         if buckets.len() >= MAX_CLIENTS && !buckets.contains_key(&client) {
             // Who has not asked for a minute has everything back.
             buckets.retain(|_, bucket| now.saturating_sub(bucket.at) < MINUTE);
-            // Then whoever asked least: those who ask too much stay known.
-            let fullest =
-                |a: &(&String, &Bucket), b: &(&String, &Bucket)| a.1.left.total_cmp(&b.1.left);
-            let fullest = buckets
-                .iter()
-                .max_by(fullest)
-                .map(|(client, _)| client.clone());
-            if let Some(client) = fullest.filter(|_| buckets.len() >= MAX_CLIENTS) {
-                buckets.remove(&client);
+            // Then who asked least: who asks too much stays known.
+            if buckets.len() >= MAX_CLIENTS {
+                forget_fullest(&mut buckets);
             }
         }
         // A cost above the limit would never be admitted.
@@ -185,41 +191,72 @@ impl Guard {
         let Some(budget) = config.daily_tokens else {
             return true;
         };
-        let spent = self.spent(host).await;
-        if spent.saturating_add(tokens) > budget {
-            return false;
+        let shared = shared(host).await;
+        let mut ledger = self.ledger(host);
+        ledger.spent = ledger.spent.max(shared);
+        let all = ledger.spent.saturating_add(ledger.aside);
+        let is_enough = all.saturating_add(tokens) <= budget;
+        if is_enough {
+            ledger.aside += tokens;
         }
-        self.spend(host, spent + tokens).await;
-        true
+        self.ledger.set(ledger);
+        is_enough
     }
 
-    /// Replaces what was set aside by what was taken.
+    /// Replaces what was set aside by what was taken, and tells other instances.
     pub async fn settle(&self, config: &Config, host: &impl Host, aside: u64, taken: u64) {
-        if config.daily_tokens.is_some() {
-            let spent = self.spent(host).await;
-            self.spend(host, spent.saturating_sub(aside) + taken).await;
+        if config.daily_tokens.is_none() {
+            return;
         }
-    }
-
-    /// Tokens spent today, here or by another instance that shares the host's memory.
-    async fn spent(&self, host: &impl Host) -> u64 {
-        let day = host.time() / 86_400;
-        let shared = host.recall(&key(day)).await.unwrap_or_default();
-        let shared = str::from_utf8(&shared)
-            .ok()
-            .and_then(|text| text.parse().ok());
-        match self.spent.get() {
-            (known, spent) if known == day => spent.max(shared.unwrap_or(0)),
-            _ => shared.unwrap_or(0),
-        }
-    }
-
-    async fn spend(&self, host: &impl Host, spent: u64) {
-        let day = host.time() / 86_400;
-        self.spent.set((day, spent));
-        host.keep(&key(day), spent.to_string().as_bytes(), DAY_KEPT)
+        let mut ledger = self.ledger(host);
+        ledger.aside = ledger.aside.saturating_sub(aside);
+        ledger.spent = ledger.spent.saturating_add(taken);
+        self.ledger.set(ledger);
+        // Sums only grow, so the larger one knows more. Instances that write at the same moment may
+        // forget each other's last answer.
+        let theirs = shared(host).await.saturating_add(taken);
+        let mut ledger = self.ledger(host);
+        ledger.spent = ledger.spent.max(theirs);
+        self.ledger.set(ledger);
+        let spent = ledger.spent.to_string();
+        host.keep(&key(ledger.day), spent.as_bytes(), DAY_KEPT)
             .await;
     }
+
+    fn ledger(&self, host: &impl Host) -> Ledger {
+        let (ledger, day) = (self.ledger.get(), host.time() / 86_400);
+        match ledger.day == day {
+            true => ledger,
+            false => Ledger {
+                day,
+                ..Ledger::default()
+            },
+        }
+    }
+}
+
+/// Tokens that all instances together have spent today, as far as the host remembers.
+async fn shared(host: &impl Host) -> u64 {
+    let kept = host.recall(&key(host.time() / 86_400)).await;
+    let kept = kept.unwrap_or_default();
+    let spent = str::from_utf8(&kept)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    spent.unwrap_or(0)
+}
+
+/// Forgets the tenth that has most left.
+fn forget_fullest(buckets: &mut BTreeMap<String, Bucket>) {
+    let tenth = buckets.len() / 10;
+    let mut lefts: Vec<f64> = buckets.values().map(|bucket| bucket.left).collect();
+    sort_by(&mut lefts, |a, b| b.total_cmp(a));
+    let bound = lefts.get(tenth).copied().unwrap_or(0.0);
+    let mut forgotten = 0;
+    buckets.retain(|_, bucket| {
+        let goes = bucket.left >= bound && forgotten < tenth;
+        forgotten += usize::from(goes);
+        !goes
+    });
 }
 
 fn key(day: u64) -> String {
@@ -238,16 +275,18 @@ mod tests {
     #[test]
     fn buckets_empty_fill_and_are_bounded() {
         let guard = Guard::default();
-        let mut take = |client: &str, cost, now| guard.take(client.into(), cost, 60.0, now);
+        let take = |client: &str, cost, now| guard.take(client.into(), cost, 60.0, now);
         assert_eq!(take("a", 50.0, 0), None);
         assert_eq!(take("a", 20.0, 0), Some(10_001));
         assert_eq!(take("b", 20.0, 0), None, "another client");
         assert_eq!(take("a", 20.0, 10_000), None, "one comes back each second");
         assert_eq!(take("c", 1000.0, 0), None, "as much as there ever is");
+        assert_eq!(take("greedy", 60.0, 10_000), None);
         for client in 0..2 * MAX_CLIENTS {
             take(&format!("{client}"), 1.0, 10_000);
         }
         assert!(guard.buckets.borrow().len() <= MAX_CLIENTS);
+        assert!(take("greedy", 60.0, 10_000).is_some(), "not forgotten");
     }
 
     #[test]

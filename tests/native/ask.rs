@@ -345,6 +345,10 @@ fn flags_go_over_variables() {
         .env("CHAT_API", "telepathy")
         .env("CHAT_MODEL", "m");
     run(wrong).fails(2, &["CHAT_API"]);
+    let binding = ["--chat-url", "binding:AI", "--chat-model", "m"];
+    world
+        .run(&[&["ask", "index", QUESTION], &binding[..]].concat())
+        .fails(2, &["CHAT_URL"]);
     world
         .run(&["ask", "index", QUESTION, "--filter", "{"])
         .fails(2, &["--filter"]);
@@ -397,7 +401,7 @@ fn batch_is_whole_in_order_and_goes_on_where_it_stopped() {
         begun.join("\n") + "\n{\"id\": \"q2\", \"ans",
     );
     let before = server.asked().len();
-    let out = [&args[..], &["--out", "answers.jsonl"]].concat();
+    let out = [&args[..], &["--write", "answers.jsonl"]].concat();
     assert_eq!(run(with_models(&world, &server, &out)).code, Some(0));
     assert_eq!(
         server.asked().len() - before,
@@ -470,6 +474,52 @@ fn chat_remembers_what_was_said() {
             .iter()
             .any(|asked| asked.text().contains("never asked"))
     );
+}
+
+#[test]
+fn queries_are_embedded_by_the_model_of_the_documents_while_it_is_there() {
+    let world = World::new();
+    let models = ModelServer::new(|asked| match &*asked.path {
+        "/embeddings" => Reply::Embed,
+        _ => Reply::say(ANSWER),
+    });
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/boats");
+    let build = [
+        "build",
+        corpus,
+        "--out",
+        "index",
+        "--no-cache",
+        "--embedder",
+        "endpoint",
+    ];
+    let endpoint = ["--endpoint-url", &models.url, "--endpoint-model", "m"];
+    world.json(&[&build[..], &endpoint].concat());
+    let before = models.asked().len();
+    let ask = |embed_url: &str| {
+        let mut command = world.command(&["ask", "index", QUESTION, "--json"]);
+        command.env("CHAT_URL", &models.url).env("CHAT_MODEL", "m");
+        command.env("EMBED_URL", embed_url).env("EMBED_MODEL", "m");
+        lines(&run(command).out)
+    };
+    let events = ask(&models.url);
+    assert!(
+        events.iter().all(|event| event["type"] != "degraded"),
+        "{events:?}"
+    );
+    let asked = models.asked().split_off(before);
+    let paths: Vec<&str> = asked.iter().map(|asked| &*asked.path).collect();
+    assert_eq!(paths, ["/embeddings", "/chat/completions"]);
+    assert_eq!(asked[0].body["input"], json!([QUESTION]));
+    // Nobody listens at port 9 of this machine.
+    let events = ask("http://127.0.0.1:9/v1");
+    let degraded = json!({ "type": "degraded", "part": "embedding", "code": "unreachable" });
+    assert!(events.contains(&degraded), "{events:?}");
+    assert_eq!(
+        events.last(),
+        Some(&json!({ "type": "done", "outcome": "answered" }))
+    );
+    models.was_asked_rightly();
 }
 
 #[test]

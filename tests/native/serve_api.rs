@@ -29,6 +29,7 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use coracle_cli::command::serve::Serving;
 use model_server::KEY;
 use model_server::ModelServer;
 use model_server::Reply;
@@ -62,8 +63,8 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(world: &World, args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let serve = ["serve", "index", "--api", "--listen", "127.0.0.1:0"];
+    fn start(world: &World, place: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let serve = ["serve", place, "--api", "--listen", "127.0.0.1:0"];
         let mut command = world.command(&[&serve[..], args].concat());
         command.envs(variables.iter().copied());
         let mut child = command
@@ -100,7 +101,7 @@ impl Server {
             ("CHAT_MODEL", "m"),
             ("CHAT_KEY", KEY),
         ];
-        Self::start(world, args, &variables)
+        Self::start(world, "index", args, &variables)
     }
 
     /// Sends a request and returns the connection.
@@ -182,7 +183,7 @@ fn words(count: usize, pause: u64) -> Reply {
 #[test]
 fn routes_answer_and_refuse() {
     let world = world();
-    let server = Server::start(&world, &[], &[]);
+    let server = Server::start(&world, "index", &[], &[]);
     let (status, found) = server.get("/search?q=coracle");
     assert_eq!(status, 200, "{found}");
     assert_eq!(
@@ -297,6 +298,7 @@ fn new_build_takes_over_under_load_without_an_error() {
     let world = world();
     let server = Server::start(
         &world,
+        "index",
         &[],
         &[("REFRESH_SECONDS", "0"), ("RATE_LIMIT", "0")],
     );
@@ -339,7 +341,7 @@ fn new_build_takes_over_under_load_without_an_error() {
 fn limits_hold_over_all_threads_and_by_client() {
     let world = world();
     let variables = [("RATE_LIMIT", "10")];
-    let server = Server::start(&world, &["--threads", "4"], &variables);
+    let server = Server::start(&world, "index", &["--threads", "4"], &variables);
     let statuses: Vec<u16> = (0..16).map(|_| server.get("/search?q=coracle").0).collect();
     let passed = statuses.iter().filter(|&&status| status == 200).count();
     assert!((10..=12).contains(&passed), "{statuses:?}");
@@ -356,17 +358,24 @@ fn limits_hold_over_all_threads_and_by_client() {
         429,
         "anybody may write this header"
     );
-    let server = Server::start(&world, &["--threads", "4", "--trust-forwarded"], &variables);
+    let server = Server::start(
+        &world,
+        "index",
+        &["--threads", "4", "--trust-forwarded"],
+        &variables,
+    );
     // What the client itself wrote stands in front.
-    let statuses = (0..14).map(|at| forwarded(&server, &format!("10.0.0.{at}, 192.0.2.7")));
-    assert_eq!(statuses.last(), Some(429));
+    let statuses: Vec<u16> = (0..14)
+        .map(|at| forwarded(&server, &format!("10.0.0.{at}, 192.0.2.7")))
+        .collect();
+    assert_eq!((statuses[0], statuses[13]), (200, 429), "{statuses:?}");
     assert_eq!(forwarded(&server, "192.0.2.8"), 200);
 }
 
 #[test]
 fn counters_are_those_of_all_threads() {
     let world = world();
-    let server = Server::start(&world, &["--threads", "3"], &[]);
+    let server = Server::start(&world, "index", &["--threads", "3"], &[]);
     for _ in 0..9 {
         assert_eq!(server.get("/search?q=coracle").0, 200);
     }
@@ -405,7 +414,7 @@ fn slow_model_is_left_at_the_deadline() {
         ("CHAT_MODEL", "m"),
         ("ANSWER_DEADLINE_MS", "1500"),
     ];
-    let server = Server::start(&world, &[], &variables);
+    let server = Server::start(&world, "index", &[], &variables);
     let begin = Instant::now();
     let (_, answer) = server.ask();
     let took = begin.elapsed();
@@ -508,9 +517,60 @@ fn redis_that_is_not_there_costs_no_answer() {
 }
 
 #[test]
+fn index_may_be_a_bundle_or_at_an_address() {
+    let world = world();
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/boats");
+    let bundle = ["build", corpus, "--out", "bundle", "--layout", "bundle"];
+    world.json(&[&bundle[..], &["--embedder", "none"]].concat());
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let files = Serving::bind(&world.path("index"), any).expect("served");
+    let url = format!("http://{}", files.address());
+    thread::spawn(move || files.run());
+    let folder = Server::start(&world, "index", &[], &[]);
+    let expected = body(&folder.get("/search?q=coracle").1)["hits"].take();
+    for place in ["bundle", &url] {
+        let server = Server::start(&world, place, &[], &[]);
+        let found = body(&server.get("/search?q=coracle").1);
+        assert_eq!(found["hits"], expected, "{place}");
+        assert_eq!(server.get("/ready").0, 200, "{place}");
+    }
+}
+
+#[test]
+fn connections_are_kept_and_heads_are_bounded() {
+    let world = world();
+    let server = Server::start(&world, "index", &[], &[]);
+    let mut stream = TcpStream::connect(server.address).expect("connected");
+    let mut reader = BufReader::new(stream.try_clone().expect("cloned"));
+    for _ in 0..3 {
+        let head = "HEAD /search?q=coracle HTTP/1.1\r\nhost: h\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut text = String::new();
+        while !text.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut text).expect("a head") > 0, "{text}");
+        }
+        assert_eq!(status(&text), 200);
+    }
+    // A head without an end: the connection is closed, which may cut our own sending short.
+    let mut stream = TcpStream::connect(server.address).expect("connected");
+    let _ = stream.write_all(b"GET /health HTTP/1.1\r\nhost: h\r\nx-long: ");
+    let _ = stream.write_all(&[b'x'; 1 << 20]);
+    let mut answer = Vec::new();
+    let begin = Instant::now();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "it was left open"
+    );
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || status(&answer) == 431, "{answer}");
+    assert_eq!(server.get("/health").0, 200);
+}
+
+#[test]
 fn same_answers_by_every_thread() {
     let world = world();
-    let server = Server::start(&world, &["--threads", "2"], &[("RATE_LIMIT", "0")]);
+    let server = Server::start(&world, "index", &["--threads", "2"], &[("RATE_LIMIT", "0")]);
     let answers: Vec<Value> = (0..8)
         .map(|_| {
             let found = body(&server.get("/search?q=coracle").1);

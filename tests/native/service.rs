@@ -12,6 +12,7 @@ use std::task::Waker;
 use coracle::document::Value;
 use coracle::index::ROOT_FILE;
 use coracle::service::Config;
+use coracle::service::Request;
 use coracle::service::Service;
 use coracle::store::Memory;
 use machine::Got;
@@ -24,6 +25,7 @@ use machine::post;
 use machine::request;
 use machine::service;
 use machine::with;
+use proptest::prelude::*;
 use serde_json::Value as Json;
 use serde_json::json;
 
@@ -1221,6 +1223,24 @@ fn completions_that_break_off_are_errors() {
         "{}",
         got.body()
     );
+    let told = json!({ "error": { "message": "quota of org-1234 is used up" } });
+    let Scripted::Answers(_, mut pieces) = machine::says("The harbour is wide.") else {
+        unreachable!("an answer")
+    };
+    pieces.truncate(2);
+    pieces.push(format!("data: {told}\n\n"));
+    let says = || Scripted::Answers(200, pieces.clone());
+    script.borrow_mut().extend([says(), says()]);
+    for (target, body) in [
+        ("/query", asked(json!({}))),
+        ("/ui", json!({ "messages": message }).to_string()),
+    ] {
+        let got = post(&service, target, &body);
+        assert!(got.body().contains("broke off"), "{}", got.body());
+        assert!(!got.body().contains("org-1234"), "for its operator alone");
+    }
+    let lines = service.host().lines.borrow();
+    assert!(lines.iter().any(|line| line.contains("org-1234")));
     assert!(service.host().store.borrow().is_empty(), "not kept");
 }
 
@@ -1376,6 +1396,30 @@ fn budget_of_the_day_ends_in_extractive_answers() {
         "answered",
         "the next day"
     );
+}
+
+#[test]
+fn budget_counts_what_answers_took() {
+    // 11,048 tokens are set aside for an answer that then takes 120: three fit.
+    let settings = [
+        ("DAILY_TOKENS", "11300"),
+        ("CACHE_SECONDS", "0"),
+        ("RATE_LIMIT", "0"),
+    ];
+    let service = service(memory(), with_chat(&settings));
+    for answered in [true, true, true, false] {
+        say(&service, SAID);
+        let got = post(&service, "/query", &asked(json!({}))).json();
+        assert_eq!(got["outcome"] == "answered", answered, "{got}");
+    }
+    // What another instance has spent counts, whichever of both knows more.
+    let other = machine::service(memory(), with_chat(&settings));
+    let spent = service.host().store.borrow().clone();
+    assert_eq!(spent.values().next().expect("a sum").0, b"360");
+    *other.host().store.borrow_mut() = spent;
+    say(&other, SAID);
+    let got = post(&other, "/query", &asked(json!({}))).json();
+    assert_eq!(got["degraded"][0]["code"], "budget");
 }
 
 #[test]
@@ -1542,5 +1586,92 @@ fn secrets_show_nowhere() {
     }
     for (value, _) in service.host().store.borrow().values() {
         assert!(!String::from_utf8_lossy(value).contains("secret-"));
+    }
+}
+
+/// Bodies that are right, to be made wrong.
+fn bodies() -> Vec<(&'static str, String)> {
+    let messages = json!([
+        { "role": "user", "content": "harbour" },
+        { "role": "assistant", "content": [{ "type": "text", "text": "pilot" }] },
+        { "role": "user", "parts": [{ "type": "text", "text": "anchor" }] },
+    ]);
+    let filter = json!({ "lang": ["en"], "year": { "gte": 2016 } });
+    let history = json!([{ "role": "user", "content": "harbour" }]);
+    let page = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": "get_page", "arguments": { "chunk": 3, "offset": 1 } } });
+    let found = json!({ "jsonrpc": "2.0", "id": "x", "method": "tools/call",
+        "params": { "name": "search_docs", "arguments": { "query": "ferry", "filter": filter } } });
+    let search = json!({ "q": "harbour pilot", "limit": 3, "offset": 2, "filter": filter,
+        "facets": ["tags"], "alpha": 0.5, "explain": true, "text": true, "mode": "hybrid" });
+    let query =
+        json!({ "question": "harbour", "history": history, "filter": filter, "stream": true });
+    let chat = json!({ "messages": messages, "stream": true, "model": "m", "filter": filter });
+    [
+        ("/search", search),
+        ("/query", query),
+        ("/v1/chat/completions", chat),
+        ("/ui", json!({ "messages": messages })),
+        ("/mcp", page),
+        ("/mcp", found),
+        ("/feedback", json!({ "rating": "up", "comment": "x" })),
+        ("/embed", json!({ "q": "harbour" })),
+    ]
+    .map(|(target, body)| (target, body.to_string()))
+    .into()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_is_sent_is_answered_and_tells_no_secret(
+        which in 0..8usize,
+        cuts in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 0..4),
+        query in "[ -~]{0,40}",
+        header in "[ -~]{0,60}",
+        origin in "[ -~]{0,40}",
+    ) {
+        thread_local! {
+            static SERVICE: Service<Machine> = service(
+                memory(),
+                embedding_config(&[
+                    ("CHAT_URL", "https://models.test/v1"),
+                    ("CHAT_MODEL", "the-model"),
+                    ("CHAT_KEY", KEY),
+                    ("RATE_LIMIT", "0"),
+                ]),
+            );
+        }
+        let (target, body) = bodies().swap_remove(which);
+        let mut body = body.into_bytes();
+        for (at, byte, what) in cuts {
+            let at = at.index(body.len().max(1)).min(body.len());
+            match what {
+                0 => body.truncate(at),
+                1 => body.insert(at, byte),
+                2 => { body.splice(at..body.len().min(at + 3), b"[9e9".iter().copied()); }
+                _ => if let Some(place) = body.get_mut(at) { *place = byte; },
+            }
+        }
+        let mut asked = request("POST", target, "");
+        asked.body = body;
+        asked = with(with(asked, "authorization", &header), "x-request-id", &header);
+        if origin.len() > 20 {
+            asked = with(asked, "origin", &origin);
+        }
+        SERVICE.with(|service| {
+            for asked in [asked.clone(), Request { method: "GET".into(), query, ..asked }] {
+                service.host().lines.borrow_mut().clear();
+                let got = ask(service, &asked);
+                prop_assert!([200, 202, 204, 400, 403, 404, 405, 503].contains(&got.status), "{}", got.status);
+                let all = format!("{:?}{}{:?}", got.headers, got.body(), service.host().lines.borrow());
+                prop_assert!(!all.contains("secret-"), "{all}");
+                let lines = service.host().lines.borrow();
+                let is_json = |line: &String| serde_json::from_str::<Json>(line).is_ok();
+                prop_assert!(!lines.is_empty() && lines.iter().all(is_json));
+            }
+            Ok(())
+        })?;
     }
 }

@@ -373,6 +373,10 @@ fn commands_sign_and_check() {
             .code,
         Some(0)
     );
+    // A deployed copy has its signatures with it.
+    world.json(&["deploy", "index", "--to", "copy"]);
+    let copy = world.run(&["verify", "copy", "--public-key", &public]);
+    assert_eq!(copy.code, Some(0), "{copy:?}");
     // Without a key nothing has changed.
     assert_eq!(world.run(&["search", "index", "coracle"]).code, Some(0));
 

@@ -324,7 +324,7 @@ fn checked(head: &str, body: &[u8], key: Option<&str>) -> Result<(String, Value)
     let (path, _) = path.ok_or_else(|| bad("wrong request line"))?;
     let known: &[&str] = match path {
         "/chat/completions" => {
-            chat(&body).map_err(|why| bad(why))?;
+            chat(&body).map_err(bad)?;
             &[
                 "model",
                 "messages",
@@ -336,7 +336,7 @@ fn checked(head: &str, body: &[u8], key: Option<&str>) -> Result<(String, Value)
             ]
         }
         "/embeddings" => {
-            input(&body).map_err(|why| bad(why))?;
+            input(&body).map_err(bad)?;
             &["model", "input", "encoding_format", "dimensions"]
         }
         _ => return Err((404, "no such path".into())),

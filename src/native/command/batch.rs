@@ -1,6 +1,6 @@
 //! `coracle ask --batch`: a file of questions → a file of answers.
 //!
-//! With `--out`, finished answers are kept in `FILE.unfinished`, which becomes `FILE` when all are
+//! With `--write`, finished answers are kept in `FILE.unfinished`, which becomes `FILE` when all are
 //! there: a run that is stopped goes on where it was, and `FILE` is never half of something.
 
 use crate::answering::Answer;

@@ -50,14 +50,14 @@ pub struct Deployed {
 /// Where an index goes.
 enum Target {
     Folder(Folder),
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
 }
 
 impl Target {
     fn new(args: &DeployArgs) -> Result<Self, Failure> {
         match args.to.strip_prefix("s3://") {
             Some(place) => Bucket::new(place, args.endpoint.as_deref(), args.region.as_deref())
-                .map(Self::Bucket),
+                .map(|bucket| Self::Bucket(Box::new(bucket))),
             None => Ok(Self::Folder(Folder::new(Path::new(&args.to)))),
         }
     }

@@ -1,12 +1,13 @@
 //! What is remembered: in this process, and in Redis if there is one.
 //!
 //! Redis never makes a request fail, and never makes it wait for more than [`PATIENCE`]: what is not
-//! remembered is computed.
+//! remembered is computed. Where it fails, it is left alone for [`PAUSE`].
 
 use std::io;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
@@ -24,6 +25,9 @@ use crate::error::Failure;
 /// Longest wait for Redis.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// Time for which a Redis that failed is not asked.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// What stands before our keys in a Redis that others use too.
 const PREFIX: &str = "coracle:";
 
@@ -39,6 +43,9 @@ pub struct Memory {
     redis: Option<ConnectionManager>,
     /// Whether Redis failed last time: said once, not with every request.
     is_failing: AtomicBool,
+    begun: Instant,
+    /// Milliseconds from the beginning until which Redis is left alone.
+    paused: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -66,7 +73,8 @@ impl Memory {
         // The reason may quote the URL, and that may hold a password.
         let bad = |_: RedisError| Failure::Usage {
             flag: "--redis",
-            problem: "is no address of a Redis; give one like redis://host:6379/0".into(),
+            problem: "is no address of a Redis; give one like redis://host:6379/0, without TLS"
+                .into(),
         };
         let connect = |url| {
             let config = ConnectionManagerConfig::new()
@@ -79,6 +87,8 @@ impl Memory {
             here: Cache::with_weighter((bytes / USUAL) as usize, bytes, Size),
             redis: url.map(connect).transpose().map_err(bad)?,
             is_failing: AtomicBool::new(false),
+            begun: Instant::now(),
+            paused: AtomicU64::new(0),
         })
     }
 
@@ -90,7 +100,7 @@ impl Memory {
             }
             self.here.remove(key);
         }
-        let mut redis = self.redis.clone()?;
+        let mut redis = self.redis()?;
         let name = [PREFIX, key].concat();
         let mut both = redis::pipe();
         both.get(&name).ttl(&name);
@@ -110,7 +120,7 @@ impl Memory {
             return;
         }
         self.keep_here(key, value, seconds);
-        if let Some(mut redis) = self.redis.clone() {
+        if let Some(mut redis) = self.redis() {
             let name = [PREFIX, key].concat();
             let set = redis.set_ex::<_, _, ()>(name, value, seconds.into());
             self.within(set).await;
@@ -125,6 +135,13 @@ impl Memory {
         self.here.insert(key.into(), entry);
     }
 
+    /// Redis, if there is one that may be asked.
+    fn redis(&self) -> Option<ConnectionManager> {
+        let now = self.begun.elapsed().as_millis() as u64;
+        let may_be_asked = now >= self.paused.load(Ordering::Relaxed);
+        self.redis.clone().filter(|_| may_be_asked)
+    }
+
     /// What Redis says, if it does so in time.
     async fn within<T>(&self, asked: impl Future<Output = Result<T, RedisError>>) -> Option<T> {
         let answered = tokio::time::timeout(PATIENCE, asked).await;
@@ -133,6 +150,10 @@ impl Memory {
             Ok(Err(error)) => Some(error.category().to_owned()),
             Err(_) => Some("no answer in time".into()),
         };
+        if told.is_some() {
+            let until = (self.begun.elapsed() + PAUSE).as_millis() as u64;
+            self.paused.store(until, Ordering::Relaxed);
+        }
         let was_failing = self.is_failing.swap(told.is_some(), Ordering::Relaxed);
         if let Some(told) = told.filter(|_| !was_failing) {
             let line = serde_json::json!({ "level": "warn", "redis": told });

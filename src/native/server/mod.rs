@@ -61,8 +61,15 @@ use threads::Threads;
 /// Time for what is under way when the process is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(30);
 
-/// Time for the headers of a request, and for its body.
+/// Time for the body of a request.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Time for the headers of a request, the wait for the next one on a connection included: longer than
+/// proxies keep theirs for, so that it is they who close.
+const HEADERS_PATIENCE: Duration = Duration::from_secs(75);
+
+/// Bytes of a request's head at most.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// Connections at a time; more wait to be taken.
 const CONNECTIONS: usize = 4096;
@@ -108,7 +115,7 @@ async fn listen(
         .redis
         .clone()
         .or_else(|| std::env::var("REDIS_URL").ok());
-    let memory = Memory::new(args.cache << 20, redis.as_deref())?;
+    let memory = Memory::new(args.cache.saturating_mul(1 << 20), redis.as_deref())?;
     let machine = Machine {
         place: args.place.clone(),
         keys: args.public_key.clone(),
@@ -134,7 +141,8 @@ async fn accept(listener: TcpListener, front: Front) {
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE);
+        .header_read_timeout(HEADERS_PATIENCE)
+        .max_buf_size(HEAD_BYTES);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut stop = pin!(told_to_stop());
@@ -169,7 +177,11 @@ async fn accept(listener: TcpListener, front: Front) {
         });
     }
     drop(listener);
-    let _ = timeout(DRAIN, graceful.shutdown()).await;
+    tokio::select! {
+        _ = timeout(DRAIN, graceful.shutdown()) => {}
+        // Somebody has no patience.
+        () = told_to_stop() => {}
+    }
 }
 
 /// Ctrl-C, or SIGTERM.
