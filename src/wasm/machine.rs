@@ -96,10 +96,10 @@ impl Machine {
     /// Hands back what came. Nothing happens where nobody waits for it any more.
     pub fn answer(&self, id: u32, came: JsValue) {
         let mut waiting = self.desk.waiting.borrow_mut();
-        if let Some(place) = waiting.get_mut(&id) {
-            if let Place::Empty(waker) = replace(place, Place::Filled(came)) {
-                waker.wake();
-            }
+        if let Some(place) = waiting.get_mut(&id)
+            && let Place::Empty(waker) = replace(place, Place::Filled(came))
+        {
+            waker.wake();
         }
     }
 

@@ -151,10 +151,10 @@ impl ServiceTask {
         self.woken.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(self.woken.clone());
         let mut context = Context::from_waker(&waker);
-        if let Some(work) = &mut self.work {
-            if work.as_mut().poll(&mut context).is_ready() {
-                self.work = None;
-            }
+        if let Some(work) = &mut self.work
+            && work.as_mut().poll(&mut context).is_ready()
+        {
+            self.work = None;
         }
         self.machine.take().into_iter().collect()
     }

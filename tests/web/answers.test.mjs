@@ -40,8 +40,8 @@ async function until(holds, what) {
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime}_answers`, async (t) => {
-    const settings = { ...chat.settings, CACHE_SECONDS: '0', ANSWER_HOPS: '0', ANSWER_DEADLINE_MS: '2500' };
+  test(`${runtime}_answers`, { timeout: 120_000 }, async (t) => {
+    const settings = { ...chat.settings, CACHE_SECONDS: '0', ANSWER_HOPS: '0', ANSWER_DEADLINE_MS: '3000' };
     const service = await start(runtime, settings);
     const shown = [];
     const ask = async (body = { question }) => {
@@ -81,7 +81,7 @@ for (const runtime of runtimes) {
           assert.deepEqual([status, outcome], [200, 'extractive']);
           assert.deepEqual(degraded.map(({ part }) => part), ['chat']);
           assert.ok(answer.length > 20 && sources.length > 0);
-          assert.ok(performance.now() - began < 4500, 'the deadline holds');
+          assert.ok(performance.now() - began < 5000, 'the deadline holds');
           chat.be('answer');
         });
       }

@@ -1,6 +1,7 @@
 // The service as a function, in Node: what it takes, what it refuses, what it never tells.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { before, test } from 'node:test';
 import { index } from '../../www/build/search.mjs';
 import { createHandler, folderSource, loadModule } from '../../worker/dist/server.js';
@@ -14,7 +15,7 @@ before(async () => {
 });
 
 /** A handler of its own, and what it writes down. */
-function make(index, variables = {}) {
+function make(index, variables = {}, more = {}) {
   const lines = [];
   const reports = [];
   const handle = createHandler({
@@ -23,6 +24,7 @@ function make(index, variables = {}) {
     variables: { RATE_LIMIT: 0, ...variables },
     log: (line) => lines.push(JSON.parse(line)),
     report: (thrown) => reports.push(thrown),
+    ...more,
   });
   const get = (path, init) => handle(new Request(`https://search.test${path}`, init));
   return { handle, get, lines, reports };
@@ -251,6 +253,75 @@ test('wrong_setting_is_named_without_its_value', () => {
   assert.throws(() => make(folderSource(guideIndex), { RATE_LIMIT: 'sk-marker' }), ({ message }) => /RATE_LIMIT/.test(message));
   const chat = { CHAT_API: 'completions', CHAT_URL: 'http://models.example/v1', CHAT_MODEL: 'm', CHAT_KEY: 'sk-marker' };
   assert.throws(() => make(folderSource(guideIndex), chat), ({ message }) => /CHAT_/.test(message) && !message.includes('sk-marker'));
+});
+
+/** Events of a model of Workers AI. */
+function spoken(...words) {
+  const events = words.map((response) => `data: ${JSON.stringify({ response })}\n\n`);
+  return new Response([...events, 'data: [DONE]\n\n'].join(''), { headers: { 'content-type': 'text/event-stream' } });
+}
+
+const question = JSON.stringify({ question: 'Which keys does the search field understand?' });
+
+test('models_are_run_by_the_binding_that_their_address_names', async () => {
+  const runs = [];
+  const AI = {
+    async run(...asked) {
+      runs.push(asked);
+      return spoken('Enter opens the selected result', ' [1].');
+    },
+  };
+  const variables = { CHAT_API: 'workers-ai', CHAT_URL: 'binding:AI', CHAT_MODEL: '@cf/meta/llama', CACHE_SECONDS: 0, ANSWER_HOPS: 0 };
+  const service = make(folderSource(guideIndex), variables, { bindings: { AI } });
+  const response = await service.get('/query', { method: 'POST', body: question });
+  const { answer, outcome } = await response.json();
+  assert.deepEqual([answer, outcome], ['Enter opens the selected result [1].', 'answered']);
+  const [[model, input, options]] = runs;
+  assert.equal(model, '@cf/meta/llama');
+  assert.deepEqual([input.stream, input.messages.at(-1).role], [true, 'user']);
+  assert.ok(options.returnRawResponse && options.signal instanceof AbortSignal);
+  // A binding that is not there is a model that is down.
+  const without = make(folderSource(guideIndex), variables);
+  const { outcome: other } = await (await without.get('/query', { method: 'POST', body: question })).json();
+  assert.equal(other, 'extractive');
+});
+
+test('models_that_redirect_get_no_key', async () => {
+  const asked = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url);
+    response.writeHead(307, { location: '/elsewhere' }).end();
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  try {
+    const url = `http://127.0.0.1:${server.address().port}/v1`;
+    const service = make(folderSource(guideIndex), { CHAT_URL: url, CHAT_MODEL: 'm', CHAT_KEY: 'sk-marker', CACHE_SECONDS: 0 });
+    const { outcome } = await (await service.get('/query', { method: 'POST', body: question })).json();
+    assert.equal(outcome, 'extractive');
+    assert.ok(asked.length > 0 && asked.every((path) => path === '/v1/chat/completions'), asked.join(' '));
+  } finally {
+    await new Promise((done) => server.close(done) && server.closeAllConnections());
+  }
+});
+
+test('limiter_of_the_host_counts_what_requests_cost', async () => {
+  let left = 25;
+  const keys = new Set();
+  const limiter = {
+    async limit({ key }) {
+      keys.add(key);
+      left -= 1;
+      return { success: left >= 0 };
+    },
+  };
+  const handle = make(folderSource(guideIndex), { RATE_LIMIT: 600 }, { limiter }).handle;
+  const ask = (path, init) => handle(new Request(`https://search.test${path}`, init), { client: '192.0.2.7' });
+  assert.equal((await ask('/query', { method: 'POST', body: question })).status, 200);
+  for (let time = 0; time < 5; time += 1) assert.equal((await ask('/search?q=install')).status, 200);
+  const refused = await ask('/search?q=install');
+  assert.deepEqual([refused.status, (await refused.json()).error.code], [429, 'rate-limited']);
+  assert.ok(Number(refused.headers.get('retry-after')) > 0);
+  assert.deepEqual([...keys], ['192.0.2.7']);
 });
 
 test('one_request_opens_six_connections_and_sends_45_subrequests_at_most', async () => {

@@ -1,7 +1,11 @@
 // The endpoint in workerd on the real module and a real index.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { startWorker } from './support/edge.mjs';
+import { filesOf } from './support/hostile.mjs';
+import { guideIndex } from './support/project.mjs';
 
 async function withWorker(from, work) {
   const worker = await startWorker(from);
@@ -56,3 +60,45 @@ test('index_that_appears_later_is_found_without_a_restart', () =>
     await store.put('search/root.cora', root);
     assert.equal((await get('/health')).status, 200);
   }));
+
+for (const [how, flags] of [
+  ['and_says_so', ['enable_request_signal']],
+  ['without_a_word', []],
+]) {
+  test(`client_that_leaves_${how}_keeps_nobody_waiting`, { timeout: 60_000 }, async () => {
+    const files = filesOf(guideIndex);
+    let reads = 0;
+    const slow = createServer(async (request, response) => {
+      reads += 1;
+      await wait(400);
+      const file = files.get(request.url.slice(1));
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+      if (from === undefined) return response.writeHead(200, { 'content-length': file.length }).end(file);
+      const part = file.subarray(Number(from), Number(to) + 1);
+      return response.writeHead(206, { 'content-range': `bytes ${from}-${to}/${file.length}`, 'content-length': part.length }).end(part);
+    });
+    await new Promise((done) => slow.listen(0, '127.0.0.1', done));
+    const worker = await startWorker(`http://127.0.0.1:${slow.address().port}/`, guideIndex, {}, { compatibilityFlags: flags });
+    try {
+      assert.equal((await fetch(`${worker.url}/health`)).status, 200);
+      const before = reads;
+      const gone = new AbortController();
+      const first = fetch(`${worker.url}/search?q=keyboard`, { signal: gone.signal });
+      first.catch(() => undefined);
+      while (reads === before) await wait(10);
+      // It wants what the first one is reading.
+      const second = fetch(`${worker.url}/search?q=keyboard`);
+      await wait(100);
+      gone.abort();
+      const began = performance.now();
+      const response = await second;
+      assert.equal(response.status, 200);
+      assert.ok((await response.json()).hits.length > 0);
+      assert.ok(performance.now() - began < 9000);
+      await assert.rejects(first, { name: 'AbortError' });
+    } finally {
+      await worker.stop();
+      await new Promise((done) => slow.close(done) && slow.closeAllConnections());
+    }
+  });
+}

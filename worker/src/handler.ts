@@ -100,7 +100,8 @@ export function createHandler(options: HandlerOptions): Handler {
     try {
       return await answer(request, context);
     } catch (thrown) {
-      report(thrown);
+      // Nobody reads what a client gets that is gone.
+      if (!request.signal.aborted) report(thrown);
       return failed();
     }
   };

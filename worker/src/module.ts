@@ -8,9 +8,14 @@ let number = 0;
 
 export const instance = (): number => number;
 
+let memory: WebAssembly.Memory | undefined;
+
+/** Bytes of memory that the first instance has taken, for tests. */
+export const moduleBytes = (): number => memory?.buffer.byteLength ?? 0;
+
 /** A service in the running instance. */
 export function makeService(module: WebAssembly.Module, variables: Record<string, string>): CoracleService {
-  if (!isStarted) initSync({ module });
+  if (!isStarted) ({ memory } = initSync({ module }));
   isStarted = true;
   return new CoracleService(variables);
 }

@@ -7,6 +7,7 @@ import type { Reads } from '../../www/src/source.js';
 import { createHandler, type Handler, type HandlerOptions } from './handler.js';
 
 export { createHandler, type Context, type Handler, type HandlerOptions } from './handler.js';
+export { moduleBytes } from './module.js';
 export { Budget, MOST_CONNECTIONS, MOST_READS, MOST_SUBREQUESTS } from './limits.js';
 
 /** The module, which lies beside this file. */

@@ -66,7 +66,7 @@ const wait = (millis) => new Promise((done) => setTimeout(done, millis));
 /**
  * Starts the server.
  *
- * `mood` says what it does next: `answer`, `slow` (a word every 50 ms), `refuse` (a status in `status`,
+ * `mood` says what it does next: `answer`, `slow` (a word every 8 ms), `refuse` (a status in `status`,
  * with `retryAfter`), `hang` (not even headers), `stall` (one word, then nothing), `break` (an error in the
  * middle).
  */
@@ -113,7 +113,7 @@ export async function chatServer(key = 'sk-test-marker-4711') {
       const bytes = Buffer.from(delta({ content: word }));
       // Cut where it hurts: in the middle of an event.
       response.write(bytes.subarray(0, bytes.length >> 1));
-      await wait(mood === 'slow' ? 50 : 1);
+      await wait(mood === 'slow' ? 8 : 1);
       response.write(bytes.subarray(bytes.length >> 1));
       if (mood === 'stall') return undefined;
       if (mood === 'break' && at >= words.length >> 1) {

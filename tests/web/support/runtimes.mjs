@@ -38,8 +38,9 @@ export async function start(runtime, settings = {}) {
     log: () => printed,
     stop: () =>
       new Promise((done) => {
+        if (child.exitCode !== null || child.signalCode !== null) return done();
         child.on('exit', done);
-        child.kill('SIGKILL');
+        return child.kill('SIGKILL');
       }),
   };
 }
