@@ -139,29 +139,21 @@ mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    fn reference(number: u32, title: &str, text: &str) -> Reference {
-        Reference {
-            number,
-            id: String::new(),
-            title: title.into(),
-            url: String::new(),
-            anchor: String::new(),
-            headings: Vec::new(),
-            chunks: 0..1,
-            tokens: 0,
-            text: text.into(),
-        }
-    }
-
     #[test]
     fn sentences_are_compared_with_what_they_cite() {
         let references = [
-            reference(
+            Reference::example(
                 1,
+                "",
                 "Optimization",
                 "The option /O2 maximizes speed of the generated code.",
             ),
-            reference(2, "Pointers", "A unique_ptr owns an object and deletes it."),
+            Reference::example(
+                2,
+                "",
+                "Pointers",
+                "A unique_ptr owns an object and deletes it.",
+            ),
         ];
         let analyzer = Analyzer::new(Language::English);
         let answer = "Größe 😀: /O2 maximises speed. Use the /O2 option to maximize speed [1]. \

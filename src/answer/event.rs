@@ -31,6 +31,22 @@ pub struct Reference {
 }
 
 impl Reference {
+    /// A reference to one chunk, for tests.
+    #[cfg(test)]
+    pub fn example(number: u32, url: &str, title: &str, text: &str) -> Self {
+        Self {
+            number,
+            id: String::new(),
+            title: title.into(),
+            url: url.into(),
+            anchor: String::new(),
+            headings: Vec::new(),
+            chunks: 0..1,
+            tokens: 0,
+            text: text.into(),
+        }
+    }
+
     /// Where a reader finds it.
     pub fn address(&self) -> String {
         match &*self.anchor {

@@ -143,32 +143,22 @@ mod tests {
     use crate::answer::Reference;
     use crate::text::Analyzer;
     use crate::text::Language;
-    use alloc::string::String;
-    use alloc::vec::Vec;
-
-    fn reference(number: u32, title: &str, text: &str) -> Reference {
-        Reference {
-            number,
-            id: String::new(),
-            title: title.into(),
-            url: String::new(),
-            anchor: String::new(),
-            headings: Vec::new(),
-            chunks: 0..1,
-            tokens: 0,
-            text: text.into(),
-        }
-    }
 
     #[test]
     fn the_nearest_sentences_answer_and_foreign_questions_do_not() {
         let references = [
-            reference(
+            Reference::example(
                 1,
+                "",
                 "Compiler options",
                 "Options stand in a list. The option /O2 makes code fast, and it sets others too. Read on.",
             ),
-            reference(2, "Linker", "The linker joins object files into a program."),
+            Reference::example(
+                2,
+                "",
+                "Linker",
+                "The linker joins object files into a program.",
+            ),
         ];
         let analyzer = Analyzer::new(Language::English);
         let found = extract(&analyzer, "which option makes code fast?", &references);

@@ -14,8 +14,11 @@ use super::citations::Checker;
 use super::extractive::extract;
 use super::pack::pack;
 use super::prompt;
+use super::scrub::Piece as Scrubbed;
 use super::scrub::Scrubber;
+use crate::provider::Breaker;
 use crate::provider::Call;
+use crate::provider::Failure;
 use crate::provider::Policy;
 use crate::provider::Transport;
 use crate::provider::chat;
@@ -29,6 +32,7 @@ use crate::store::Source;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 /// Milliseconds to wait for a chat model's next words. The first ones take long where the model is
 /// still being loaded.
@@ -36,6 +40,9 @@ const CHAT_PATIENCE: u32 = 30_000;
 
 /// Content words of a follow-up question up to which it hardly stands alone.
 const FEW_WORDS: usize = 3;
+
+/// What some servers put around what a model thinks before it answers.
+const THOUGHT: (&str, &str) = ("<think>", "</think>");
 
 /// What is said where the documents hold no answer.
 const NO_ANSWER: &str = "The documents do not answer this question.";
@@ -246,8 +253,8 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         for (at, (sentence, number)) in sentences.into_iter().enumerate() {
             let space = if at > 0 { "\n\n" } else { "" };
             let line = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
-            let mut text = checker.push(super::scrub::Piece::Text([space, &*line, " "].concat()));
-            text += &checker.push(super::scrub::Piece::Marks(Vec::from([number])));
+            let mut text = checker.push(Scrubbed::Text([space, &*line, " "].concat()));
+            text += &checker.push(Scrubbed::Marks(Vec::from([number])));
             sink.event(Event::Delta(text)).await?;
         }
         checker.citations(true, &mut citations);
@@ -257,12 +264,18 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         Ok(Outcome::Extractive)
     }
 
-    fn chat_call(&self, deadline: u64) -> Call<'_, T> {
+    /// How a model's server is asked while somebody waits.
+    pub(super) fn call<'c>(
+        &'c self,
+        circuit: &'c RefCell<Breaker>,
+        patience: u32,
+        deadline: u64,
+    ) -> Call<'c, T> {
         Call {
             transport: self.transport,
-            circuit: &self.circuits.chat,
+            circuit,
             policy: Policy::INTERACTIVE,
-            patience: CHAT_PATIENCE,
+            patience,
             deadline,
         }
     }
@@ -276,7 +289,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         usage: &mut Usage,
     ) -> Result<String, &'static str> {
         let request = model.request(messages).map_err(|_| "url")?;
-        let call = self.chat_call(deadline);
+        let call = self.call(&self.circuits.chat, CHAT_PATIENCE, deadline);
         let mut response = call.send(&request).await.map_err(|error| error.code())?;
         let mut stream = Stream::new(model);
         let mut said = String::new();
@@ -304,7 +317,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         let Ok(request) = model.request(messages) else {
             return Ok(Written::Nothing { code: "url" });
         };
-        let call = self.chat_call(deadline);
+        let call = self.call(&self.circuits.chat, CHAT_PATIENCE, deadline);
         let mut response = match call.send(&request).await {
             Ok(response) => response,
             Err(error) => return Ok(Written::Nothing { code: error.code() }),
@@ -316,10 +329,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
             let goes_on = stream.next(&call, &mut response.body).await;
             let mut text: String = stream.texts().collect();
             // What it says first may be meant for us.
-            text = match opening.push(&text, !goes_on) {
-                Some(text) => text,
-                None => String::new(),
-            };
+            text = opening.push(&text, !goes_on).unwrap_or_default();
             passage.push(&text, !goes_on, sink).await?;
             if !goes_on {
                 break;
@@ -384,8 +394,8 @@ impl Stream {
             },
             Err(failure) => {
                 let code = match failure {
-                    crate::provider::Failure::Timeout => "timeout",
-                    crate::provider::Failure::Cut { .. } => "unreachable",
+                    Failure::Timeout => "timeout",
+                    Failure::Cut { .. } => "unreachable",
                 };
                 self.failure = Some((code, failure.to_string()));
                 return false;
@@ -441,6 +451,13 @@ impl Opening {
             return (self.said.is_none()).then(|| text.into());
         }
         self.held.push_str(text);
+        // Models that think aloud do so first.
+        if let Some(thought) = self.held.trim_start().strip_prefix(THOUGHT.0) {
+            match thought.split_once(THOUGHT.1) {
+                Some((_, said)) => self.held = said.into(),
+                None => return None,
+            }
+        }
         let begun = self.held.trim_start().trim_start_matches(['*', '"', '`']);
         let begins = |sign: &str| begun.starts_with(sign);
         let may_become = |sign: &str| sign.starts_with(begun);
@@ -458,11 +475,12 @@ impl Opening {
             }
             return None;
         }
-        if !is_whole && (may_become(prompt::NOT_COVERED) || may_become(prompt::SEARCH)) {
+        let signs = [prompt::NOT_COVERED, prompt::SEARCH, THOUGHT.0];
+        if !is_whole && signs.into_iter().any(may_become) {
             return None;
         }
         self.is_over = true;
-        Some(core::mem::take(&mut self.held))
+        Some(self.held.trim_start().into())
     }
 }
 

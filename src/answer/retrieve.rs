@@ -7,9 +7,6 @@ use super::Part;
 use super::Question;
 use super::Sink;
 use super::pack::Found;
-use crate::provider::Call;
-use crate::provider::CallError;
-use crate::provider::Policy;
 use crate::provider::Transport;
 use crate::provider::embeddings::Purpose;
 use crate::search::Group;
@@ -86,13 +83,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
             return Ok(None);
         };
         let request = model.request(&[query], Purpose::Query).map_err(|_| "url")?;
-        let call = Call {
-            transport: self.transport,
-            circuit: &self.circuits.embeddings,
-            policy: Policy::INTERACTIVE,
-            patience: EMBED_PATIENCE,
-            deadline,
-        };
+        let call = self.call(&self.circuits.embeddings, EMBED_PATIENCE, deadline);
         let body = call.fetch(&request, MAX_RESPONSE_BYTES).await;
         let body = body.map_err(|error| error.code())?;
         let row = model.response(&body, 1, Some(vectors.input_dim() as usize));
@@ -115,15 +106,9 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         }
         let texts: Vec<&str> = ranked.iter().map(|found| &*found.passage.text).collect();
         let request = model.request(query, &texts).map_err(|_| "url")?;
-        let call = Call {
-            transport: self.transport,
-            circuit: &self.circuits.rerank,
-            policy: Policy::INTERACTIVE,
-            patience: RERANK_PATIENCE,
-            deadline,
-        };
+        let call = self.call(&self.circuits.rerank, RERANK_PATIENCE, deadline);
         let body = call.fetch(&request, MAX_RESPONSE_BYTES).await;
-        let body = body.map_err(|error: CallError| error.code())?;
+        let body = body.map_err(|error| error.code())?;
         let scores = model.response(&body, ranked.len()).ok_or("response")?;
         let mut order: Vec<(f32, Found)> = scores
             .into_iter()

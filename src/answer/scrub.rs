@@ -290,25 +290,11 @@ mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    fn reference(number: u32, url: &str) -> Reference {
-        Reference {
-            number,
-            id: String::new(),
-            title: String::new(),
-            url: url.into(),
-            anchor: String::new(),
-            headings: Vec::new(),
-            chunks: 0..1,
-            tokens: 0,
-            text: String::new(),
-        }
-    }
-
     /// Scrubbed in pieces of `step` characters; marks as `{n}`.
     fn scrubbed(text: &str, step: usize) -> String {
         let references = [
-            reference(1, "https://docs.example/guide/"),
-            reference(2, "/reference/options.html"),
+            Reference::example(1, "https://docs.example/guide/", "", ""),
+            Reference::example(2, "/reference/options.html", "", ""),
         ];
         let mut scrubber = Scrubber::new(&references);
         let mut pieces = Vec::new();

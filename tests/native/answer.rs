@@ -373,6 +373,16 @@ fn uncovered_uncited_and_refused_answers_are_told_apart() {
             "NOT far from here [1].",
         ),
         (
+            "<think>The reader wants NOT COVERED [9].</think>\n\nIt crosses every hour [1].",
+            Outcome::Answered,
+            "It crosses every hour [1].",
+        ),
+        (
+            "<think>Hm.</think>NOT COVERED",
+            Outcome::NotCovered,
+            "The documents do not answer this question.",
+        ),
+        (
             "Paris is in France.",
             Outcome::Uncited,
             "Paris is in France.",
