@@ -99,11 +99,12 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         let mut usage = Usage::default();
         let query = self.condense(question, deadline, &mut usage, sink).await?;
         let mut references = Vec::new();
-        self.gather(&query, question, deadline, &mut references, sink)
+        let understood = self
+            .gather(&query, question, deadline, &mut references, sink)
             .await?;
         let outcome = self
             .write_answer(
-                &query,
+                &understood,
                 question,
                 deadline,
                 &mut references,
@@ -172,7 +173,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         }
     }
 
-    /// Searches, and adds what is found to the references.
+    /// Searches, and adds what is found to the references; returns the query as it was understood.
     async fn gather(
         &self,
         query: &str,
@@ -180,12 +181,12 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         deadline: u64,
         references: &mut Vec<Reference>,
         sink: &mut impl Sink,
-    ) -> Result<(), AnswerError> {
+    ) -> Result<String, AnswerError> {
         let search = Event::Search {
             query: query.into(),
         };
         sink.event(search).await?;
-        let found = self.retrieve(query, question, deadline, sink).await?;
+        let (found, understood) = self.retrieve(query, question, deadline, sink).await?;
         let is_first = references.is_empty();
         // A further search has room of its own: what is there already stays.
         let mut options = self.options.clone();
@@ -197,7 +198,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         if pack(&found, &options, references) || is_first {
             sink.event(Event::Sources(references.clone())).await?;
         }
-        Ok(())
+        Ok(understood)
     }
 
     /// The question, made to stand alone where it follows others.

@@ -13,6 +13,8 @@ use crate::search::Group;
 use crate::search::Mode;
 use crate::search::SearchOptions;
 use crate::store::Source;
+use crate::text::folded;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Milliseconds to wait for the query's embedding.
@@ -28,14 +30,15 @@ const MAX_RESPONSE_BYTES: usize = 1 << 20;
 type Missing = &'static str;
 
 impl<S: Source, T: Transport> Answerer<'_, S, T> {
-    /// The passages for a query, best first.
+    /// The passages for a query, best first, and the query as it was understood: misspelt words as the
+    /// index has them.
     pub(super) async fn retrieve(
         &self,
         query: &str,
         question: &Question,
         deadline: u64,
         sink: &mut impl Sink,
-    ) -> Result<Vec<Found>, AnswerError> {
+    ) -> Result<(Vec<Found>, String), AnswerError> {
         let embedding = match self.embed(query, deadline).await {
             Ok(embedding) => embedding,
             Err(code) => {
@@ -71,7 +74,13 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
             let part = Part::Rerank;
             sink.event(Event::Degraded { part, code }).await?;
         }
-        Ok(ranked)
+        let words = query.split_whitespace().map(|word| {
+            let mut corrections = found.corrections.iter();
+            let correction = corrections.find(|correction| correction.from == folded(word));
+            correction.map_or(word, |correction| &*correction.to)
+        });
+        let understood = words.collect::<Vec<_>>().join(" ");
+        Ok((ranked, understood))
     }
 
     /// The query's embedding by its model, if there is one.

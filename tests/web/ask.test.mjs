@@ -5,10 +5,10 @@ import { createRequire } from 'node:module';
 import { after, before, beforeEach, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { answer, askServer, source } from './support/ask-server.mjs';
-import { launch, openPage } from './support/browser.mjs';
+import { onSite, tireless } from './support/browser.mjs';
 import { chatServer } from './support/chat.mjs';
 import { start } from './support/runtimes.mjs';
-import { serve, STRICT_POLICY } from './support/server.mjs';
+import { STRICT_POLICY } from './support/server.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -23,10 +23,10 @@ const sources = [
 ];
 const plain = answer('Install the tool with one command [1]. Penguins live in Antarctica [2].', sources, { doubtful: [2] });
 
-let browser;
+const browser = tireless();
 let api;
 before(async () => {
-  [browser, api] = await Promise.all([launch(), askServer()]);
+  api = await askServer();
 });
 beforeEach(() => {
   api.asked.length = 0;
@@ -38,8 +38,8 @@ after(() => Promise.all([browser.close(), api.close()]));
 /**
  * Opens a page with the element; no complaint may have come up after, but those a test expects.
  */
-async function onPage(work, { attributes = '', script = '', html = 'lang="en"', expects = [], ...options } = {}) {
-  const server = await serve({
+function onPage(work, { attributes = '', script = '', html = 'lang="en"', expects = [], ...options } = {}) {
+  const site = {
     mounts: { '/coracle/': here('../../www/dist/') },
     pages: {
       '/index.html': `<!doctype html><html ${html}><head><title>Test page</title><meta name="viewport" content="width=device-width">
@@ -52,17 +52,13 @@ async function onPage(work, { attributes = '', script = '', html = 'lang="en"', 
       '/guide/installing-the-tool/index.html': '<!doctype html><title>Installing</title>',
     },
     headers: { 'content-security-policy': STRICT_POLICY.replace("connect-src 'self'", "connect-src 'self' http://127.0.0.1:*") },
-  });
-  const { page, complaints } = await openPage(browser, `${server.url}/`, options);
-  try {
+  };
+  return onSite(browser, site, options, async (page, server, complaints) => {
     await page.waitForFunction(() => globalThis.heard && customElements.get('coracle-ask'));
     await work(page, server);
     const unexpected = complaints.filter((complaint) => !expects.some((expected) => expected.test(complaint)));
     assert.deepEqual(unexpected, []);
-  } finally {
-    await page.context().close();
-    await server.close();
-  }
+  });
 }
 
 const field = (page) => page.getByRole('textbox', { name: 'Ask a question' });

@@ -5,24 +5,23 @@ import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { answer, askServer, source } from './support/ask-server.mjs';
-import { launch, openPage } from './support/browser.mjs';
-import { serve, STRICT_POLICY } from './support/server.mjs';
+import { onSite, tireless } from './support/browser.mjs';
+import { STRICT_POLICY } from './support/server.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-let browser;
+const browser = tireless();
 let api;
 before(async () => {
-  [browser, api] = await Promise.all([launch(), askServer()]);
+  api = await askServer();
   api.say(answer('Install the tool [1].', [source(1, 'Installing', 'Install the tool with one command.')]));
 });
 after(() => Promise.all([browser.close(), api.close()]));
 
 /** Opens a page with the dialog between two buttons; `scripts` are those beside its own. */
-async function onPage(work, { attributes = '', inside = '', scripts = ['search', 'ask'], html = 'lang="en"', ...options } = {}) {
-  const names = [...scripts, 'modal'].map((name) => `<script type="module" src="/coracle/coracle-${name}.js"></script>`);
-  const server = await serve({
+function onPage(work, { attributes = '', inside = '', scripts = ['search', 'ask'], html = 'lang="en"', ...options } = {}) {
+  const site = {
     mounts: { '/coracle/': here('../../www/dist/'), '/support/': here('support/') },
     pages: {
       '/index.html': `<!doctype html><html ${html}><head><title>Test page</title><meta name="viewport" content="width=device-width">
@@ -37,16 +36,12 @@ async function onPage(work, { attributes = '', inside = '', scripts = ['search',
         addEventListener('coracle-select', (event) => event.preventDefault());`,
     },
     headers: { 'content-security-policy': STRICT_POLICY.replace("connect-src 'self'", `connect-src 'self' ${api.origin}`) },
-  });
-  const { page, complaints } = await openPage(browser, `${server.url}/`, options);
-  try {
+  };
+  return onSite(browser, site, options, async (page, server, complaints) => {
     await page.waitForFunction(() => globalThis.ready);
     await work(page, server);
     assert.deepEqual(complaints, []);
-  } finally {
-    await page.context().close();
-    await server.close();
-  }
+  });
 }
 
 const dialog = (page) => page.getByRole('dialog', { name: 'Search' });

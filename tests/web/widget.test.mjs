@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { launch, openPage } from './support/browser.mjs';
-import { serve, STRICT_POLICY } from './support/server.mjs';
+import { onSite, tireless } from './support/browser.mjs';
+import { STRICT_POLICY } from './support/server.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -28,28 +28,21 @@ const withFake = `
   });
 `;
 
-let browser;
-before(async () => {
-  browser = await launch();
-});
+const browser = tireless();
 after(() => browser.close());
 
 /** Opens a page with the given elements; `work` gets it, and no complaint may have come up after. */
-async function onPage(elements, work, { script = withFake, ...options } = {}) {
-  const server = await serve({
+function onPage(elements, work, { script = withFake, ...options } = {}) {
+  const site = {
     mounts: { '/coracle/': here('../../www/dist/'), '/support/': here('support/') },
     pages: page(elements, script),
     headers: { 'content-security-policy': STRICT_POLICY },
-  });
-  const { page: opened, complaints } = await openPage(browser, `${server.url}/`, options);
-  try {
+  };
+  return onSite(browser, site, options, async (opened, server, complaints) => {
     await opened.waitForFunction(() => globalThis.fakes);
     await work(opened, server);
     assert.deepEqual(complaints, []);
-  } finally {
-    await opened.context().close();
-    await server.close();
-  }
+  });
 }
 
 const one = '<coracle-search label="Search the guide"></coracle-search>';

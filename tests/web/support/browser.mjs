@@ -1,6 +1,7 @@
 // Chromium for tests, as it is installed on the machine.
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { serve } from './server.mjs';
 
 const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/usr/bin/google-chrome-stable'];
 
@@ -29,6 +30,45 @@ export async function openPage(browser, url, options = {}) {
   await page.addInitScript(() => addEventListener('coracle-results', ({ detail }) => (globalThis.answered = detail.query), true));
   await page.goto(url);
   return { page, complaints };
+}
+
+/**
+ * A browser for all tests of a file. Browsers crash at times, whatever they show: then another one is
+ * started, and the test that met it is done again, once.
+ */
+export function tireless() {
+  let browser;
+  const alive = async () => (browser?.isConnected() ? browser : (browser = await launch()));
+  return {
+    async use(work) {
+      const first = await alive();
+      try {
+        return await work(first);
+      } catch (thrown) {
+        if (first.isConnected()) throw thrown;
+        console.error(`the browser died: ${thrown.message.split('\n')[0]}`);
+        return work(await alive());
+      }
+    },
+    close: () => browser?.close(),
+  };
+}
+
+/** Serves a site and works on its first page; page and server are gone after, whatever happens. */
+export function onSite(browser, site, options, work) {
+  return browser.use(async (browser) => {
+    const server = await serve(site);
+    try {
+      const { page, complaints } = await openPage(browser, `${server.url}/`, options);
+      try {
+        await work(page, server, complaints);
+      } finally {
+        await page.context().close();
+      }
+    } finally {
+      await server.close();
+    }
+  });
 }
 
 /** Resolves once a field shows the results of this very query, not of a part of it. */
