@@ -20,11 +20,11 @@ const SENTENCE_CHARS: usize = 400;
 /// Share of the best sentence's score that others must have.
 const NEAR_BEST: f32 = 0.6;
 
-/// Share of the question's words, by weight, that one sentence must have, with the headings above it.
+/// Share of the question's words, by weight, that the references must have.
 const COVERED: f32 = 0.5;
 
 /// The sentences that come nearest to the question, each with its reference, in the order of the
-/// references; none where no sentence holds enough of what is asked.
+/// references; none where these hold too little of what is asked.
 pub fn extract<'r>(
     analyzer: &Analyzer,
     question: &str,
@@ -46,10 +46,12 @@ pub fn extract<'r>(
     };
     let weights: Vec<f32> = (0..terms.len()).map(weight).collect();
     let of = |terms: &BTreeSet<usize>| -> f32 { terms.iter().map(|&term| weights[term]).sum() };
-    // Words scattered over several passages are no sign that one of them answers.
-    let held = |one: &Candidate<'_>| of(&one.terms.union(&one.above).copied().collect());
-    let most = candidates.iter().map(held).fold(0.0, f32::max);
-    if most == 0.0 || most < COVERED * weights.iter().sum::<f32>() {
+    let known: BTreeSet<usize> = candidates
+        .iter()
+        .flat_map(|one| one.terms.iter().chain(&one.above))
+        .copied()
+        .collect();
+    if known.is_empty() || of(&known) < COVERED * weights.iter().sum::<f32>() {
         return Vec::new();
     }
     let mut ranked: Vec<(f32, usize)> = candidates

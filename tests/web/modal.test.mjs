@@ -21,6 +21,7 @@ after(() => Promise.all([browser.close(), api.close()]));
 
 /** Opens a page with the dialog between two buttons; `scripts` are those beside its own. */
 function onPage(work, { attributes = '', inside = '', scripts = ['search', 'ask'], html = 'lang="en"', ...options } = {}) {
+  const names = [...scripts, 'modal'].map((name) => `<script type="module" src="/coracle/coracle-${name}.js"></script>`);
   const site = {
     mounts: { '/coracle/': here('../../www/dist/'), '/support/': here('support/') },
     pages: {
