@@ -27,8 +27,10 @@ use crate::provider::chat::Piece;
 use crate::provider::chat::Role;
 use crate::provider::chat::Stop;
 use crate::provider::chat::Usage;
+use crate::search::Correction;
 use crate::search::Engine;
 use crate::store::Source;
+use crate::text::folded;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -97,14 +99,21 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
     ) -> Result<(), AnswerError> {
         let deadline = self.transport.now() + u64::from(self.options.deadline);
         let mut usage = Usage::default();
-        let query = self.condense(question, deadline, &mut usage, sink).await?;
+        let condensed = self.condense(question, deadline, &mut usage, sink).await?;
+        let query = match &condensed {
+            Some(alone) => alone.clone(),
+            None => self.in_context(question),
+        };
         let mut references = Vec::new();
-        let understood = self
+        let corrections = self
             .gather(&query, question, deadline, &mut references, sink)
             .await?;
+        // What was said before helps to find passages; whether they answer is a matter of the question.
+        let asked = corrected(condensed.as_ref().unwrap_or(&question.text), &corrections);
         let outcome = self
             .write_answer(
-                &understood,
+                &query,
+                &asked,
                 question,
                 deadline,
                 &mut references,
@@ -123,6 +132,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
     async fn write_answer(
         &self,
         query: &str,
+        asked: &str,
         question: &Question,
         deadline: u64,
         references: &mut Vec<Reference>,
@@ -135,7 +145,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
             return Ok(Outcome::NotCovered);
         }
         let Some(model) = &self.models.chat else {
-            return Ok(self.extract(query, references, sink).await?);
+            return Ok(self.extract(asked, references, sink).await?);
         };
         let mut searched = Vec::from([query.to_lowercase()]);
         loop {
@@ -167,13 +177,13 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
                 Written::Nothing { code } => {
                     let part = Part::Chat;
                     sink.event(Event::Degraded { part, code }).await?;
-                    return Ok(self.extract(query, references, sink).await?);
+                    return Ok(self.extract(asked, references, sink).await?);
                 }
             }
         }
     }
 
-    /// Searches, and adds what is found to the references; returns the query as it was understood.
+    /// Searches, and adds what is found to the references; returns misspelt words of the query.
     async fn gather(
         &self,
         query: &str,
@@ -181,12 +191,12 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         deadline: u64,
         references: &mut Vec<Reference>,
         sink: &mut impl Sink,
-    ) -> Result<String, AnswerError> {
+    ) -> Result<Vec<Correction>, AnswerError> {
         let search = Event::Search {
             query: query.into(),
         };
         sink.event(search).await?;
-        let (found, understood) = self.retrieve(query, question, deadline, sink).await?;
+        let (found, corrections) = self.retrieve(query, question, deadline, sink).await?;
         let is_first = references.is_empty();
         // A further search has room of its own: what is there already stays.
         let mut options = self.options.clone();
@@ -198,43 +208,48 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         if pack(&found, &options, references) || is_first {
             sink.event(Event::Sources(references.clone())).await?;
         }
-        Ok(understood)
+        Ok(corrections)
     }
 
-    /// The question, made to stand alone where it follows others.
+    /// The question, made to stand alone; nothing where it follows others and no model says how.
     async fn condense(
         &self,
         question: &Question,
         deadline: u64,
         usage: &mut Usage,
         sink: &mut impl Sink,
-    ) -> Result<String, AnswerError> {
-        let text = &question.text;
+    ) -> Result<Option<String>, AnswerError> {
+        if question.history.is_empty() {
+            return Ok(Some(question.text.clone()));
+        }
+        let Some(model) = &self.models.chat else {
+            return Ok(None);
+        };
+        let messages = prompt::condense(&question.text, &question.history, self.options);
+        match self.collect(model, &messages, deadline, usage).await {
+            Ok(said) => Ok(prompt::query(&said)),
+            Err(code) => {
+                let part = Part::Condense;
+                sink.event(Event::Degraded { part, code }).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The question behind the one before it, where it is too short to stand alone.
+    fn in_context(&self, question: &Question) -> String {
         let asked = |message: &&Message| message.role == Role::User;
-        let Some(previous) = question.history.iter().rev().find(asked) else {
-            return Ok(text.clone());
-        };
-        let alone = match &self.models.chat {
-            Some(model) => {
-                let messages = prompt::condense(text, &question.history, self.options);
-                match self.collect(model, &messages, deadline, usage).await {
-                    Ok(said) => prompt::query(&said),
-                    Err(code) => {
-                        let part = Part::Condense;
-                        sink.event(Event::Degraded { part, code }).await?;
-                        None
-                    }
-                }
-            }
-            None => None,
-        };
-        Ok(alone.unwrap_or_else(|| {
-            let words = self.engine.analyzer().query_terms(text).terms.len();
-            match words <= FEW_WORDS {
-                true => [&*previous.text, " ", text].concat(),
-                false => text.clone(),
-            }
-        }))
+        let previous = question.history.iter().rev().find(asked);
+        let words = self
+            .engine
+            .analyzer()
+            .query_terms(&question.text)
+            .terms
+            .len();
+        match previous.filter(|_| words <= FEW_WORDS) {
+            Some(previous) => [&*previous.text, " ", &question.text].concat(),
+            None => question.text.clone(),
+        }
     }
 
     /// An answer of the references' own sentences.
@@ -355,6 +370,15 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
             _ => Written::Answer(Outcome::Uncited),
         })
     }
+}
+
+/// A text with misspelt words as the index has them.
+fn corrected(text: &str, corrections: &[Correction]) -> String {
+    let words = text.split_whitespace().map(|word| {
+        let correction = corrections.iter().find(|one| one.from == folded(word));
+        correction.map_or(word, |correction| &*correction.to)
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn add(sum: &mut Usage, usage: Usage) {

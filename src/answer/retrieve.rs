@@ -9,12 +9,11 @@ use super::Sink;
 use super::pack::Found;
 use crate::provider::Transport;
 use crate::provider::embeddings::Purpose;
+use crate::search::Correction;
 use crate::search::Group;
 use crate::search::Mode;
 use crate::search::SearchOptions;
 use crate::store::Source;
-use crate::text::folded;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Milliseconds to wait for the query's embedding.
@@ -30,15 +29,14 @@ const MAX_RESPONSE_BYTES: usize = 1 << 20;
 type Missing = &'static str;
 
 impl<S: Source, T: Transport> Answerer<'_, S, T> {
-    /// The passages for a query, best first, and the query as it was understood: misspelt words as the
-    /// index has them.
+    /// The passages for a query, best first, and its misspelt words.
     pub(super) async fn retrieve(
         &self,
         query: &str,
         question: &Question,
         deadline: u64,
         sink: &mut impl Sink,
-    ) -> Result<(Vec<Found>, String), AnswerError> {
+    ) -> Result<(Vec<Found>, Vec<Correction>), AnswerError> {
         let embedding = match self.embed(query, deadline).await {
             Ok(embedding) => embedding,
             Err(code) => {
@@ -74,13 +72,7 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
             let part = Part::Rerank;
             sink.event(Event::Degraded { part, code }).await?;
         }
-        let words = query.split_whitespace().map(|word| {
-            let mut corrections = found.corrections.iter();
-            let correction = corrections.find(|correction| correction.from == folded(word));
-            correction.map_or(word, |correction| &*correction.to)
-        });
-        let understood = words.collect::<Vec<_>>().join(" ");
-        Ok((ranked, understood))
+        Ok((ranked, found.corrections))
     }
 
     /// The query's embedding by its model, if there is one.

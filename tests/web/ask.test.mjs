@@ -351,7 +351,7 @@ test('hostile_answers_and_documents_are_inert', () =>
       });
       for (const outcome of ['answered', 'extractive']) {
         api.say(answer(`${payloads.join('\n\n')}\n\nHostile passage [1].`, hostile, { outcome, query: html }));
-        await ask(page, html, 'asking');
+        await ask(page, html);
         await page.waitForFunction((outcome) => heard.at(-1)?.outcome === outcome, outcome);
         await page.getByRole('button', { name: 'Source 1' }).last().click();
       }
