@@ -21,7 +21,7 @@ const SENTENCE_CHARS: usize = 400;
 const NEAR_BEST: f32 = 0.6;
 
 /// Share of the question's words, by weight, that the references must have.
-const COVERED: f32 = 0.5;
+const COVERED: f32 = 0.4;
 
 /// The sentences that come nearest to the question, each with its reference, in the order of the
 /// references; none where these hold too little of what is asked.
