@@ -466,7 +466,7 @@ test('real_service_answers_a_page_of_an_allowed_origin', async () => {
 
       chat.be('slow');
       const left = chat.left();
-      await ask(page, 'And which one closes the list?', 'asking');
+      await ask(page, 'And which key closes the list?', 'asking');
       await page.waitForFunction(() => [...document.querySelector('coracle-ask').shadowRoot.querySelectorAll('[part=answer]')].at(-1).textContent !== '');
       await page.getByRole('button', { name: 'Stop' }).click();
       for (let tries = 0; tries < 60 && chat.left() === left; tries += 1) await page.waitForTimeout(50);
