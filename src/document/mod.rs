@@ -64,6 +64,14 @@ pub struct Chunk {
     pub embedding: Option<Vec<f32>>,
 }
 
+/// Where a reader finds a place of a document: its address, and the fragment if there is one.
+pub fn address(url: &str, anchor: &str) -> String {
+    match anchor {
+        "" => url.into(),
+        anchor => [url, "#", anchor].concat(),
+    }
+}
+
 impl Chunk {
     /// The text that is embedded: title and headings give a passage its context.
     ///

@@ -38,27 +38,38 @@ pub(super) fn pack(values: &[u32], width: u32, out: &mut Vec<u8>) {
 /// reads as zeros. `width` is at most 32.
 pub(super) fn unpack(bytes: &[u8], width: u32, values: &mut [u32]) {
     let mask = (1u64 << width) - 1;
-    for (i, value) in values.iter_mut().enumerate() {
-        let bit = i * width as usize;
-        // 32 bits that start inside a byte lie in five bytes.
-        let window = match bytes
-            .get(bit / 8..bit / 8 + 8)
-            .and_then(|window| window.try_into().ok())
-        {
-            Some(window) => u64::from_le_bytes(window),
-            None => {
-                let tail = bytes.get(bit / 8..).unwrap_or_default();
-                let mut window = [0; 8];
-                window[..tail.len()].copy_from_slice(tail);
-                u64::from_le_bytes(window)
-            }
-        };
-        *value = ((window >> (bit % 8)) & mask) as u32;
+    let mut bit = 0;
+    for value in values {
+        *value = (window(bytes, bit / 8) >> (bit % 8) & mask) as u32;
+        bit += width as usize;
     }
+}
+
+/// Number `at` of those packed in `bytes`; 0 past the end. `width` is at most 32.
+pub(super) fn get(bytes: &[u8], width: u32, at: usize) -> u32 {
+    let bit = at * width as usize;
+    (window(bytes, bit / 8) >> (bit % 8) & ((1 << width) - 1)) as u32
+}
+
+/// Eight bytes from `at`: 32 bits that start inside a byte lie in five.
+#[inline(always)]
+fn window(bytes: &[u8], at: usize) -> u64 {
+    match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(window) => u64::from_le_bytes(*window),
+        None => last_window(bytes.get(at..).unwrap_or_default()),
+    }
+}
+
+#[cold]
+fn last_window(tail: &[u8]) -> u64 {
+    let mut window = [0; 8];
+    window[..tail.len()].copy_from_slice(tail);
+    u64::from_le_bytes(window)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::get;
     use super::pack;
     use super::packed_len;
     use super::unpack;
@@ -85,6 +96,9 @@ mod tests {
                 let mut back = vec![0; values.len()];
                 unpack(&packed, needed, &mut back);
                 assert_eq!(back, values);
+                for (at, &value) in values.iter().enumerate() {
+                    assert_eq!(get(&packed, needed, at), value);
+                }
             }
         }
     }

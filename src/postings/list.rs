@@ -20,6 +20,7 @@ use crate::bytes::Reader;
 use crate::bytes::Writer;
 use crate::document::ChunkId;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 /// Postings in a full block.
@@ -147,37 +148,79 @@ impl EliasFano {
     fn decode(
         self,
         reader: &mut Reader<'_>,
-        first: u64,
+        first: ChunkId,
         out: &mut [u32],
     ) -> Result<(), FormatError> {
         bitpack::unpack(reader.take(self.low_len(), "chunks")?, self.low_width, out);
         let highs = reader.take(self.high_len(), "chunks")?;
-        let mut out = out.iter_mut().zip(0u64..);
-        let mut next = first;
-        for (word, start) in highs.chunks(8).zip((0u64..).step_by(64)) {
-            let mut bytes = [0; 8];
-            bytes[..word.len()].copy_from_slice(word);
-            let mut ones = u64::from_le_bytes(bytes);
+        let bad = |reader: &Reader<'_>| reader.error("chunks", Problem::Inconsistent);
+        let mut at = 0;
+        for (place, word) in highs.chunks(8).enumerate() {
+            let mut ones = word_of(word);
             while ones != 0 {
-                let bit = start + u64::from(ones.trailing_zeros());
+                let bit = place * 64 + ones.trailing_zeros() as usize;
                 ones &= ones - 1;
-                let bad = Problem::Inconsistent;
-                let Some((chunk, at)) = out.next() else {
-                    return Err(reader.error("chunks", bad));
-                };
-                let number = first + ((bit - at) << self.low_width | u64::from(*chunk));
-                if number < next {
-                    return Err(reader.error("chunks", bad));
-                }
-                *chunk = u32::try_from(number).map_err(|_| reader.error("chunks", bad))?;
-                next = number + 1;
+                let number = out.get_mut(at).ok_or_else(|| bad(reader))?;
+                *number |= ((bit - at) as u32).wrapping_shl(self.low_width);
+                at += 1;
             }
         }
-        match out.next() {
-            None => Ok(()),
-            Some(_) => Err(reader.error("chunks", Problem::Inconsistent)),
+        let mut ascends = at == out.len();
+        let mut last = None;
+        for number in out {
+            let chunk = number.wrapping_add(first);
+            ascends &= last.map_or(chunk >= first, |last| chunk > last);
+            last = Some(chunk);
+            *number = chunk;
         }
+        if ascends { Ok(()) } else { Err(bad(reader)) }
     }
+
+    /// Where `number` stands among the numbers, if it is one of them: only what lies at its high bits is
+    /// looked at.
+    fn place_of(self, lows: &[u8], highs: &[u8], number: u32) -> Option<usize> {
+        let high = u64::from(number).wrapping_shr(self.low_width) as usize;
+        let low = number & ((1u64 << self.low_width) - 1) as u32;
+        // A zero ends the numbers of each value of the high bits.
+        let mut bit = match high.checked_sub(1) {
+            Some(before) => zero_of(highs, before)? + 1,
+            None => 0,
+        };
+        while highs.get(bit / 8)? >> (bit % 8) & 1 == 1 {
+            let place = bit - high;
+            match bitpack::get(lows, self.low_width, place).cmp(&low) {
+                Ordering::Less => bit += 1,
+                Ordering::Equal => return (place < self.count).then_some(place),
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Up to eight bytes as a number, the least significant first.
+fn word_of(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// The bit that is the zero with `before` zeros before it.
+fn zero_of(bits: &[u8], before: usize) -> Option<usize> {
+    let mut before = before;
+    for (place, word) in bits.chunks(8).enumerate() {
+        let mut zeros = !word_of(word);
+        let count = zeros.count_ones() as usize;
+        if before >= count {
+            before -= count;
+            continue;
+        }
+        for _ in 0..before {
+            zeros &= zeros - 1;
+        }
+        return Some(place * 64 + zeros.trailing_zeros() as usize);
+    }
+    None
 }
 
 /// A decoded block.
@@ -351,26 +394,54 @@ impl BlockTable {
         })
     }
 
+    /// A block's line, and the first chunk that the block can hold.
+    fn entry(&self, block: usize) -> Result<(&TableEntry, ChunkId), FormatError> {
+        let Some(entry) = self.entries.get(block) else {
+            let problem = Problem::OutOfRange {
+                got: block as u64,
+                max: self.len() as u64,
+            };
+            return Err(Reader::new(&[], WHAT).error("block number", problem));
+        };
+        let before = block.checked_sub(1).and_then(|at| self.entries.get(at));
+        // No block follows one that ends with the last number there is: `parse` saw to that.
+        let next = before.map_or(0, |before| before.last_chunk.wrapping_add(1));
+        Ok((entry, next))
+    }
+
+    /// The impact of `chunk`, if the block has it, from the bytes that [`BlockTable::byte_range`]
+    /// names. The block is not decoded for it.
+    ///
+    /// # Errors
+    /// [`FormatError`] when there is no such block, or its bytes are not as many as the table says.
+    pub fn impact_of(
+        &self,
+        block: usize,
+        bytes: &[u8],
+        chunk: ChunkId,
+    ) -> Result<Option<u8>, FormatError> {
+        let (entry, next) = self.entry(block)?;
+        if bytes.len() != entry.byte_len() {
+            return Err(Reader::new(bytes, WHAT).error("block", Problem::Inconsistent));
+        }
+        let (lows, rest) = bytes.split_at(entry.chunks.low_len());
+        let (highs, impacts) = rest.split_at(entry.chunks.high_len());
+        let place = chunk
+            .checked_sub(next)
+            .and_then(|number| entry.chunks.place_of(lows, highs, number));
+        Ok(place.map(|at| {
+            let below = bitpack::get(impacts, u32::from(entry.width), at);
+            u32::from(entry.max_impact).saturating_sub(below) as u8
+        }))
+    }
+
     /// Decodes a block from the bytes that [`BlockTable::byte_range`] names.
     ///
     /// # Errors
     /// [`FormatError`] when there is no such block, or its bytes contradict the table.
     pub fn decode(&self, block: usize, bytes: &[u8], out: &mut Block) -> Result<(), FormatError> {
         let mut reader = Reader::new(bytes, WHAT);
-        let Some(entry) = self.entries.get(block) else {
-            let problem = Problem::OutOfRange {
-                got: block as u64,
-                max: self.len() as u64,
-            };
-            return Err(reader.error("block number", problem));
-        };
-        let next = match block
-            .checked_sub(1)
-            .and_then(|before| self.entries.get(before))
-        {
-            Some(before) => u64::from(before.last_chunk) + 1,
-            None => 0,
-        };
+        let (entry, next) = self.entry(block)?;
         out.len = entry.chunks.count;
         entry
             .chunks
@@ -494,16 +565,19 @@ impl<'a> PostingList<'a> {
             .map_err(|problem| reader.error("gap", problem))
     }
 
-    /// The impact of `chunk`, if it holds the term. `block` is room to decode into.
+    /// The impact of `chunk`, if it holds the term. `block` is room to decode a short list into.
     ///
     /// # Errors
     /// As [`PostingList::decode`].
     pub fn impact_of(&self, chunk: ChunkId, block: &mut Block) -> Result<Option<u8>, FormatError> {
-        let at = self.block_of(chunk);
-        if at >= self.block_count() {
-            return Ok(None);
+        if self.table.is_empty() {
+            self.decode(0, block)?;
+            return Ok(block.impact_of(chunk));
         }
-        self.decode(at, block)?;
-        Ok(block.impact_of(chunk))
+        let at = self.block_of(chunk);
+        match self.blocks.get(at) {
+            Some(bytes) => self.table.impact_of(at, bytes, chunk),
+            None => Ok(None),
+        }
     }
 }

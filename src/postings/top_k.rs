@@ -127,45 +127,57 @@ pub fn top_k(
     let mut best: BinaryHeap<Reverse<(u32, Reverse<ChunkId>)>> = BinaryHeap::new();
     let mut sums = vec![0u32; WINDOW as usize];
     let mut maxima = vec![0u32; WINDOW as usize];
-    let mut counts = vec![0u8; WINDOW as usize];
     let wanted = cursors.iter().filter(|clause| !clause.is_empty()).count();
+    let counts_clauses = clauses.len() == COMPLETE_CLAUSES;
+    let mut counts = vec![0u8; if counts_clauses { WINDOW as usize } else { 0 }];
     let mut complete: Vec<ChunkId> = Vec::new();
     while let Some(first) = cursors.iter().flatten().filter_map(Cursor::chunk).min() {
         let start = first / WINDOW * WINDOW;
         sums.fill(0);
         counts.fill(0);
         for clause in &mut cursors {
-            if let [only] = clause.as_mut_slice() {
-                only.drain_window(start, |at, score| {
-                    sums[at] = sums[at].saturating_add(score);
-                    counts[at] = counts[at].saturating_add(1);
-                })?;
+            if let ([only], false) = (clause.as_mut_slice(), counts_clauses) {
+                only.drain_window(start, |at, score| sums[at] = sums[at].saturating_add(score))?;
                 continue;
             }
             maxima.fill(0);
             for cursor in clause {
                 cursor.drain_window(start, |at, score| maxima[at] = maxima[at].max(score))?;
             }
-            for ((sum, count), maximum) in sums.iter_mut().zip(&mut counts).zip(&maxima) {
+            for (sum, maximum) in sums.iter_mut().zip(&maxima) {
                 *sum = sum.saturating_add(*maximum);
-                *count = count.saturating_add(u8::from(*maximum > 0));
+            }
+            for (count, maximum) in counts.iter_mut().zip(&maxima) {
+                *count += u8::from(*maximum > 0);
             }
         }
-        for (chunk, &score) in (start..).zip(&sums) {
-            if score == 0 || !is_allowed(allowed, chunk) {
-                continue;
+        let words = matches.iter_mut().zip(0..).skip(start as usize / 64);
+        for ((word, at), sums) in words.zip(sums.chunks(64)) {
+            let mut found = 0;
+            for (bit, &score) in sums.iter().enumerate() {
+                found |= u64::from(score > 0) << bit;
             }
-            matches[chunk as usize / 64] |= 1 << (chunk % 64);
-            if usize::from(counts[(chunk - start) as usize]) == wanted && complete.len() <= FEW {
-                complete.push(chunk);
-            }
-            let entry = Reverse((score, Reverse(chunk)));
-            if best.len() < k {
-                best.push(entry);
-            } else if let Some(mut worst) = best.peek_mut()
-                && entry < *worst
-            {
-                *worst = entry;
+            found &= allowed.map_or(!0, |allowed| allowed.get(at).copied().unwrap_or(0));
+            *word = found;
+            while found != 0 {
+                let place = found.trailing_zeros();
+                found &= found - 1;
+                let chunk = at as u32 * 64 + place;
+                let score = sums[place as usize];
+                if counts_clauses
+                    && complete.len() <= FEW
+                    && usize::from(counts[(chunk - start) as usize]) == wanted
+                {
+                    complete.push(chunk);
+                }
+                // Of equals the first stays.
+                if best.len() < k {
+                    best.push(Reverse((score, Reverse(chunk))));
+                } else if let Some(mut worst) = best.peek_mut()
+                    && score > worst.0.0
+                {
+                    *worst = Reverse((score, Reverse(chunk)));
+                }
             }
         }
     }
@@ -181,7 +193,7 @@ pub fn top_k(
     for Reverse((score, Reverse(chunk))) in best.into_sorted_vec() {
         hits.push(hit(chunk, score)?);
     }
-    if complete.len() > FEW || clauses.len() != COMPLETE_CLAUSES {
+    if complete.len() > FEW {
         complete.clear();
     }
     let complete = complete.into_iter().map(|chunk| {
@@ -228,14 +240,6 @@ fn contribution(
 /// What a posting adds to the score of its chunk.
 pub fn score_of(impact: u8, weight: u32) -> u32 {
     u32::from(impact) * weight.min(u32::from(u16::MAX))
-}
-
-fn is_allowed(allowed: Option<&[u64]>, chunk: ChunkId) -> bool {
-    allowed.is_none_or(|words| {
-        words
-            .get(chunk as usize / 64)
-            .is_some_and(|word| word >> (chunk % 64) & 1 == 1)
-    })
 }
 
 /// A place in a posting list.
@@ -293,26 +297,25 @@ impl<'a, 'l> Cursor<'a, 'l> {
         mut hand_on: impl FnMut(usize, u32),
     ) -> Result<(), FormatError> {
         let weight = self.weighted.weight;
-        loop {
-            let postings = self
-                .block
-                .chunks()
-                .iter()
-                .zip(self.block.impacts())
-                .skip(self.at);
-            for (&chunk, &impact) in postings {
-                // Every cursor stands at or after the start of the window.
-                let place = chunk - start;
-                if place >= WINDOW {
-                    return Ok(());
-                }
-                hand_on(place as usize, score_of(impact, weight));
-                self.at += 1;
+        while let Some(&last) = self.block.chunks().last() {
+            // Every cursor stands at or after the start of the window.
+            let rest = &self.block.chunks()[self.at..];
+            let ends = last - start < WINDOW;
+            let len = if ends {
+                rest.len()
+            } else {
+                rest.partition_point(|chunk| chunk - start < WINDOW)
+            };
+            let impacts = &self.block.impacts()[self.at..];
+            for (&chunk, &impact) in rest[..len].iter().zip(impacts) {
+                hand_on((chunk - start) as usize, score_of(impact, weight));
             }
-            if self.block.chunks().is_empty() {
-                return Ok(());
+            self.at += len;
+            if !ends {
+                break;
             }
             self.load()?;
         }
+        Ok(())
     }
 }

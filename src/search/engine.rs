@@ -31,14 +31,11 @@ use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::document::ChunkId;
-use crate::document::DocumentId;
 use crate::filter::Bitmap;
 use crate::filter::Columns;
 use crate::index::Access;
-use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Layout;
-use crate::index::Passage;
 use crate::index::Root;
 use crate::index::inflate;
 use crate::postings::TopK;
@@ -60,7 +57,6 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use core::ops::Range;
 
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
@@ -245,100 +241,6 @@ impl<S: Source> Engine<S> {
         result.hits = hits(&self.analyzer, lookup, explains, ranked, records, &best);
         result.stats = search.stats.into_inner();
         Ok(result)
-    }
-
-    /// The stored text of a chunk and the document it belongs to.
-    ///
-    /// # Errors
-    /// As [`Engine::passages`].
-    pub async fn passage(&self, chunk: ChunkId) -> Result<(Passage, DocumentRecord), SearchError> {
-        let chunks = self.root().counts.chunks;
-        let passages = self.passages(&[chunk]).await?;
-        let passage = passages.into_iter().next();
-        passage.ok_or(SearchError::NoChunk { chunk, chunks })
-    }
-
-    /// The stored texts of chunks and the documents they belong to, in the order given.
-    ///
-    /// # Errors
-    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
-    pub async fn passages(
-        &self,
-        chunks: &[ChunkId],
-    ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
-        self.load_layout().await?;
-        let layout = self.layout()?;
-        let place = |&chunk: &ChunkId| {
-            let document = layout.document_of(chunk).ok_or(SearchError::NoChunk {
-                chunk,
-                chunks: self.root().counts.chunks,
-            });
-            Ok((chunk, document?))
-        };
-        let places = chunks
-            .iter()
-            .map(place)
-            .collect::<Result<Vec<_>, SearchError>>()?;
-        let mut wants = Wants::new();
-        want_records(&layout, &places, &mut wants);
-        let wave = self.store.wave(&wants).await?;
-        let records = records(&layout, &places, &wave);
-        Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?)
-    }
-
-    /// All chunks of the document that this chunk belongs to.
-    ///
-    /// # Errors
-    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
-    pub async fn siblings(&self, chunk: ChunkId) -> Result<Range<ChunkId>, SearchError> {
-        self.load_layout().await?;
-        let layout = self.layout()?;
-        let range = layout.document_of(chunk).and_then(|document| {
-            let at = document as usize;
-            let first_chunks = &layout.first_chunks;
-            Some(*first_chunks.get(at)?..*first_chunks.get(at + 1)?)
-        });
-        let chunks = self.root().counts.chunks;
-        range.ok_or(SearchError::NoChunk { chunk, chunks })
-    }
-
-    /// Documents in the order of the index and their first chunks, read in one wave. Documents outside
-    /// the index, and those without chunks, are left out.
-    ///
-    /// # Errors
-    /// [`SearchError::Store`].
-    pub async fn documents(
-        &self,
-        documents: Range<DocumentId>,
-    ) -> Result<Vec<(ChunkId, DocumentRecord)>, SearchError> {
-        self.load_layout().await?;
-        let layout = self.layout()?;
-        let mut wants = Wants::new();
-        let mut found = Vec::new();
-        for document in documents {
-            let bounds = layout.first_chunks.get(document as usize..);
-            let Some(&[first, next, ..]) = bounds else {
-                break;
-            };
-            let place = layout.documents.locate(document);
-            if let Some((extent, at)) = place.filter(|_| first < next) {
-                wants.block(extent);
-                found.push((first, extent, at));
-            }
-        }
-        let wave = self.store.wave(&wants).await?;
-        let mut block: Option<(Extent, Vec<u8>)> = None;
-        let record = |&(first, extent, at): &(ChunkId, Extent, usize)| {
-            let damaged = |bad| self.damaged(extent, bad);
-            if block.as_ref().is_none_or(|(known, _)| *known != extent) {
-                let raw = wave.require(extent).map_err(damaged)?;
-                block = Some((extent, inflate(raw, "documents").map_err(damaged)?));
-            }
-            let raw = block.as_ref().map_or(&[][..], |(_, raw)| raw);
-            let record = DocumentRecord::find(raw, at).map_err(damaged)?;
-            Ok((first, record))
-        };
-        found.iter().map(record).collect()
     }
 
     async fn wave(&self, stats: &RefCell<ReadStats>, wants: &Wants) -> Result<Wave, StoreError> {
@@ -799,7 +701,13 @@ pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
 
 fn documents_of(chunks: &Bitmap, layout: &Layout) -> Bitmap {
     let mut documents = Bitmap::new(layout.first_chunks.len().saturating_sub(1) as u32);
-    for document in chunks.iter().filter_map(|chunk| layout.document_of(chunk)) {
+    // Both ascend, so one walk finds them all.
+    let mut ends = layout.first_chunks.iter().skip(1).zip(0..).peekable();
+    for chunk in chunks.iter() {
+        while ends.next_if(|&(&end, _)| end <= chunk).is_some() {}
+        let Some(&(_, document)) = ends.peek() else {
+            break;
+        };
         documents.set(document);
     }
     documents

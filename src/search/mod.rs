@@ -20,6 +20,7 @@
 //! | `diversity.rs` | ranked candidates, copies last, alike ones apart |
 //! | `parts.rs` | what an engine keeps from its first search on: layout, codes, columns |
 //! | `hits.rs` | ranked candidates → hits: page, records, excerpts |
+//! | `reading.rs` | passages, documents and embeddings, read without a search |
 //! | `verify.rs` | every block and structure of an index, checked |
 //!
 //! A *wave* is a set of reads that do not depend on one another; everything between two waves is
@@ -35,6 +36,7 @@ mod hits;
 mod lexical;
 mod parts;
 mod ranking;
+mod reading;
 mod titles;
 mod verify;
 

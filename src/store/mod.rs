@@ -400,7 +400,7 @@ impl<S: Source> Store<S> {
         let mut pieces = pieces.into_iter();
         let mut unused = 0;
         for read in reads {
-            let mut bytes = Vec::with_capacity((read.range.end - read.range.start) as usize);
+            let mut bytes = Vec::new();
             for (piece, brought) in read.pieces.iter().zip(&mut pieces) {
                 let got = brought.len() as u64;
                 let expected = piece
@@ -413,8 +413,13 @@ impl<S: Source> Store<S> {
                 }
                 wave.stats.bytes += got;
                 unused += got;
-                let used = piece.skip as usize..(piece.skip + piece.take) as usize;
-                bytes.extend_from_slice(brought.get(used).unwrap_or(&[]));
+                // Most reads are one piece, used whole: that is not copied.
+                if read.pieces.len() == 1 && piece.take == got {
+                    bytes = brought;
+                } else {
+                    let used = piece.skip as usize..(piece.skip + piece.take) as usize;
+                    bytes.extend_from_slice(brought.get(used).unwrap_or(&[]));
+                }
             }
             for &extent in &read.extents {
                 let len = u64::from(extent.len);

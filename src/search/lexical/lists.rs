@@ -119,8 +119,7 @@ impl Lookup<'_> {
                         let extent = posting_block(dictionary, entry, &table, at)?;
                         let bad = |error| (extent, error);
                         let bytes = wave.require(extent).map_err(bad)?;
-                        table.decode(at, bytes, &mut block).map_err(bad)?;
-                        block.impact_of(chunk)
+                        table.impact_of(at, bytes, chunk).map_err(bad)?
                     } else if table.is_empty() {
                         let list = PostingList::new(&entry.list, found.df, Vec::new());
                         let impact = list.and_then(|list| list.impact_of(chunk, &mut block));

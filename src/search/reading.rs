@@ -1,0 +1,147 @@
+//! What an index holds, read without a search: passages, pages, lists of documents, embeddings.
+
+use super::Engine;
+use super::SearchError;
+use super::hits::records;
+use super::hits::want_records;
+use crate::bytes::Reader;
+use crate::document::ChunkId;
+use crate::document::DocumentId;
+use crate::index::DocumentRecord;
+use crate::index::Extent;
+use crate::index::Passage;
+use crate::index::inflate;
+use crate::store::Source;
+use crate::store::Wants;
+use crate::vector::Quantizer;
+use crate::vector::row::Row;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+impl<S: Source> Engine<S> {
+    /// The stored text of a chunk and the document it belongs to.
+    ///
+    /// # Errors
+    /// As [`Engine::passages`].
+    pub async fn passage(&self, chunk: ChunkId) -> Result<(Passage, DocumentRecord), SearchError> {
+        let chunks = self.root().counts.chunks;
+        let passages = self.passages(&[chunk]).await?;
+        let passage = passages.into_iter().next();
+        passage.ok_or(SearchError::NoChunk { chunk, chunks })
+    }
+
+    /// The stored texts of chunks and the documents they belong to, in the order given.
+    ///
+    /// # Errors
+    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
+    pub async fn passages(
+        &self,
+        chunks: &[ChunkId],
+    ) -> Result<Vec<(Passage, DocumentRecord)>, SearchError> {
+        self.load_layout().await?;
+        let layout = self.layout()?;
+        let place = |&chunk: &ChunkId| {
+            let document = layout.document_of(chunk).ok_or(SearchError::NoChunk {
+                chunk,
+                chunks: self.root().counts.chunks,
+            });
+            Ok((chunk, document?))
+        };
+        let places = chunks
+            .iter()
+            .map(place)
+            .collect::<Result<Vec<_>, SearchError>>()?;
+        let mut wants = Wants::new();
+        want_records(&layout, &places, &mut wants);
+        let wave = self.store.wave(&wants).await?;
+        let records = records(&layout, &places, &wave);
+        Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?)
+    }
+
+    /// All chunks of the document that this chunk belongs to.
+    ///
+    /// # Errors
+    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
+    pub async fn chunks_beside(&self, chunk: ChunkId) -> Result<Range<ChunkId>, SearchError> {
+        self.load_layout().await?;
+        let layout = self.layout()?;
+        let range = layout.document_of(chunk).and_then(|document| {
+            let at = document as usize;
+            let first_chunks = &layout.first_chunks;
+            Some(*first_chunks.get(at)?..*first_chunks.get(at + 1)?)
+        });
+        let chunks = self.root().counts.chunks;
+        range.ok_or(SearchError::NoChunk { chunk, chunks })
+    }
+
+    /// Documents in the order of the index and their first chunks, read in one wave. Documents outside
+    /// the index, and those without chunks, are left out.
+    ///
+    /// # Errors
+    /// [`SearchError::Store`].
+    pub async fn documents(
+        &self,
+        documents: Range<DocumentId>,
+    ) -> Result<Vec<(ChunkId, DocumentRecord)>, SearchError> {
+        self.load_layout().await?;
+        let layout = self.layout()?;
+        let mut wants = Wants::new();
+        let mut found = Vec::new();
+        for document in documents {
+            let bounds = layout.first_chunks.get(document as usize..);
+            let Some(&[first, next, ..]) = bounds else {
+                break;
+            };
+            let place = layout.documents.locate(document);
+            if let Some((extent, at)) = place.filter(|_| first < next) {
+                wants.block(extent);
+                found.push((first, extent, at));
+            }
+        }
+        let wave = self.store.wave(&wants).await?;
+        let mut block: Option<(Extent, Vec<u8>)> = None;
+        let record = |&(first, extent, at): &(ChunkId, Extent, usize)| {
+            let damaged = |bad| self.damaged(extent, bad);
+            if block.as_ref().is_none_or(|(known, _)| *known != extent) {
+                let raw = wave.require(extent).map_err(damaged)?;
+                block = Some((extent, inflate(raw, "documents").map_err(damaged)?));
+            }
+            let raw = block.as_ref().map_or(&[][..], |(_, raw)| raw);
+            let record = DocumentRecord::find(raw, at).map_err(damaged)?;
+            Ok((first, record))
+        };
+        found.iter().map(record).collect()
+    }
+
+    /// What the rows of chunks tell of their embeddings, one after the other: centred and rotated, so
+    /// that distances and directions between them are those of the embeddings, and absolute places
+    /// are not. Empty where the index has no vectors.
+    ///
+    /// # Errors
+    /// [`SearchError::NoChunk`] and [`SearchError::Store`].
+    pub async fn embeddings(&self, chunks: &[ChunkId]) -> Result<Vec<Vec<f32>>, SearchError> {
+        let Some(sections) = &self.root().vectors else {
+            return Ok(Vec::new());
+        };
+        let mut wants = Wants::new();
+        wants.block(sections.quantizer);
+        let extent = |&chunk: &ChunkId| {
+            let extent = sections.rows.extent(u64::from(chunk));
+            let chunks = self.root().counts.chunks;
+            extent.ok_or(SearchError::NoChunk { chunk, chunks })
+        };
+        let rows: Vec<Extent> = chunks.iter().map(extent).collect::<Result<_, _>>()?;
+        rows.iter().for_each(|&row| wants.block(row));
+        let wave = self.store.wave(&wants).await?;
+        let quantizer = wave.require(sections.quantizer);
+        let quantizer =
+            quantizer.and_then(|raw| Quantizer::read(&mut Reader::new(raw, "quantizer")));
+        let quantizer = quantizer.map_err(|bad| self.damaged(sections.quantizer, bad))?;
+        let decoded = |extent: Extent| {
+            let row = wave.require(extent);
+            let row = row.and_then(|raw| Row::parse(raw, quantizer.code_dim()));
+            Ok(row.map_err(|bad| self.damaged(extent, bad))?.decode())
+        };
+        rows.into_iter().map(decoded).collect()
+    }
+}
