@@ -1,6 +1,7 @@
 //! What whoever asked is told while an answer comes about.
 
 use crate::document::ChunkId;
+use crate::document::address;
 use crate::json::Json;
 use crate::provider::chat::Usage;
 use alloc::string::String;
@@ -49,10 +50,7 @@ impl Reference {
 
     /// Where a reader finds it.
     pub fn address(&self) -> String {
-        match &*self.anchor {
-            "" => self.url.clone(),
-            anchor => [&*self.url, "#", anchor].concat(),
-        }
+        address(&self.url, &self.anchor)
     }
 }
 

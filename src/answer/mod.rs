@@ -14,6 +14,7 @@
 //! | `retrieve.rs` | query → ranked passages: embedding, search, reranking |
 //! | `pack.rs` | ranked passages → numbered references within a budget of tokens |
 //! | `prompt.rs` | what the model is told |
+//! | `stream.rs` | what the model says as it comes: for the reader, or for us |
 //! | `scrub.rs` | the model's text as it comes → text without foreign links, images and citations |
 //! | `sentences.rs` | where sentences end |
 //! | `citations.rs` | which references a sentence cites, and whether they say what it says |
@@ -33,6 +34,7 @@ mod prompt;
 mod retrieve;
 mod scrub;
 mod sentences;
+mod stream;
 
 pub use event::Citation;
 pub use event::Event;

@@ -8,7 +8,6 @@ use super::Question;
 use super::Sink;
 use super::pack::Found;
 use crate::provider::Transport;
-use crate::provider::embeddings::Purpose;
 use crate::search::Correction;
 use crate::search::Group;
 use crate::search::Mode;
@@ -22,7 +21,7 @@ const EMBED_PATIENCE: u32 = 2_000;
 /// Milliseconds to wait for scores of passages.
 const RERANK_PATIENCE: u32 = 3_000;
 
-/// Longest response of such a server, in bytes.
+/// Longest list of scores, in bytes.
 const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 /// Why a part of the retrieval was left out.
@@ -83,12 +82,10 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
         let Some(vectors) = &self.engine.root().vectors else {
             return Ok(None);
         };
-        let request = model.request(&[query], Purpose::Query).map_err(|_| "url")?;
         let call = self.call(&self.circuits.embeddings, EMBED_PATIENCE, deadline);
-        let body = call.fetch(&request, MAX_RESPONSE_BYTES).await;
-        let body = body.map_err(|error| error.code())?;
-        let row = model.response(&body, 1, Some(vectors.input_dim() as usize));
-        row.map(Some).map_err(|_| "response")
+        let dim = vectors.input_dim() as usize;
+        let embedded = model.embed_query(&call, query, Some(dim)).await;
+        embedded.map(Some).map_err(|error| error.code())
     }
 
     /// Ranks passages anew, if there is a model for that. Those that it gives no score stay behind the

@@ -100,7 +100,7 @@ pub enum Command {
     /// Send an index to the place that it is served from
     Deploy(DeployArgs),
     /// Show what an index consists of
-    Inspect(IndexArgs),
+    Inspect(InspectArgs),
     /// Check every byte of an index
     Verify(IndexArgs),
     /// Measure how good the answers of an index are
@@ -523,6 +523,20 @@ pub struct ModelArgs {
     pub chat_api: Option<String>,
 }
 
+/// What answers come from.
+#[derive(Debug, Clone, Args)]
+pub struct AnswerArgs {
+    /// Answer only from documents whose metadata match, as JSON: '{"lang": "en"}'
+    #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
+    pub filter: Option<String>,
+    /// Models that take part.
+    #[command(flatten)]
+    pub models: ModelArgs,
+    /// Refuse what the owner of this key did not sign; several keys with commas between them
+    #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
+    pub public_key: Option<PublicKeys>,
+}
+
 /// `coracle ask`
 #[derive(Debug, Clone, Args)]
 pub struct AskArgs {
@@ -537,15 +551,9 @@ pub struct AskArgs {
     /// Write the answers of --batch to FILE once all are there, and go on where a run was stopped
     #[arg(long, value_name = "FILE", env = "CORACLE_WRITE", requires = "batch")]
     pub write: Option<PathBuf>,
-    /// Answer only from documents whose metadata match, as JSON: '{"lang": "en"}'
-    #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
-    pub filter: Option<String>,
-    /// Models that take part.
+    /// What answers come from.
     #[command(flatten)]
-    pub models: ModelArgs,
-    /// Refuse what the owner of this key did not sign; several keys with commas between them
-    #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
-    pub public_key: Option<PublicKeys>,
+    pub answer: AnswerArgs,
 }
 
 /// `coracle chat`
@@ -553,15 +561,9 @@ pub struct AskArgs {
 pub struct ChatArgs {
     /// Folder or http(s) address of the index
     pub index: String,
-    /// Answer only from documents whose metadata match, as JSON: '{"lang": "en"}'
-    #[arg(long, value_name = "JSON", env = "CORACLE_FILTER")]
-    pub filter: Option<String>,
-    /// Models that take part.
+    /// What answers come from.
     #[command(flatten)]
-    pub models: ModelArgs,
-    /// Refuse what the owner of this key did not sign; several keys with commas between them
-    #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
-    pub public_key: Option<PublicKeys>,
+    pub answer: AnswerArgs,
 }
 
 /// `coracle serve`
@@ -728,6 +730,18 @@ pub struct IndexArgs {
     /// Refuse what the owner of this key did not sign; several keys with commas between them
     #[arg(long, value_name = "KEY", env = "CORACLE_PUBLIC_KEY")]
     pub public_key: Option<PublicKeys>,
+}
+
+/// `coracle inspect`
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    /// The index.
+    #[command(flatten)]
+    pub index: IndexArgs,
+    /// Instead, write a map of the index to this file, as JSON: a point for every chunk, near those
+    /// of like meaning; the playground shows it
+    #[arg(long, value_name = "FILE", env = "CORACLE_MAP")]
+    pub map: Option<PathBuf>,
 }
 
 /// `coracle completions`

@@ -19,6 +19,7 @@ use coracle_cli::cli::AskArgs;
 use coracle_cli::cli::Cli;
 use coracle_cli::cli::Command;
 use coracle_cli::cli::GroupChoice;
+use coracle_cli::cli::IndexArgs;
 use coracle_cli::cli::ModeChoice;
 use coracle_cli::cli::SearchArgs;
 use coracle_cli::cli::ServeArgs;
@@ -104,14 +105,14 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         }
         Command::Ask(args) => ask(args, json, cli.global.quiet, &reporter),
         Command::Chat(args) => {
-            let filter = filter(args.filter.as_deref())?;
-            let config = answering::config(&args.models)?;
+            let filter = filter(args.answer.filter.as_deref())?;
+            let config = answering::config(&args.answer.models)?;
             let form = Form {
                 is_json: json,
                 is_quiet: cli.global.quiet,
             };
             transport::run(async {
-                let keys = args.public_key.as_ref();
+                let keys = args.answer.public_key.as_ref();
                 let answering = Answering::open(&args.index, keys, config).await?;
                 command::ask::chat(&answering, filter, form).await
             })
@@ -144,7 +145,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::Done)
         }
         Command::Inspect(args) => {
-            let root = command::inspect::root(&args.index, args.public_key.as_ref())?;
+            let IndexArgs { index, public_key } = &args.index;
+            if let Some(path) = &args.map {
+                command::map::write(index, public_key.as_ref(), path, &reporter)?;
+                return Ok(ExitCode::Done);
+            }
+            let root = command::inspect::root(index, public_key.as_ref())?;
             if json {
                 print(&format!("{}\n", command::inspect::to_json(&root)))?;
             } else {
@@ -209,10 +215,11 @@ fn ask(
     is_quiet: bool,
     reporter: &Reporter,
 ) -> Result<ExitCode, Failure> {
-    let filter = filter(args.filter.as_deref())?;
-    let config = answering::config(&args.models)?;
+    let filter = filter(args.answer.filter.as_deref())?;
+    let config = answering::config(&args.answer.models)?;
     transport::run(async {
-        let answering = Answering::open(&args.index, args.public_key.as_ref(), config).await?;
+        let answering =
+            Answering::open(&args.index, args.answer.public_key.as_ref(), config).await?;
         if let Some(path) = &args.batch {
             let stage = reporter.stage("answer", 0);
             let (out, filter) = (args.write.as_deref(), filter.as_ref());

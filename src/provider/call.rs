@@ -81,6 +81,16 @@ pub enum Failure {
     Timeout,
 }
 
+impl Failure {
+    /// A stable name of the kind of failure, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Cut { .. } => "unreachable",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -130,11 +140,7 @@ impl CallError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Open { .. } => "circuit-open",
-            Self::Failed {
-                failure: Failure::Timeout,
-                ..
-            } => "timeout",
-            Self::Failed { .. } => "unreachable",
+            Self::Failed { failure, .. } => failure.code(),
             Self::Refused { status: 429, .. } | Self::Pause { .. } => "rate-limited",
             Self::Refused {
                 status: 401 | 403, ..

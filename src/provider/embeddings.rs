@@ -12,8 +12,11 @@
 //!
 //! Sources: `openai-openapi` v2.3.0; the API references of the others as of November 2026.
 
+use super::Call;
+use super::CallError;
 use super::Request;
 use super::Server;
+use super::Transport;
 use super::UrlProblem;
 use crate::json::Json;
 use crate::json::JsonError;
@@ -25,6 +28,9 @@ use core::fmt;
 
 /// Longest response that is read: 2,048 embeddings of 8,192 numbers as decimal text.
 pub const MAX_RESPONSE_BYTES: usize = 512 << 20;
+
+/// Longest response to a single query: 8,192 numbers as decimal text.
+const MAX_QUERY_RESPONSE_BYTES: usize = 1 << 20;
 
 /// What kind of server embeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -223,6 +229,67 @@ impl Model {
             .and_then(Json::as_array)
             .ok_or(ResponseProblem::Form { wanted })?;
         rows(list, texts, dim)
+    }
+}
+
+impl Model {
+    /// The embedding of a query, of `dim` components where they are known.
+    ///
+    /// # Errors
+    /// [`QueryError`].
+    pub async fn embed_query<T: Transport>(
+        &self,
+        call: &Call<'_, T>,
+        query: &str,
+        dim: Option<usize>,
+    ) -> Result<Vec<f32>, QueryError> {
+        let request = self.request(&[query], Purpose::Query);
+        let request = request.map_err(QueryError::Url)?;
+        let body = call.fetch(&request, MAX_QUERY_RESPONSE_BYTES).await;
+        let body = body.map_err(QueryError::Call)?;
+        self.response(&body, 1, dim).map_err(QueryError::Response)
+    }
+}
+
+/// Why a query has no embedding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueryError {
+    /// The address is not used.
+    Url(UrlProblem),
+    /// The server did not answer.
+    Call(CallError),
+    /// Its answer is of no use.
+    Response(ResponseProblem),
+}
+
+impl QueryError {
+    /// A stable name of the kind of error, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::Call(error) => error.code(),
+            Self::Response(_) => "response",
+        }
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(problem) => problem.fmt(f),
+            Self::Call(error) => error.fmt(f),
+            Self::Response(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for QueryError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        Some(match self {
+            Self::Url(problem) => problem,
+            Self::Call(error) => error,
+            Self::Response(problem) => problem,
+        })
     }
 }
 

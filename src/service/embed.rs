@@ -16,8 +16,6 @@ use super::record::hex;
 use crate::json::Json;
 use crate::provider::Call;
 use crate::provider::Policy;
-use crate::provider::embeddings;
-use crate::provider::embeddings::Purpose;
 use alloc::format;
 use alloc::string::String;
 use alloc::string::ToString;
@@ -26,9 +24,6 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// What an embedding may be asked of.
 pub const PARAMETERS: [Parameter; 1] = [parameter("q", Kind::Query, "The query to embed.")];
-
-/// Longest response to a single query: 8,192 numbers as decimal text.
-const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 impl<H: Host> Service<H> {
     pub(super) async fn embedding<R: Reply>(
@@ -77,8 +72,14 @@ impl<H: Host> Service<H> {
             record.note(|note| note.cache = "hit");
             return Some(Ok(embedding));
         }
-        let embedded = self.ask_embedder(model, query, patience).await;
-        match embedded {
+        let call = Call {
+            transport: &self.host,
+            circuit: &self.circuits.embeddings,
+            policy: Policy::INTERACTIVE,
+            patience,
+            deadline: self.host.now() + u64::from(patience),
+        };
+        match model.embed_query(&call, query, model.dimensions).await {
             Ok(embedding) => {
                 if seconds > 0 {
                     record.note(|note| note.cache = "miss");
@@ -88,32 +89,11 @@ impl<H: Host> Service<H> {
                 }
                 Some(Ok(embedding))
             }
-            Err((code, error)) => {
-                record.note(|note| note.error = self.config.redact(&error));
-                Some(Err(code))
+            Err(error) => {
+                record.note(|note| note.error = self.config.redact(&error.to_string()));
+                Some(Err(error.code()))
             }
         }
-    }
-
-    async fn ask_embedder(
-        &self,
-        model: &embeddings::Model,
-        query: &str,
-        patience: u32,
-    ) -> Result<Vec<f32>, (&'static str, String)> {
-        let request = model.request(&[query], Purpose::Query);
-        let request = request.map_err(|bad| ("url", bad.to_string()))?;
-        let call = Call {
-            transport: &self.host,
-            circuit: &self.circuits.embeddings,
-            policy: Policy::INTERACTIVE,
-            patience,
-            deadline: self.host.now() + u64::from(patience),
-        };
-        let body = call.fetch(&request, MAX_RESPONSE_BYTES).await;
-        let body = body.map_err(|error| (error.code(), error.to_string()))?;
-        let rows = model.response(&body, 1, model.dimensions);
-        rows.map_err(|bad| ("response", bad.to_string()))
     }
 
     fn embedding_key(&self, query: &str) -> String {

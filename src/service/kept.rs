@@ -8,13 +8,15 @@ use super::Host;
 use crate::json::Json;
 use crate::search::Engine;
 use crate::search::SearchError;
-use crate::store::DEFAULT_CACHE_BYTES;
 use crate::store::Source;
 use crate::store::StoreError;
 use alloc::rc::Rc;
 use alloc::string::ToString;
 use core::cell::Cell;
 use core::cell::RefCell;
+
+/// Blocks that the service keeps: a third of what a module of 96 MiB has.
+const CACHE_BYTES: usize = 32 << 20;
 
 /// An opened index, or none yet.
 #[derive(Debug)]
@@ -148,7 +150,7 @@ impl<S: Source> Kept<S> {
 }
 
 async fn open<H: Host>(host: &H) -> Result<Engine<H::Source>, SearchError> {
-    Engine::open(host.source(), DEFAULT_CACHE_BYTES).await
+    Engine::open(host.source(), CACHE_BYTES).await
 }
 
 /// A line for the log: what clients are not told.

@@ -62,6 +62,7 @@ pub use host::Request;
 use crate::answer::Circuits;
 use crate::answer::Gone;
 use alloc::format;
+use alloc::string::String;
 use core::cell::RefCell;
 use core::fmt;
 use core::future::Future;
@@ -151,7 +152,7 @@ impl<H: Host> Service<H> {
         let found = Route::of(&request.path, &self.config);
         exchange.begin(&self.config, found);
         let Some(route) = found else {
-            let path: alloc::string::String = request.path.chars().take(80).collect();
+            let path: String = request.path.chars().take(80).collect();
             let message = format!("there is no {path} here; /openapi.json says what there is");
             return Err(Refusal::new(404, "not-found", message).into());
         };
@@ -160,7 +161,7 @@ impl<H: Host> Service<H> {
         }
         if !route.methods().contains(&&*request.method) {
             let methods = route.methods().join(" or ");
-            let method: alloc::string::String = request.method.chars().take(16).collect();
+            let method: String = request.method.chars().take(16).collect();
             let message = format!("{method} is not answered here; use {methods}");
             return Err(Refusal::new(405, "method-not-allowed", message).into());
         }

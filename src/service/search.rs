@@ -12,8 +12,10 @@ use super::given::Parameter;
 use super::given::parameter;
 use super::given::units;
 use super::kept::trouble;
+use super::record::Record;
 use super::result::result_json;
 use crate::search::DEFAULT_RRF_K;
+use crate::search::Engine;
 use crate::search::Fusion;
 use crate::search::Group;
 use crate::search::Mode;
@@ -200,7 +202,7 @@ impl<H: Host> Service<H> {
         let since = record.elapsed();
         let refresh = u64::from(self.config.refresh);
         let (options, misfit) = (&*options, Cell::new(false));
-        let work = async |engine: &crate::search::Engine<H::Source>| {
+        let work = async |engine: &Engine<H::Source>| {
             record.note(|note| note.build = Some(engine.root().build_id));
             let result = match engine.search(query, options).await {
                 // The service's model is not the index's: its operator has to know, not its client.
@@ -249,11 +251,7 @@ impl<H: Host> Service<H> {
     }
 
     /// The refusal for an index that cannot be searched; the log is told why.
-    pub(super) fn unable(
-        &self,
-        record: &super::record::Record<'_, H>,
-        error: &SearchError,
-    ) -> Refusal {
+    pub(super) fn unable(&self, record: &Record<'_, H>, error: &SearchError) -> Refusal {
         let refusal = Refusal::from(error);
         if refusal.status >= 500 {
             record.note(|note| note.error = format!("{error}"));

@@ -13,11 +13,16 @@ use super::openapi::table_schema;
 use super::result::texts_json;
 use super::search::Found;
 use crate::document::ChunkId;
+use crate::document::address;
 use crate::index::DocumentRecord;
 use crate::json::Json;
 use crate::search::Engine;
 use crate::search::Group;
+use crate::search::MAX_LIMIT;
+use crate::search::Mode;
+use crate::search::SearchError;
 use crate::search::SearchOptions;
+use crate::store::Source;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -181,12 +186,12 @@ impl<H: Host> Service<H> {
         let read = async |engine: &Engine<H::Source>| {
             let chunk = match chunk {
                 Some(chunk) => Some(chunk),
-                None => first_chunk(engine, url).await?,
+                None => chunk_of(engine, url).await?,
             };
             let Some(chunk) = chunk else {
                 return Ok(None);
             };
-            let all = engine.siblings(chunk).await?;
+            let all = engine.chunks_beside(chunk).await?;
             let start = all.start.saturating_add(skip).min(all.end);
             let end = start.saturating_add(PAGE_CHUNKS).min(all.end);
             let chunks: Vec<ChunkId> = (start..end).collect();
@@ -259,11 +264,25 @@ impl<H: Host> Service<H> {
     }
 }
 
-/// The first chunk of the document with this address or identifier.
-async fn first_chunk<S: crate::store::Source>(
+/// A chunk of the document with this address or identifier. Most addresses consist of words of their
+/// page, so it is looked for among those found by these before documents are looked through.
+async fn chunk_of<S: Source>(
     engine: &Engine<S>,
     url: &str,
-) -> Result<Option<ChunkId>, crate::search::SearchError> {
+) -> Result<Option<ChunkId>, SearchError> {
+    let options = SearchOptions {
+        limit: MAX_LIMIT,
+        mode: Mode::Keyword,
+        ..SearchOptions::default()
+    };
+    let segments = url.rsplit('/').filter(|segment| !segment.is_empty());
+    let named: Vec<&str> = segments.take(2).collect();
+    let found = engine.search(&named.join(" "), &options).await;
+    // Where the words are of no use, such as too long ones, there are still the documents.
+    let hits = found.map_or_else(|_| Vec::new(), |found| found.hits);
+    if let Some(hit) = hits.iter().find(|hit| hit.url == url || hit.id == url) {
+        return Ok(Some(hit.chunk));
+    }
     let documents = engine.root().counts.documents.min(MAX_SCANNED);
     for start in (0..documents).step_by(SCAN_STEP as usize) {
         let found = engine.documents(start..start + SCAN_STEP).await?;
@@ -273,13 +292,6 @@ async fn first_chunk<S: crate::store::Source>(
         }
     }
     Ok(None)
-}
-
-fn address(url: &str, anchor: &str) -> String {
-    match anchor {
-        "" => url.into(),
-        anchor => format!("{url}#{anchor}"),
-    }
 }
 
 /// Title and headings in one line.

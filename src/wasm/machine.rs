@@ -54,9 +54,8 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::found::bytes;
 
-/// Reads of a wave at most: a request may send some fifty of everything on the smallest plan of such
-/// hosts, five at a time, and a cold search has seven waves.
-const MOST_READS: usize = 5;
+/// Waves of a cold search, among which the reads that a request may send are divided.
+const WAVES: usize = 7;
 
 #[wasm_bindgen]
 extern "C" {
@@ -65,7 +64,7 @@ extern "C" {
 }
 
 /// The machine that JavaScript is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Machine {
     desk: Rc<Desk>,
 }
@@ -77,6 +76,8 @@ struct Desk {
     waiting: RefCell<BTreeMap<u32, Place>>,
     last: Cell<u32>,
     sources: Cell<u32>,
+    /// Reads that one wave may have.
+    most_reads: usize,
 }
 
 /// Where an answer is put.
@@ -87,6 +88,18 @@ enum Place {
 }
 
 impl Machine {
+    /// A machine on which one request may read so often; without a number, as often as it likes.
+    pub fn new(reads: Option<u32>) -> Self {
+        let most_reads = reads.map_or(usize::MAX, |reads| (reads as usize / WAVES).max(1));
+        let desk = Desk {
+            most_reads,
+            ..Desk::default()
+        };
+        Self {
+            desk: Rc::new(desk),
+        }
+    }
+
     /// The wants since the last call. Only one task runs at a time, so they are all of the one that
     /// ran last.
     pub fn take(&self) -> Vec<Array> {
@@ -290,7 +303,7 @@ impl Source for Files {
     }
 
     fn most_reads(&self) -> usize {
-        MOST_READS
+        self.machine.desk.most_reads
     }
 }
 

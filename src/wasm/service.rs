@@ -37,12 +37,13 @@ pub struct CoracleService {
 
 #[wasm_bindgen]
 impl CoracleService {
-    /// A service with these settings, an object of strings.
+    /// A service with these settings, an object of strings, on a host where one request may read `reads`
+    /// times; without a number, as often as it likes.
     ///
     /// # Errors
     /// An error that names the setting which is of no use.
     #[wasm_bindgen(constructor)]
-    pub fn new(variables: &Object) -> Result<Self, JsValue> {
+    pub fn new(variables: &Object, reads: Option<u32>) -> Result<Self, JsValue> {
         let variable = |name: &str| Reflect::get(variables, &name.into()).ok()?.as_string();
         let config = Config::from_variables(variable);
         let config = config.map_err(|problem| {
@@ -50,7 +51,7 @@ impl CoracleService {
             thrown.set_name("SettingsError");
             thrown
         })?;
-        let service = Rc::new(Service::new(Machine::default(), config));
+        let service = Rc::new(Service::new(Machine::new(reads), config));
         Ok(Self { service })
     }
 

@@ -139,6 +139,76 @@ fn keyword_index_is_built_searched_inspected_and_verified() {
 }
 
 #[test]
+fn map_has_a_point_for_every_chunk_and_is_the_same_every_time() {
+    let world = World::new();
+    // Two heaps: of each record one of two directions, and a little of its own.
+    let mut heaps = records(40);
+    for (at, record) in heaps.iter_mut().enumerate() {
+        let side = if at % 2 == 0 { 1.0 } else { -1.0 };
+        record["embedding"] = json!([
+            side,
+            -side,
+            0.1 * (at as f64).sin(),
+            0.1 * (at as f64).cos()
+        ]);
+        record["title"] = json!(if at % 2 == 0 { "Even" } else { "Odd" });
+        record["url"] = json!(format!("/records/{at}/"));
+    }
+    world.write("records.jsonl", &lines(&heaps));
+    world.json(&[
+        "build",
+        "records.jsonl",
+        "--out",
+        "index",
+        "--embedder",
+        "provided",
+    ]);
+    let root = world.json(&["inspect", "index"]);
+    let ended = world.run(&["inspect", "index", "--map", "map.json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let text = fs::read_to_string(world.path("map.json")).expect("a map");
+    let map: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(map["build_id"], root["build_id"]);
+    let column = |name: &str| {
+        let column = map[name].as_array().expect("a column");
+        let numbers = column.iter().map(|value| value.as_u64().expect("a number"));
+        numbers.collect::<Vec<u64>>()
+    };
+    let (x, y, group, document) = (
+        column("x"),
+        column("y"),
+        column("group"),
+        column("document"),
+    );
+    assert_eq!(map["documents"].as_array().map(Vec::len), Some(40));
+    assert_eq!((x.len(), y.len(), group.len()), (40, 40, 40));
+    // Which heap a chunk lies in is what tells chunks apart most, so x says it, and so do groups.
+    for (chunk, &document) in document.iter().enumerate() {
+        let title = &map["documents"][document as usize][0];
+        let left = x[chunk] < 500;
+        assert_eq!(left, (title == "Even") == (x[0] < 500), "{text}");
+        for (other, _) in group
+            .iter()
+            .enumerate()
+            .filter(|&(_, &of)| of == group[chunk])
+        {
+            assert_eq!(left, x[other] < 500, "{text}");
+        }
+    }
+    let ended = world.run(&["inspect", "index", "--map", "again.json"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(
+        fs::read_to_string(world.path("again.json")).ok(),
+        Some(text)
+    );
+
+    let words = indexed();
+    let ended = words.run(&["inspect", "index", "--map", "map.json"]);
+    ended.fails(2, &["--map", "words only"]);
+    assert!(!words.path("map.json").exists());
+}
+
+#[test]
 fn index_is_judged_by_its_headings_and_by_files() {
     let world = indexed();
     let own = world.json(&["eval", "index"]);
@@ -333,7 +403,14 @@ fn flag_comes_before_environment_before_file() {
         "coracle.toml",
         "[build]\nembedder = 'none'\n[search]\nlimit = 2\nmode = 'keyword'\n",
     );
-    world.json(&["build", "records.jsonl", "--out", "index"]);
+    world.json(&[
+        "build",
+        "records.jsonl",
+        "--out",
+        "index",
+        "--embedder",
+        "provided",
+    ]);
     let count = |command: &mut Command| {
         let ended = Ended::of(command.output().expect("started"));
         let found: Value = serde_json::from_str(&ended.out).expect("JSON");

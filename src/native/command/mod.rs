@@ -5,6 +5,7 @@ pub mod batch;
 pub mod build;
 pub mod eval;
 pub mod inspect;
+pub mod map;
 pub mod search;
 pub mod serve;
 pub mod verify;
