@@ -7,6 +7,7 @@
 import type { CoracleService } from '../pkg/coracle_service.js';
 import type { Reads } from '../../www/src/source.js';
 import { checker } from '../../www/src/verify.js';
+import { readsOf } from './limits.js';
 import { Memory } from './memory.js';
 import { instance, isTrap, makeService, replace } from './module.js';
 import { Broken, Run, type Shared } from './request.js';
@@ -54,7 +55,8 @@ export function createHandler(options: HandlerOptions): Handler {
   const variables = texts(options.variables ?? {});
   // What was read of assets and buckets is kept from opening to opening: files do not change.
   const kept = typeof index === 'string' ? undefined : source(index);
-  let service = makeService(module, variables);
+  const make = () => makeService(module, variables, readsOf(subrequests));
+  let service = make();
   let made = instance();
 
   const shared: Shared = {
@@ -73,7 +75,7 @@ export function createHandler(options: HandlerOptions): Handler {
   /** The service, in the instance that runs. */
   function current(): CoracleService {
     if (made !== instance()) {
-      service = makeService(module, variables);
+      service = make();
       made = instance();
       shared.sources.clear();
     }

@@ -16,6 +16,10 @@ export const MOST_SUBREQUESTS = 45;
 /** Of these, what reads of the index and caches leave for models. */
 const FOR_MODELS = 8;
 
+/** Reads that a request may send on a host that allows it so many subrequests; `undefined`: any number. */
+export const readsOf = (subrequests: number): number | undefined =>
+  Number.isFinite(subrequests) ? Math.max(0, subrequests - FOR_MODELS) : undefined;
+
 /** What uses a connection. */
 export type Use = 'read' | 'cache' | 'model';
 

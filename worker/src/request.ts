@@ -30,7 +30,10 @@ export interface Shared extends Machine {
   release(): void;
 }
 
-/** So long a request waits for what another one reads; then it reads for itself. */
+/** So often a request looks whether another one has read what it waits for. */
+const LOOK_MS = 5;
+
+/** So long it waits for that; then it reads for itself. */
 const PATIENCE_MS = 2000;
 
 /** A request without any progress for so long is dead: its host ended it without a word. */
@@ -108,11 +111,9 @@ export class Run {
     return !this.#isOver && this.#instance === instance() && this.#task.awake;
   }
 
-  /** Steps the task again, if it is this request's turn. */
-  stir(): void {
-    if (this.#isOver) return;
+  /** Ends the task, if nothing was heard of its request for too long. */
+  bury(): void {
     if (Date.now() - this.#steppedAt > DEAD_MS) this.#free();
-    else if (this.#instance !== instance() || this.#task.awake) this.#go?.();
   }
 
   async #drive(): Promise<void> {
@@ -145,29 +146,28 @@ export class Run {
       if (isTrap(thrown)) replace(this.#instance);
       this.#shared.report(thrown);
       throw new Broken('the service failed', true);
-    } finally {
-      // They wait for what this one has read, or are broken with it.
-      for (const other of this.#shared.running) if (other !== this) other.stir();
     }
+    for (const other of this.#shared.running) if (other !== this) other.bury();
     return wants;
   }
 
   /** Waits until the task can go on. */
   async #turn(): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const isIdle = [...this.#out.values()].every(({ name }) => name === 'sleep');
-    await new Promise<void>((resolve) => {
-      this.#go = resolve;
-      // Nothing under way: another request is reading it, and may have ended without a word.
-      if (isIdle) timer = setTimeout(() => this.#unstick(), PATIENCE_MS);
-    });
-    clearTimeout(timer);
-    this.#go = undefined;
-  }
-
-  #unstick(): void {
-    if (this.#instance === instance()) this.#shared.release();
-    for (const run of this.#shared.running) run.stir();
+    const since = Date.now();
+    do {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const isIdle = [...this.#out.values()].every(({ name }) => name === 'sleep');
+      await new Promise<void>((resolve) => {
+        this.#go = resolve;
+        // Nothing under way: another request is reading it. It must not call this one, which on workers
+        // would go on in the other's name and be refused its own reads.
+        if (isIdle) timer = setTimeout(resolve, LOOK_MS);
+      });
+      clearTimeout(timer);
+      this.#go = undefined;
+      // The other one may have ended without a word.
+      if (isIdle && Date.now() - since > PATIENCE_MS && this.#instance === instance()) this.#shared.release();
+    } while (!this.#isGone && !this.#isOver && this.#instance === instance() && !this.#task.awake);
   }
 
   /** The client is gone. */
@@ -196,8 +196,7 @@ export class Run {
   }
 
   #answer(id: number, came: unknown): void {
-    if (this.#isOver || this.#instance !== instance()) return;
-    this.#task.answer(id, came);
+    if (!this.#isOver && this.#instance === instance()) this.#task.answer(id, came);
     this.#go?.();
   }
 

@@ -15,6 +15,11 @@ const artefacts = {
 const extras = {
   ask: 'www/dist/coracle-ask.js',
   modal: 'www/dist/coracle-modal.js',
+  parts: 'www/dist/coracle-parts.js',
+  more: 'www/dist/coracle-more.js',
+  // The longest of them.
+  language: 'www/dist/languages/el.js',
+  highlight: 'www/dist/coracle-highlight.js',
 };
 
 /** No browser loads these. */
