@@ -16,5 +16,9 @@ field?.addEventListener('coracle-results', ({ detail }) => {
   const { bytes, requests, waves } = detail.stats;
   const read = `${requests} ${requests === 1 ? 'read' : 'reads'}, ${(bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0)} kB`;
   const rounds = `${waves} ${waves === 1 ? 'round trip' : 'round trips'}`;
-  cost.textContent = requests === 0 ? 'Answered from memory: nothing was read.' : `This answer took ${read}, in ${rounds}.`;
+  const said = requests === 0 ? 'Answered from memory: nothing was read.' : `This answer took ${read}, in ${rounds}.`;
+  const why = document.createElement('a');
+  why.href = `/playground/?q=${encodeURIComponent(detail.query)}`;
+  why.textContent = 'Why these hits?';
+  cost.replaceChildren(`${said} `, why);
 });

@@ -4,6 +4,11 @@ declare module '*.css' {
   export default text;
 }
 
+declare module '*.html' {
+  const text: string;
+  export default text;
+}
+
 declare module '*.wasm' {
   const module: WebAssembly.Module;
   export default module;

@@ -6,6 +6,7 @@ const documents = [
     url: '/guide/install/',
     headings: ['From source', 'Linux'],
     anchor: 'linux',
+    meta: { section: ['guide'], tags: ['linux', 'tool'] },
     text: 'Clone the repository and install the tool with one command. It checks what is missing first.',
   },
   {
@@ -14,6 +15,7 @@ const documents = [
     url: '/guide/pointers/',
     headings: [],
     anchor: '',
+    meta: { section: ['reference'], tags: ['tool'] },
     text: 'A smart pointer owns an object and frees it. Install no other tool to use it.',
   },
   {
@@ -31,6 +33,18 @@ const documents = [
 function made(name) {
   const [id, text = `About ${id}.`] = name.split(':');
   return { id, title: id, url: `/${id}/`, headings: [], anchor: '', text };
+}
+
+/** Whether a document passes a filter of the kind that `<coracle-facets>` makes. */
+function passes(document, filter) {
+  if (!filter?.field) return (filter?.and ?? []).every((one) => passes(document, one));
+  return filter.field.in.some((value) => document.meta?.[filter.field.name]?.includes(value));
+}
+
+function counted(found, field) {
+  const counts = new Map();
+  for (const { meta } of found) for (const value of meta?.[field] ?? []) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count);
 }
 
 export class FakeIndex {
@@ -55,14 +69,15 @@ export class FakeIndex {
         this.aborted += 1;
         reject(signal.reason);
       };
-      signal.addEventListener('abort', onabort, { signal: ended.signal });
+      signal?.addEventListener('abort', onabort, { signal: ended.signal });
     }).finally(() => ended.abort());
     if (this.failing === true || this.failing === mode) throw Object.assign(new Error('the file postings was not found'), { code: 'source' });
     const corrections = query.includes('smrt') ? [{ from: 'smrt', to: 'smart' }] : [];
     const word = query.replace('smrt', 'smart').split(' ')[0].toLowerCase();
     const order = this.order?.[mode];
     const has = ({ title, text, headings }) => [title, text, ...headings].join(' ').toLowerCase().includes(word);
-    const found = order ? order.map(made) : documents.filter(has);
+    const all = order ? order.map(made) : documents.filter(has);
+    const found = all.filter((document) => passes(document, plain.filter));
     const hits = found.slice(offset, offset + limit).map((document, at) => this.hit(document, at, word));
     return {
       query,
@@ -70,6 +85,7 @@ export class FakeIndex {
       hits,
       total: found.length,
       corrections,
+      facets: plain.facets && Object.fromEntries(plain.facets.map((field) => [field, counted(found, field)])),
       stats: { waves: 2, requests: 3, bytes: 40_000, cached: 0 },
       degraded: query.includes('degraded') ? 'keyword-only' : undefined,
     };
@@ -80,7 +96,7 @@ export class FakeIndex {
     for (let from = text.toLowerCase().indexOf(word); from >= 0; from = text.toLowerCase().indexOf(word, from + 1)) {
       marks.push([from, from + word.length]);
     }
-    return { ...document, chunk: at, score: 1 / (at + 1), meta: {}, excerpt: { text, marks }, text: async () => text };
+    return { ...document, chunk: at, score: 1 / (at + 1), meta: document.meta ?? {}, excerpt: { text, marks }, text: async () => text };
   }
 
   close() {}

@@ -1,6 +1,6 @@
 /** Builds nodes. Text only ever becomes text: nothing here parses HTML. */
 
-type Attributes = Record<string, string | number | boolean | undefined>;
+export type Attributes = Record<string, string | number | boolean | undefined>;
 
 /** An element with attributes (`false` and `undefined` leave one out) and children. */
 export function element<K extends keyof HTMLElementTagNameMap>(

@@ -1,22 +1,19 @@
-/** One hit as an option of the result list. */
-import type { Hit } from '../index.js';
-import { element, marked } from './dom.js';
+/** One hit as a row of a list of results. */
+import type { Hit, SearchResult } from '../index.js';
+import { element, marked, type Attributes } from './dom.js';
 
-/** A link to the hit: a real one, so that it opens in a new tab the way links do. */
-export function option(hit: Hit, position: number, id: string, base: string): HTMLAnchorElement {
+/**
+ * A link to the hit: a real one, so that it opens in a new tab the way links do. `words` names the
+ * parameter that tells its page which words were found.
+ */
+export function link(hit: Hit, base: string, words: string | null, attributes: Attributes = {}): HTMLAnchorElement {
   const target = address(hit, base);
+  const { text, marks } = hit.excerpt;
+  if (words && marks.length) target?.searchParams.set(words, [...new Set(marks.map(([from, to]) => text.slice(from, to)))].join(' '));
   const headings = hit.headings.filter((heading, at) => heading !== '' && !(at === 0 && heading === hit.title));
   const made = element(
     'a',
-    {
-      part: 'hit',
-      id,
-      role: 'option',
-      tabindex: -1,
-      href: target?.href,
-      'aria-selected': 'false',
-      'aria-posinset': position + 1,
-    },
+    { part: 'hit', href: target?.href, ...attributes },
     element('span', { part: 'hit-title' }, hit.title || hit.id),
   );
   if (headings.length > 0) {
@@ -27,9 +24,7 @@ export function option(hit: Hit, position: number, id: string, base: string): HT
     });
     made.append(path);
   }
-  if (hit.excerpt.text !== '') {
-    made.append(element('span', { part: 'hit-excerpt' }, ...marked(hit.excerpt.text, hit.excerpt.marks)));
-  }
+  if (text !== '') made.append(element('span', { part: 'hit-excerpt' }, ...marked(text, marks)));
   if (target) made.append(element('span', { part: 'hit-url' }, readable(target)));
   return made;
 }
@@ -63,4 +58,13 @@ function readable(url: URL): string {
   } catch {
     return host + path;
   }
+}
+
+/** The query with the words that were replaced, replaced and emphasised. */
+export function corrected(query: string, corrections: SearchResult['corrections']): (Node | string)[] {
+  const to = new Map(corrections.map((correction) => [correction.from.toLowerCase(), correction.to]));
+  return query.split(/(\s+)/).map((word) => {
+    const replacement = to.get(word.toLowerCase());
+    return replacement === undefined ? word : element('strong', {}, replacement);
+  });
 }

@@ -5,6 +5,7 @@ export * from '../index.js';
 export { CoracleSearch };
 export type { State } from './search.js';
 export type { Strings } from './strings.js';
+export type { Report } from './beacon.js';
 
 if (!customElements.get('coracle-search')) customElements.define('coracle-search', CoracleSearch);
 

@@ -2,8 +2,9 @@
 import { isAbort } from '../error.js';
 import type { Filter, Hit, Index, Mode, SearchOptions, SearchResult } from '../index.js';
 import { Announcer } from './announcer.js';
+import { beside } from './beside.js';
 import { element, icon } from './dom.js';
-import { become, option } from './hit.js';
+import { become, corrected, link } from './hit.js';
 import { warm, withShared, type Place } from './shared.js';
 import { english, type Strings } from './strings.js';
 import css from './style.css';
@@ -11,11 +12,13 @@ import css from './style.css';
 /** What the element is doing; reflected in its `state` attribute. */
 export type State = 'idle' | 'loading' | 'results' | 'empty' | 'error';
 
+/** The longest pause after a key before a search. */
 const DEBOUNCE_MS = 90;
 /** So long the answer by words alone waits for the whole one before it is shown. */
 const PREVIEW_MS = 120;
 /** Rows that a visitor is about to open. */
 const AIMED_AT = ':hover, :focus-within, [aria-selected=true]';
+const WANTS_MORE = '[lang]:not(:lang(en)), [lang]:not(:lang(en)) *, [beacon], [recent]';
 /** The engine returns no more hits than this for one query, however they are paged. */
 const MOST_HITS = 100;
 const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
@@ -47,8 +50,16 @@ let instances = 0;
  * @attr {string} filter - metadata filter, as JSON
  * @attr {string} base - URL that results' addresses are relative to; default: the page
  * @attr {string} hotkey - focuses the field from anywhere: one character, or `mod+` and a character
+ * @attr {string} highlight-param - parameter that tells a result's page which words were found
  * @attr {'focus'|'load'} preload - when to open the index; default `focus`
  * @attr {boolean} inline - results push the page down instead of covering it
+ * @attr {string} beacon - address that searches are reported to; default: nobody hears of them
+ * @attr {boolean} beacon-queries - reports hold the query, not only its length
+ * @attr {boolean} recent - offers the last searches that led somewhere; they are kept in this browser
+ * @attr {boolean} no-agents - is no tool for agents where the browser has such
+ * @attr {boolean} no-panel - shows no results itself; set by `<coracle-results>`
+ * @attr {string} lang - language of the texts, as for any element; default: that of the page
+ * @attr {string} instance - name that joins it with other elements of the page
  * @attr {'light'|'dark'} theme - default: the page's `color-scheme`
  * @attr {State} state - set by the element: `idle`, `loading`, `results`, `empty`, `error`
  *
@@ -70,6 +81,7 @@ let instances = 0;
  * @csspart mark - a word found
  * @csspart message - what is said when nothing was found or something failed
  * @csspart footer - line with the count
+ * @csspart recent - last searches; inside it `recent-title`, `recent-query`, `recent-clear`
  *
  * @cssprop --coracle-accent - colour of focus and selection
  * @cssprop --coracle-text - colour of text
@@ -89,7 +101,7 @@ let instances = 0;
  * @cssprop --coracle-layer - z-index of the panel; default 1000
  */
 export class CoracleSearch extends HTMLElement {
-  static readonly observedAttributes = ['src', 'public-key', 'placeholder', 'label', 'hotkey', 'preload', 'mode', 'filter', 'group', 'limit'];
+  static readonly observedAttributes = ['src', 'public-key', 'placeholder', 'label', 'hotkey', 'preload', 'mode', 'filter', 'group', 'limit', 'no-panel'];
 
   readonly #id = `coracle-${++instances}`;
   readonly #input = element('input', {
@@ -101,10 +113,7 @@ export class CoracleSearch extends HTMLElement {
     autocapitalize: 'off',
     autocorrect: 'off',
     spellcheck: 'false',
-    role: 'combobox',
     'aria-autocomplete': 'list',
-    'aria-haspopup': 'listbox',
-    'aria-expanded': 'false',
     'aria-controls': `${this.#id}-results`,
   });
   readonly #hotkey = element('kbd', { part: 'hotkey', 'aria-hidden': 'true', hidden: true });
@@ -120,6 +129,9 @@ export class CoracleSearch extends HTMLElement {
   readonly #announcer = new Announcer();
 
   #strings = english;
+  /** Texts that replace those of the element's language. */
+  #own: Partial<Strings> = {};
+  #language: Strings | undefined;
   #index: Index | undefined;
   #filter: Filter | undefined;
   #state: State = 'idle';
@@ -133,6 +145,8 @@ export class CoracleSearch extends HTMLElement {
   #asked = '';
   #stop = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Milliseconds after a key before a search: as many as the last one took, so that few are in vain. */
+  #pause = DEBOUNCE_MS;
   #disconnect: AbortController | undefined;
 
   constructor() {
@@ -218,16 +232,45 @@ export class CoracleSearch extends HTMLElement {
   }
 
   set strings(strings: Partial<Strings>) {
-    this.#strings = { ...english, ...strings };
+    this.#own = strings;
+    this.#strings = { ...english, ...this.#language, ...strings };
     this.#label();
   }
 
+  /** Metadata fields whose values are counted with every search. */
+  facets: string[] | undefined;
+
+  /** Searches like the field, with its index, mode and filter, and shows nothing of it. */
+  search(query: string, options?: SearchOptions): Promise<SearchResult> {
+    return this.#use((index) => index.search(query, { ...this.#options(0), ...options }));
+  }
+
   connectedCallback(): void {
-    this.#disconnect = new AbortController();
+    const { signal } = (this.#disconnect = new AbortController());
     this.#label();
     this.#show('idle');
-    document.addEventListener('keydown', (event) => this.#globalKey(event), { signal: this.#disconnect.signal });
+    document.addEventListener('keydown', (event) => this.#globalKey(event), { signal });
+    this.#extend(signal);
     if (this.getAttribute('preload') === 'load') this.#warm();
+  }
+
+  /** Texts in the language of the page; `undefined`: the built-in ones. */
+  speak(texts: Strings | undefined): void {
+    this.#language = texts;
+    this.strings = this.#own;
+    this.#again();
+  }
+
+  /** Loads what most fields do without, as soon as this one does not. */
+  #extend(signal: AbortSignal): void {
+    const look = () => {
+      if (!this.matches(WANTS_MORE) && !('modelContext' in document) && !('modelContext' in navigator)) return;
+      observer.disconnect();
+      beside('coracle-more.js').then(({ default: more }) => more(this, signal));
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(document, { subtree: true, attributeFilter: ['lang'] });
+    look();
   }
 
   disconnectedCallback(): void {
@@ -241,6 +284,7 @@ export class CoracleSearch extends HTMLElement {
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (before === after || !this.isConnected) return;
     if (name === 'placeholder' || name === 'label' || name === 'hotkey') this.#label();
+    else if (name === 'no-panel') this.#unfold();
     else if (name === 'preload') {
       if (after === 'load') this.#warm();
     } else this.#again();
@@ -252,11 +296,15 @@ export class CoracleSearch extends HTMLElement {
     return [new URL(this.getAttribute('src') ?? '/search/', document.baseURI).href, this.getAttribute('public-key')];
   }
 
+  #use<T>(use: (index: Index) => Promise<T>): Promise<T> {
+    return this.#index ? use(this.#index) : withShared(this.#place, use);
+  }
+
   #warm(): void {
     if (!this.#index) warm(this.#place);
   }
 
-  #typed(delay = DEBOUNCE_MS): void {
+  #typed(delay = this.#pause): void {
     clearTimeout(this.#timer);
     this.#clear.hidden = this.value === '';
     this.#hotkey.hidden = this.value !== '' || !this.hasAttribute('hotkey');
@@ -281,6 +329,7 @@ export class CoracleSearch extends HTMLElement {
     this.#stop.abort();
     const { signal } = (this.#stop = new AbortController());
     this.#asked = this.value;
+    const asked = performance.now();
     this.#previewed = false;
     this.#show('loading');
     let words: Promise<SearchResult | undefined> | undefined;
@@ -295,7 +344,7 @@ export class CoracleSearch extends HTMLElement {
         if (isHybrid && offset === 0) words = this.#preview(index, query, { ...options, mode: 'keyword' });
         return whole;
       };
-      result = await (this.#index ? search(this.#index) : withShared(this.#place, search));
+      result = await this.#use(search);
     } catch (thrown) {
       if (signal.aborted || isAbort(thrown)) return;
       // Results by words alone are better than an error.
@@ -305,6 +354,7 @@ export class CoracleSearch extends HTMLElement {
       result = { ...found, degraded: 'keyword-only' };
     }
     if (signal.aborted) return;
+    this.#pause = Math.min(performance.now() - asked, DEBOUNCE_MS);
     // Ends the search by words, if it still goes on.
     this.#stop.abort();
     this.#found(result, offset);
@@ -334,6 +384,7 @@ export class CoracleSearch extends HTMLElement {
     if (mode) options.mode = mode as Mode;
     if (group) options.group = group as 'document' | 'chunk';
     if (filter) options.filter = filter;
+    if (this.facets) options.facets = this.facets;
     return options;
   }
 
@@ -385,7 +436,13 @@ export class CoracleSearch extends HTMLElement {
     const stay = this.#hits.slice(0, kept);
     const rest = found.filter((hit) => !stay.some((other) => other[key] === hit[key]));
     const made = rest.map((hit, at) => {
-      const row = option(hit, kept + at, `${this.#id}-hit-${kept + at}`, base);
+      const row = link(hit, base, this.getAttribute('highlight-param'), {
+        id: `${this.#id}-hit-${kept + at}`,
+        role: 'option',
+        tabindex: -1,
+        'aria-selected': 'false',
+        'aria-posinset': kept + at + 1,
+      });
       const same = rows[this.#hits.findIndex((other) => other[key] === hit[key])];
       return same ? become(same, row) : row;
     });
@@ -460,8 +517,8 @@ export class CoracleSearch extends HTMLElement {
 
   /** Shows the panel if there is something in it and the element has the focus (or lies inline). */
   #unfold(): void {
-    const full = !this.#results.hidden || !this.#message.hidden;
-    const wanted = full && (this.hasAttribute('inline') || this.matches(':focus-within'));
+    const full = this.#panel.querySelector(':scope > :not([hidden])');
+    const wanted = full !== null && (this.hasAttribute('inline') || this.matches(':focus-within'));
     if (wanted) {
       const room = innerHeight - this.#input.getBoundingClientRect().bottom - 24;
       this.#panel.style.setProperty('--_room', `${room}px`);
@@ -476,8 +533,12 @@ export class CoracleSearch extends HTMLElement {
   }
 
   #open(isOpen: boolean): void {
-    this.#panel.hidden = !isOpen;
-    this.#input.ariaExpanded = String(isOpen && !this.#results.hidden);
+    // Elsewhere on the page the results are no list of this field's.
+    const isElsewhere = this.hasAttribute('no-panel');
+    this.#panel.hidden = isElsewhere || !isOpen;
+    this.#input.role = isElsewhere ? 'searchbox' : 'combobox';
+    this.#input.ariaExpanded = isElsewhere ? null : String(isOpen && !this.#results.hidden);
+    this.#input.ariaHasPopup = isElsewhere ? null : 'listbox';
   }
 
   #activate(position: number): void {
@@ -584,15 +645,6 @@ export class CoracleSearch extends HTMLElement {
 /** Lets a box become higher from now on, but not lower. */
 function keepHeight(box: HTMLElement, keeps: boolean): void {
   box.style.minHeight = keeps ? `${box.getBoundingClientRect().height}px` : '';
-}
-
-/** The query with the words that were replaced, replaced and emphasised. */
-function corrected(query: string, corrections: SearchResult['corrections']): (Node | string)[] {
-  const to = new Map(corrections.map((correction) => [correction.from.toLowerCase(), correction.to]));
-  return query.split(/(\s+)/).map((word) => {
-    const replacement = to.get(word.toLowerCase());
-    return replacement === undefined ? word : element('strong', {}, replacement);
-  });
 }
 
 function parsed(json: string | null): Filter | undefined {

@@ -3,6 +3,7 @@ import { isAbort } from '../../error.js';
 import type { Filter } from '../../index.js';
 import { Announcer } from '../announcer.js';
 import { element } from '../dom.js';
+import { follow } from '../language.js';
 import { ask, AskError, MAX_QUESTION, rate, type Citation, type Message, type Outcome, type Source } from './client.js';
 import { english, type AskStrings } from './strings.js';
 import css from './style.css';
@@ -40,6 +41,8 @@ let instances = 0;
  * @attr {string} filter - metadata filter of what may be cited, as JSON
  * @attr {string} base - URL that sources' addresses are relative to; default: the page
  * @attr {boolean} no-feedback - answers are not followed by the question whether they helped
+ * @attr {string} lang - language of the texts, as for any element; default: that of the page
+ * @attr {string} instance - name that joins it with a `<coracle-config>`
  * @attr {'light'|'dark'} theme - default: the page's `color-scheme`
  * @attr {AskState} state - set by the element: `idle`, `asking`, `done`, `error`
  *
@@ -79,6 +82,10 @@ export class CoracleAsk extends HTMLElement {
   readonly #announcer = new Announcer();
 
   #strings = english;
+  /** Texts that replace those of the element's language. */
+  #own: Partial<AskStrings> = {};
+  #language: AskStrings | undefined;
+  #disconnect: AbortController | undefined;
   #filter: Filter | undefined;
   #state: AskState = 'idle';
   #turns: Turn[] = [];
@@ -141,9 +148,11 @@ export class CoracleAsk extends HTMLElement {
   }
 
   set strings(strings: Partial<AskStrings>) {
-    const { outcomes, degraded, errors } = english;
+    const base = this.#language ?? english;
+    const { outcomes, degraded, errors } = base;
+    this.#own = strings;
     this.#strings = {
-      ...english,
+      ...base,
       ...strings,
       outcomes: { ...outcomes, ...strings.outcomes },
       degraded: { ...degraded, ...strings.degraded },
@@ -182,11 +191,17 @@ export class CoracleAsk extends HTMLElement {
   }
 
   connectedCallback(): void {
+    this.#disconnect = new AbortController();
     this.#label();
     this.#show(this.#state);
+    follow(this, this.#disconnect.signal, (texts) => {
+      this.#language = texts?.ask;
+      this.strings = this.#own;
+    });
   }
 
   disconnectedCallback(): void {
+    this.#disconnect?.abort();
     this.stop();
     this.#announcer.hush();
   }

@@ -1,6 +1,7 @@
 /** `<coracle-modal>`: a dialog with the search field, and with the field for questions beside it. */
 import type { CoracleAsk } from '../ask/ask.js';
 import { element, icon } from '../dom.js';
+import { follow } from '../language.js';
 import type { CoracleSearch } from '../search.js';
 import { english, type ModalStrings } from './strings.js';
 import css from './style.css';
@@ -9,7 +10,7 @@ const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
 const CROSS = 'M5.5 5.5l9 9M14.5 5.5l-9 9';
 
 /** Attributes that the search field it makes takes over. */
-const PASSED = ['src', 'public-key', 'placeholder', 'limit', 'mode', 'group', 'filter', 'base', 'theme', 'preload'];
+const PASSED = ['src', 'public-key', 'placeholder', 'limit', 'mode', 'group', 'filter', 'base', 'theme', 'preload', 'highlight-param'];
 
 const KINDS = ['search', 'ask'] as const;
 type Kind = (typeof KINDS)[number];
@@ -35,7 +36,19 @@ let instances = 0;
  * @attr {string} hotkey - opens and closes the dialog from anywhere: `mod+` and a character, or one character; default `mod+k`
  * @attr {string} ask - address of the answering service's route `/query`
  * @attr {boolean} no-button - there is no button: the page has its own, which calls `open()`
- * @attr {string} src - and `public-key`, `placeholder`, `limit`, `mode`, `group`, `filter`, `base`, `theme`, `preload`: those of `<coracle-search>`
+ * @attr {string} src - this and the following ones are those of `<coracle-search>`
+ * @attr {string} public-key
+ * @attr {string} placeholder
+ * @attr {number} limit
+ * @attr {'hybrid'|'keyword'|'vector'} mode
+ * @attr {'document'|'chunk'} group
+ * @attr {string} filter
+ * @attr {string} base
+ * @attr {string} highlight-param
+ * @attr {'light'|'dark'} theme
+ * @attr {'focus'|'load'} preload
+ * @attr {string} lang - language of the texts, as for any element; default: that of the page
+ * @attr {string} instance - name that joins it with a `<coracle-config>`
  * @attr {boolean} open - set by the element while the dialog is open
  *
  * @fires {CustomEvent} coracle-open - after the dialog was opened
@@ -75,6 +88,9 @@ export class CoracleModal extends HTMLElement {
   );
 
   #strings = english;
+  /** Texts that replace those of the element's language. */
+  #own: Partial<ModalStrings> = {};
+  #language: ModalStrings | undefined;
   #chosen: Kind = 'search';
   #overflow = '';
   #disconnect: AbortController | undefined;
@@ -104,7 +120,8 @@ export class CoracleModal extends HTMLElement {
   }
 
   set strings(strings: Partial<ModalStrings>) {
-    this.#strings = { ...english, ...strings };
+    this.#own = strings;
+    this.#strings = { ...english, ...this.#language, ...strings };
     this.#label();
   }
 
@@ -137,6 +154,10 @@ export class CoracleModal extends HTMLElement {
     this.#disconnect = new AbortController();
     const { signal } = this.#disconnect;
     document.addEventListener('keydown', (event) => this.#globalKey(event), { signal });
+    follow(this, signal, (texts) => {
+      this.#language = texts?.modal;
+      this.strings = this.#own;
+    });
     if (!this.#field('search')) this.append(element('coracle-search' as 'div', { slot: 'search', inline: true }));
     this.#pass();
     this.#label();
