@@ -4,7 +4,7 @@ import { prepare } from './tools.mjs';
 await prepare();
 // After `prepare`, since these import npm packages.
 const { buildWasm } = await import('./wasm.mjs');
-const { buildScripts, buildTypes, buildWorker } = await import('./scripts.mjs');
+const { buildManifest, buildScripts, buildTypes, buildWorker } = await import('./scripts.mjs');
 const { buildSite } = await import('./site.mjs');
 const { buildCli, buildIndex } = await import('./search.mjs');
 const { deployedSizes, print, sizes } = await import('./sizes.mjs');
@@ -14,6 +14,7 @@ await buildWasm();
 await buildScripts();
 await buildWorker();
 await buildTypes();
+await buildManifest();
 await buildSite();
 await buildIndex();
 print(sizes());

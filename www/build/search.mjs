@@ -1,6 +1,6 @@
 // The demo's index: the guide's pages, made searchable by the command line tool itself.
 import { cpSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { at, run, say, unlessFresh } from './tools.mjs';
 
 export const cli = at(`target/release/coracle${process.platform === 'win32' ? '.exe' : ''}`);
@@ -25,9 +25,14 @@ export function index(cache, input, out, ...options) {
 export async function buildIndex() {
   const site = at('public');
   const deployed = at('worker/public');
-  await unlessFresh('index of the guide', [cli, `${site}/docs`], [`${site}/search`, `${deployed}/search`], async () => {
-    await index('guide', `${site}/docs`, `${site}/search`, '--base-url', '/docs/');
-    await index('guide', `${site}/docs`, `${deployed}/search`, '--base-url', '/docs/', '--layout', 'split');
+  const maps = [site, deployed].map((folder) => `${folder}/search/map.json`);
+  await unlessFresh('index of the guide', [cli, `${site}/docs`], maps, async () => {
+    // The pages' Markdown lies beside them.
+    const options = ['--base-url', '/docs/', '--exclude', '*.md'];
+    await index('guide', `${site}/docs`, `${site}/search`, ...options);
+    await index('guide', `${site}/docs`, `${deployed}/search`, ...options, '--layout', 'split');
+    // For the playground.
+    for (const map of maps) await run(cli, ['inspect', dirname(map), '--map', map]);
   });
   const files = readdirSync(site).filter((name) => name !== 'search');
   for (const name of files) cpSync(join(site, name), join(deployed, name), { recursive: true });

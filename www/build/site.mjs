@@ -1,5 +1,5 @@
 // The demo site: www/demo and the guide's Markdown → public.
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import GithubSlugger from 'github-slugger';
 import { Marked, Renderer } from 'marked';
 import { parse as parseYaml } from 'yaml';
@@ -22,6 +22,9 @@ const escaped = (text) => text.replace(/[&<>"]/g, (character) => escapes[charact
 function filled(template, values) {
   return template.replace(/\{\{(\w+)\}\}/g, (_, name) => values[name] ?? '');
 }
+
+/** What the landing page shows of the benchmarks' records. */
+const figures = ['cold.svg', 'growth-cold.svg', 'recall-native.svg'];
 
 /** The guide's sections in the order of their headings. */
 const sections = {
@@ -62,18 +65,21 @@ function page(name) {
   };
   const html = new Marked({ renderer: anchored }).parse(body);
   const { title, description, order, section, tags } = parseYaml(front);
-  return { path: address(name.replace(/\.md$/, '')), title, description, order, section, tags, html };
+  return { path: address(name.replace(/\.md$/, '')), markdown: { path: `/docs/${name}`, text: body }, title, description, order, section, tags, html };
 }
 
 export async function buildSite() {
   say('demo site');
-  for (const stale of ['docs', 'coracle']) rmSync(`${out}/${stale}`, { recursive: true, force: true });
+  for (const stale of ['docs', 'coracle', 'playground', 'figures']) rmSync(`${out}/${stale}`, { recursive: true, force: true });
   mkdirSync(`${out}/coracle`, { recursive: true });
   const connect = /^https?:/.test(ask) ? ` ${new URL(ask).origin}` : '';
   writeFileSync(`${out}/_headers`, filled(read('_headers'), { connect }));
   for (const name of ['site.css', 'site.js', 'icon.svg']) copyFileSync(at('www/demo', name), `${out}/${name}`);
-  const scripts = ['search', 'ask', 'modal', 'worker', 'verify'].map((name) => `coracle-${name}.js`);
+  const scripts = ['search', 'more', 'parts', 'ask', 'modal', 'highlight', 'worker', 'verify'].map((name) => `coracle-${name}.js`);
   for (const name of [...scripts, 'coracle_bg.wasm']) copyFileSync(at('www/dist', name), `${out}/coracle/${name}`);
+  cpSync(at('www/dist/languages'), `${out}/coracle/languages`, { recursive: true });
+
+  for (const name of figures) cpSync(at('benches/record', name), `${out}/figures/${name}`);
 
   const template = read('template.html');
   const description = 'Hybrid search from static files: words and meaning in one index, no server.';
@@ -82,10 +88,19 @@ export async function buildSite() {
   const home = { title: 'Coracle', description, connect, head, class: 'home-page', content };
   writeFileSync(`${out}/index.html`, filled(template, home));
 
+  cpSync(at('www/demo/playground'), `${out}/playground`, { recursive: true, filter: (name) => !name.endsWith('.html') });
+  const playground = {
+    title: 'Playground · Coracle',
+    description: 'Searches the guide and shows why each hit ranks where it does, what was read, and where it lies in the corpus.',
+    head: '<link rel="stylesheet" href="/playground/playground.css" /><script type="module" src="/playground/playground.js"></script>',
+    content: read('playground/page.html'),
+  };
+  writeFileSync(`${out}/playground/index.html`, filled(template, playground));
+
   const guide = readdirSync(at('www/docs')).filter((name) => name.endsWith('.md')).map(page);
   guide.sort((a, b) => a.order - b.order);
-  const search = '<coracle-search src="/search/" hotkey="/" placeholder="Search the guide" label="Search the guide"></coracle-search>';
-  for (const { path, title, description, section, tags, html } of guide) {
+  const search = '<coracle-search src="/search/" highlight-param="highlight" hotkey="/" placeholder="Search the guide" label="Search the guide"></coracle-search>';
+  for (const { path, markdown, title, description, section, tags, html } of guide) {
     const facts = Object.entries({ section: [section], tags }).flatMap(([field, values]) =>
       values.map((value) => `<meta data-pagefind-filter="${field}[content]" content="${escaped(value)}" />`),
     );
@@ -94,13 +109,32 @@ export async function buildSite() {
       title: `${escaped(title)} · Coracle`,
       description: escaped(description),
       connect,
+      head: `<link rel="alternate" type="text/markdown" href="${markdown.path}" /><script type="module" src="/coracle/coracle-highlight.js"></script>`,
       class: 'guide',
       search,
       content: `<div class="guide-page">${contents(guide, path)}${main}</div>`,
     };
     mkdirSync(out + path, { recursive: true });
     writeFileSync(`${out}${path}index.html`, filled(template, values));
+    // The same for programs: links between pages are names of such files already.
+    writeFileSync(out + markdown.path, markdown.text);
   }
+  writeFileSync(`${out}/llms.txt`, forModels(guide, description));
+  writeFileSync(`${out}/llms-full.txt`, ordered(guide).map(({ markdown }) => markdown.text.trim()).join('\n\n'));
+}
+
+/** The guide's pages in the order of the contents. */
+function ordered(guide) {
+  return Object.keys(sections).flatMap((section) => guide.filter((page) => page.section === section));
+}
+
+/** The contents as language models look for them, see https://llmstxt.org. */
+function forModels(guide, description) {
+  const groups = Object.entries(sections).map(([section, heading]) => {
+    const pages = guide.filter((page) => page.section === section);
+    return `## ${heading}\n\n${pages.map(({ title, markdown, description }) => `- [${title}](${markdown.path}): ${description}`).join('\n')}`;
+  });
+  return `# Coracle\n\n> ${description}\n\nAll pages in one file: [llms-full.txt](/llms-full.txt).\n\n${groups.join('\n\n')}\n`;
 }
 
 /** All pages under the headings of their sections; folded away on narrow screens. */
@@ -116,9 +150,9 @@ function contents(guide, path) {
 
 /** The way on, and back, in the order of the contents. */
 function neighbours(guide, path) {
-  const ordered = Object.keys(sections).flatMap((section) => guide.filter((page) => page.section === section));
-  const here = ordered.findIndex((page) => page.path === path);
+  const pages = ordered(guide);
+  const here = pages.findIndex((page) => page.path === path);
   const link = (page, rel, word) => (page ? `<a rel="${rel}" href="${page.path}"><span>${word}</span>${escaped(page.title)}</a>` : '');
-  const links = link(ordered[here - 1], 'prev', 'Before') + link(ordered[here + 1], 'next', 'Next');
+  const links = link(pages[here - 1], 'prev', 'Before') + link(pages[here + 1], 'next', 'Next');
   return `<nav class="neighbours" aria-label="Neighbouring pages" data-pagefind-ignore>${links}</nav>`;
 }

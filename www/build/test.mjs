@@ -3,7 +3,7 @@
 // A stage that fails does not keep the next ones from running; the last line counts them all.
 import { spawn } from 'node:child_process';
 import { stripVTControlCharacters } from 'node:util';
-import { BARE_TARGET, at, filesBelow, prepare, root, say } from './tools.mjs';
+import { BARE_TARGET, at, filesBelow, prepare, root, run, say, unlessFresh } from './tools.mjs';
 
 const counts = { passed: 0, failed: 0 };
 
@@ -42,6 +42,15 @@ if (process.argv[2] !== 'web') {
 await import('./build.mjs').catch(({ message }) => {
   counts.failed += 1;
   console.error(`✖ build: ${message}`);
+});
+// Site generators are large, and nothing but their tests needs them. Not `npm ci`: it insists on the
+// packages of other systems, which not every registry has.
+const generators = at('tests/plugins');
+await unlessFresh('packages of site generators', [`${generators}/package-lock.json`], [`${generators}/node_modules`], () =>
+  run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: generators }),
+).catch(({ message }) => {
+  counts.failed += 1;
+  console.error(`✖ ${message}`);
 });
 const web = [...filesBelow(at('tests/web')), ...filesBelow(at('benches'))].filter((file) => file.endsWith('.test.mjs'));
 // One file at a time: each drives a browser or a worker, which take every core there is.

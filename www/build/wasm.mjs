@@ -3,34 +3,32 @@
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { at, run, say, unlessFresh } from './tools.mjs';
 
-const compiled = at('target/wasm32-unknown-unknown/edge/coracle_wasm.wasm');
-
 /** An isolate has 128 MB for everything: a module of 96 MiB leaves room for JavaScript. */
 const SERVICE_BYTES = 96 << 20;
 
 export async function buildWasm() {
-  await build('coracle', 'index', at('www/pkg'));
+  await build('coracle', 'index', 'edge', at('www/pkg'));
   await buildService();
 }
 
 export function buildService() {
   // Behind `--`, flags come on top of those of .cargo/config.toml and are this crate's alone. After a
   // panic, which leaves the module in the middle of something, the glue makes a new one.
-  return build('coracle_service', 'service', at('worker/pkg'), {
+  return build('coracle_service', 'service', 'service', at('worker/pkg'), {
     rustc: ['-C', `link-arg=--max-memory=${SERVICE_BYTES}`],
     bindgen: ['--experimental-reset-state-function'],
   });
 }
 
-/** Builds the module with one feature into a folder. */
-async function build(name, feature, pkg, { rustc = [], bindgen = [] } = {}) {
+/** Builds the module with one feature, in one of Cargo.toml's profiles, into a folder. */
+async function build(name, feature, profile, pkg, { rustc = [], bindgen = [] } = {}) {
   say(`wasm module: ${feature}`);
   const features = ['--no-default-features', '--features', feature];
-  await run('cargo', ['rustc', '-p', 'coracle-wasm', '--profile', 'edge', '--target', 'wasm32-unknown-unknown', ...features, '--', ...rustc]);
+  await run('cargo', ['rustc', '-p', 'coracle-wasm', '--profile', profile, '--target', 'wasm32-unknown-unknown', ...features, '--', ...rustc]);
   // Both come out under the same name.
   const raw = at('target/wasm', `${name}.wasm`);
   mkdirSync(at('target/wasm'), { recursive: true });
-  copyFileSync(compiled, raw);
+  copyFileSync(at('target/wasm32-unknown-unknown', profile, 'coracle_wasm.wasm'), raw);
   await unlessFresh(`wasm glue: ${feature}`, [raw, at('www/build/wasm.mjs')], [`${pkg}/${name}.js`, `${pkg}/${name}_bg.wasm`], async () => {
     const strip = ['--remove-name-section', '--remove-producers-section'];
     const out = ['--target', 'web', '--typescript', '--out-dir', pkg, '--out-name', name];
