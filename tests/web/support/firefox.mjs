@@ -10,14 +10,14 @@ export const without = firefox || process.env.CI ? false : 'no Firefox found (De
 
 export const launch = () => puppeteer.launch({ browser: 'firefox', executablePath: firefox, headless: true });
 
-/** Opens a page; `complaints` are errors that it meets. */
+/** Opens a page; `complaints` tells the errors that it met. */
 export async function openPage(browser, url) {
   const page = await browser.newPage();
-  const complaints = [];
-  page.on('pageerror', (error) => complaints.push(error.message));
+  const met = [];
+  page.on('pageerror', (error) => met.push(error.message));
   page.on('console', (message) => {
-    if (message.type() === 'error' || /Content.Security.Policy/i.test(message.text())) complaints.push(message.text());
+    if (message.type() === 'error' || /Content.Security.Policy/i.test(message.text())) met.push(message.text());
   });
   await page.goto(url);
-  return { page, complaints };
+  return { page, complaints: async () => met };
 }

@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 
 const types = {
   '.html': 'text/html; charset=utf-8',
@@ -26,10 +27,14 @@ export const STRICT_POLICY =
  */
 export async function serve({ mounts = {}, pages = {}, headers = {} }) {
   const asked = [];
+  let manner = {};
   // Every range of a large index must not read all of it again.
   const files = new Map();
   const kept = async (mounts, path) => files.get(path) ?? files.set(path, await find(mounts, path)).get(path);
   const server = createServer(async (request, response) => {
+    const { gone = false, delay = 0 } = manner;
+    if (delay > 0) await wait(delay);
+    if (gone) return response.destroy();
     const { pathname } = new URL(request.url, 'http://localhost');
     const path = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
@@ -50,6 +55,10 @@ export async function serve({ mounts = {}, pages = {}, headers = {} }) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     asked,
+    /** From now on: answers come after `delay` ms; while it is `gone`, connections end without one. */
+    treat(how) {
+      manner = how;
+    },
     close: () => new Promise((done) => server.close(done) && server.closeAllConnections()),
   };
 }
