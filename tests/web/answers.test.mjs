@@ -7,6 +7,7 @@ import { chatServer } from './support/chat.mjs';
 import { startWorker } from './support/edge.mjs';
 import { filesOf } from './support/hostile.mjs';
 import { guideIndex } from './support/project.mjs';
+import { events, post } from './support/query.mjs';
 import { runtimes, start } from './support/runtimes.mjs';
 
 const question = 'Which keys does the search field understand?';
@@ -16,19 +17,6 @@ before(async () => {
   chat = await chatServer();
 });
 after(() => chat.close());
-
-const post = (url, body, init) =>
-  fetch(`${url}/query`, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' }, ...init });
-
-/** The events of a stream. */
-async function events(response) {
-  const text = await response.text();
-  return text.split('\n\n').filter(Boolean).map((event) => {
-    const [, name] = /^event: (.*)$/m.exec(event) ?? [];
-    const [, data] = /^data: (.*)$/m.exec(event) ?? [];
-    return { name, ...JSON.parse(data) };
-  });
-}
 
 /** Waits until something holds. */
 async function until(holds, what) {

@@ -53,7 +53,7 @@ function complaint(request, key, text) {
 }
 
 /** What the model says to what it is shown. */
-function said(messages) {
+export function said(messages) {
   const shown = messages.at(-1).content;
   const [, text] = /<[0-9a-f]{16} passage 1>\n[^\n]*\n([^]*?)\n<\/[0-9a-f]{16} passage 1>/.exec(shown) ?? [];
   if (!text) return 'NOT COVERED';
