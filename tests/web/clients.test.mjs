@@ -9,7 +9,7 @@ import { DefaultChatTransport, readUIMessageStream } from 'ai';
 import OpenAI from 'openai';
 import { chatServer } from './support/chat.mjs';
 import { startWorker } from './support/edge.mjs';
-import { guideIndex } from './support/project.mjs';
+import { at, guideIndex } from './support/project.mjs';
 
 const TOKEN = 'tok-of-a-program';
 const headers = { authorization: `Bearer ${TOKEN}` };
@@ -80,8 +80,9 @@ test('openai_client_lists_the_model_and_understands_refusals', async () => {
 });
 
 test('openai_client_in_python_gets_the_same', async (t) => {
-  const python = process.env.PYTHON ?? 'python3';
-  if (spawnSync(python, ['-c', 'import openai']).status !== 0) return t.skip('python3 has no package `openai` (PYTHON names another python)');
+  const pythons = process.env.PYTHON ? [process.env.PYTHON] : [at('.venv/bin/python'), 'python3'];
+  const python = pythons.find((python) => spawnSync(python, ['-c', 'import openai']).status === 0);
+  if (!python) return t.skip('no python has the package `openai` (python3 -m venv .venv && .venv/bin/pip install -r tests/web/requirements.txt; or PYTHON names one)');
   const script = `
 import openai, sys
 client = openai.OpenAI(api_key=sys.argv[2], base_url=sys.argv[1] + "/v1", max_retries=0)
