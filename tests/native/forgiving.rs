@@ -65,7 +65,7 @@ fn cpp_index() -> Option<String> {
 
 fn judged(name: &str) -> Option<(String, Vec<Query>)> {
     let folder = data(&format!("ir/{name}"))?;
-    let place = index(name, &folder.join("corpus.jsonl.gz"), "default");
+    let place = index(name, &collection::corpus(name, &folder), "default");
     let (queries, qrels) = (folder.join("queries.jsonl"), folder.join("qrels.tsv"));
     Some((place, read_queries(&queries, &qrels)))
 }

@@ -50,7 +50,7 @@ struct Ndcg {
 /// Measures a collection and holds it to what every collection must reach.
 fn figures(name: &str) -> Option<Ndcg> {
     let folder = judged_set(name)?;
-    let place = index(name, &folder.join("corpus.jsonl.gz"), "default");
+    let place = index(name, &collection::corpus(name, &folder), "default");
     let root = evaluate::open(&place).expect("an index").root().clone();
     let measured = measure(&folder, &place, &evaluate::ways(&root, true));
     for figures in &measured {

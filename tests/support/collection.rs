@@ -1,5 +1,9 @@
 //! Collections of `CORACLE_DATA` and indexes of them, built by the command.
 
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -9,6 +13,7 @@ use coracle_cli::cli::Command;
 use coracle_cli::command::build;
 use coracle_cli::report::Reporter;
 use coracle_cli::report::Verbosity;
+use flate2::read::GzDecoder;
 
 /// A file or folder of `CORACLE_DATA`; says so where it is not there.
 pub fn data(path: &str) -> Option<PathBuf> {
@@ -18,6 +23,37 @@ pub fn data(path: &str) -> Option<PathBuf> {
         println!("skipped: {path} is not in CORACLE_DATA");
     }
     there
+}
+
+/// Documents that answer nothing and are nevertheless in a part of a collection: every fourth.
+const KEPT: usize = 4;
+
+/// The documents of a judged collection that the model is to embed: all of a small one. The whole of
+/// SciFact would take it minutes and is left to `npm run eval`; here are the documents that are judged,
+/// and some of the others.
+pub fn corpus(name: &str, folder: &Path) -> PathBuf {
+    let whole = folder.join("corpus.jsonl.gz");
+    if name != "scifact" {
+        return whole;
+    }
+    let judged = std::fs::read_to_string(folder.join("qrels.tsv")).expect("judgements");
+    let judged: BTreeSet<&str> = judged
+        .lines()
+        .filter_map(|line| line.split('\t').nth(1))
+        .collect();
+    let corpus = File::open(whole).expect("a corpus");
+    let mut kept = String::new();
+    for (at, line) in BufReader::new(GzDecoder::new(corpus)).lines().enumerate() {
+        let line = line.expect("UTF-8");
+        let record: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let id = record["_id"].as_str().expect("an id");
+        if at % KEPT == 0 || judged.contains(id) {
+            kept += &(line + "\n");
+        }
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-part.jsonl"));
+    std::fs::write(&path, kept).expect("a file");
+    path
 }
 
 /// Builds an index of `input`. Embeddings are kept for the next run and for other programs: one cache

@@ -28,7 +28,7 @@ function keyPair(name) {
 async function build(out, key, pages, ...options) {
   const input = `${folder}/pages-${pages.length}`;
   for (const page of pages) cpSync(`${site}docs/${page}`, `${input}/${page}`, { recursive: true });
-  await index('guide', input, `${folder}/${out}`, '--quiet', ...(key ? ['--sign', key.file] : []), ...options);
+  await index('signing', input, `${folder}/${out}`, '--quiet', ...(key ? ['--sign', key.file] : []), ...options);
   return out.endsWith('.bundle') ? readFileSync(`${folder}/${out}`) : filesOf(`${folder}/${out}`);
 }
 

@@ -3,11 +3,19 @@ import { cpSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { at, run, say, unlessFresh } from './tools.mjs';
 
-export const cli = at(`target/release/coracle${process.platform === 'win32' ? '.exe' : ''}`);
+/**
+ * How the command line tool is compiled: `release`, or as cargo's own tests have compiled it already,
+ * a little slower and with its checks on.
+ */
+const profile = process.env.CORACLE_PROFILE ?? 'release';
+if (!['dev', 'release'].includes(profile)) throw new Error(`CORACLE_PROFILE is ${profile}; dev and release are known`);
+
+const folder = profile === 'dev' ? 'debug' : profile;
+export const cli = at(`target/${folder}/coracle${process.platform === 'win32' ? '.exe' : ''}`);
 
 export async function buildCli() {
   say('command line tool');
-  await run('cargo', ['build', '--release', '-p', 'coracle-cli']);
+  await run('cargo', ['build', '--profile', profile, '-p', 'coracle-cli']);
 }
 
 /**
