@@ -12,7 +12,7 @@ use core::ops::Range;
 /// Ordinal of a chunk in an index, dense from 0 in document order.
 pub type ChunkId = u32;
 
-/// Ordinal of a document in an index, dense from 0 in input order.
+/// Ordinal of a document in an index, dense from 0.
 pub type DocumentId = u32;
 
 /// A metadata value: shown with hits, usable in filters and facets.

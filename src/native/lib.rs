@@ -11,6 +11,7 @@ pub mod languages;
 
 pub mod embed;
 pub mod projection;
+pub mod topics;
 
 pub mod fit;
 

@@ -24,6 +24,9 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use coracle::search::Mode;
+use coracle::search::SearchOptions;
+use coracle_cli::source::Location;
 use serde_json::Value;
 use serde_json::json;
 use support::process::Ended;
@@ -337,6 +340,67 @@ fn provided_vectors_make_a_hybrid_index_in_every_layout_with_every_access() {
         answers.push(found);
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn documents_in_order_of_topic_keep_their_texts_and_vectors() {
+    let world = World::new();
+    let mut random = fastrand::Rng::with_seed(5);
+    // As many topics as there are shelves, and one after the other.
+    let shelves: Vec<[f32; 16]> = (0..4)
+        .map(|_| [(); 16].map(|()| random.f32() - 0.5))
+        .collect();
+    let mut vectors = Vec::new();
+    let mut records = String::new();
+    for at in 0..2600 {
+        let vector = shelves[at % 4].map(|x| x + 0.4 * (random.f32() - 0.5));
+        let text = format!("Page {at} stands on shelf {}.", at % 4);
+        let record = json!({"id": format!("p{at}"), "text": text, "embedding": vector});
+        records += &format!("{record}\n");
+        vectors.push(vector);
+    }
+    world.write("records.jsonl", records);
+    world.json(&[
+        "build",
+        "records.jsonl",
+        "--out",
+        "index",
+        "--embedder",
+        "provided",
+    ]);
+    let location = Location::open(world.path("index").to_str().expect("UTF-8")).expect("an index");
+    let engine = support::open(location).expect("opened");
+    for at in (0..2600).step_by(97) {
+        let by_meaning = SearchOptions {
+            mode: Mode::Vector,
+            embedding: Some(vectors[at].to_vec()),
+            ..SearchOptions::default()
+        };
+        let found = support::search(&engine, "", &by_meaning).expect("found");
+        let id = format!("p{at}");
+        assert!(found.hits.iter().any(|hit| hit.id == id), "{id}");
+        let found =
+            support::search(&engine, &at.to_string(), &SearchOptions::default()).expect("found");
+        assert_eq!(found.hits[0].id, id);
+    }
+    // In the input each stands on another shelf than the one before.
+    let of = |chunk| {
+        pollster::block_on(engine.passage(chunk))
+            .expect("a passage")
+            .0
+            .text
+    };
+    let shelves: Vec<String> = (0..2600)
+        .map(|chunk| {
+            of(chunk)
+                .split("shelf")
+                .nth(1)
+                .expect("its shelf")
+                .to_owned()
+        })
+        .collect();
+    let changes = shelves.windows(2).filter(|two| two[0] != two[1]).count();
+    assert!(changes < 20, "{changes}");
 }
 
 #[test]

@@ -49,6 +49,8 @@ use crate::report::Summary;
 use crate::report::peak_memory_bytes;
 use crate::signing::public_key;
 use crate::signing::signing_key;
+use crate::topics;
+use crate::vectors::CELLS_FROM;
 use coracle::document::Chunk;
 use coracle::document::Document;
 use coracle::embed::QueryVector;
@@ -114,13 +116,20 @@ pub fn build_ingested(
         None => Vec::new(),
     };
     let Ingested {
-        documents,
+        mut documents,
         quarantined,
         bytes_in,
         ..
     } = ingest()?;
     if args.strict && !quarantined.is_empty() {
         return Err(Failure::Quarantined(quarantined));
+    }
+    let mut vectors = embed(args, &documents, reporter)?;
+    if let Some(vectors) = &mut vectors
+        && vectors.count() >= CELLS_FROM
+    {
+        let _stage = reporter.stage("topics", 0);
+        documents = by_topic(documents, vectors);
     }
     let (codes, of_documents) = match lexicon::code_of(&args.language) {
         Some(code) => (vec![code.to_owned()], Vec::new()),
@@ -133,7 +142,10 @@ pub fn build_ingested(
     let words = Languages::learn(&documents, &codes, of_documents, &synonyms, reporter);
     let analyzer = &words.analyzer;
     let postings = indexer::postings(&words, &documents, reporter);
-    let embeddings = embed(args, analyzer, &documents, &postings, reporter)?;
+    let embeddings = match vectors {
+        Some(vectors) => Some(fit(vectors, analyzer, &documents, &postings, reporter)?),
+        None => None,
+    };
 
     let staging = Staging::new(&args.out, destination(args))?;
     let mut written = indexer::write(
@@ -337,75 +349,164 @@ fn cache_folder(args: &BuildArgs) -> Option<PathBuf> {
     })
 }
 
+/// Embeddings of all chunks, and what made them.
+struct Vectors {
+    /// None if the records brought them.
+    embedder: Option<Box<dyn Embedder>>,
+    /// Names the embedding space.
+    fingerprint: String,
+    /// Weight of meaning at most, in hundredths.
+    most_percent: u8,
+    /// Components before the projection.
+    input_dim: usize,
+    projection: Option<Projection>,
+    dim: usize,
+    /// `dim` numbers for each chunk, of length 1.
+    rows: Vec<f32>,
+}
+
+impl Vectors {
+    fn count(&self) -> usize {
+        self.rows.len() / self.dim
+    }
+}
+
 fn embed(
     args: &BuildArgs,
+    documents: &[Document],
+    reporter: &Reporter,
+) -> Result<Option<Vectors>, Failure> {
+    let embedder = embedder(args)?;
+    let (input_dim, rows) = match &embedder {
+        Some(embedder) => {
+            let texts = embedding_texts(documents);
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let rows = embed_texts(embedder.as_ref(), "embed", &texts, reporter)?;
+            (embedder.dim(), rows)
+        }
+        None if args.embedder == EmbedderChoice::Provided => {
+            let given = ready_made(documents, args.dimensions.map(|dim| dim as usize))?;
+            let Some(given) = given else {
+                let problem = "provided: no record has an embedding; give them in the field \
+                               \"embedding\" or choose another embedder";
+                return Err(Failure::Usage {
+                    flag: "--embedder",
+                    problem: problem.into(),
+                });
+            };
+            (given.dim, normalised(given.rows, given.dim))
+        }
+        None => return Ok(None),
+    };
+    let projection = project(&rows, input_dim, args.vector_dims, reporter);
+    let (dim, rows) = projected(projection.as_ref(), rows, input_dim);
+    Ok(Some(Vectors {
+        fingerprint: match &embedder {
+            Some(embedder) => embedder.fingerprint().to_string(),
+            None => format!("provided:{input_dim}"),
+        },
+        most_percent: match args.embedder {
+            EmbedderChoice::Static => weight::MOST_STATIC_PERCENT,
+            _ => weight::MOST_PERCENT,
+        },
+        embedder,
+        input_dim,
+        projection,
+        dim,
+        rows,
+    }))
+}
+
+/// What of each chunk is embedded.
+fn embedding_texts(documents: &[Document]) -> Vec<String> {
+    let chunks = indexer::chunks(documents).into_iter();
+    chunks
+        .map(|(document, chunk)| chunk.embedding_text(&document.title))
+        .collect()
+}
+
+fn embed_texts(
+    embedder: &dyn Embedder,
+    stage: &'static str,
+    texts: &[&str],
+    reporter: &Reporter,
+) -> Result<Vec<f32>, Failure> {
+    let stage = reporter.stage(stage, texts.len() as u64);
+    let rows = embedder.embed(texts, &|done| stage.advance(done as u64))?;
+    Ok(normalised(rows, embedder.dim()))
+}
+
+/// Puts documents and the vectors of their chunks in order of topic.
+fn by_topic(documents: Vec<Document>, vectors: &mut Vectors) -> Vec<Document> {
+    let dim = vectors.dim;
+    let counts: Vec<usize> = documents
+        .iter()
+        .map(|document| document.chunks.len())
+        .collect();
+    let order = topics::order(&counts, &vectors.rows, dim);
+    let mut first = 0;
+    let mut places = Vec::with_capacity(counts.len());
+    for count in &counts {
+        places.push(first * dim..(first + count) * dim);
+        first += count;
+    }
+    let rows = order
+        .iter()
+        .flat_map(|&at| &vectors.rows[places[at as usize].clone()]);
+    vectors.rows = rows.copied().collect();
+    let mut documents: Vec<Option<Document>> = documents.into_iter().map(Some).collect();
+    let moved = order.iter().filter_map(|&at| documents[at as usize].take());
+    moved.collect()
+}
+
+/// Fits the rows of terms to the vectors of chunks.
+fn fit(
+    vectors: Vectors,
     analyzer: &Analyzer,
     documents: &[Document],
     postings: &Postings,
     reporter: &Reporter,
-) -> Result<Option<Embeddings>, Failure> {
+) -> Result<Embeddings, Failure> {
+    let Vectors {
+        embedder,
+        fingerprint,
+        most_percent,
+        input_dim,
+        projection,
+        dim,
+        rows,
+    } = vectors;
     let chunks = indexer::chunks(documents);
-    let texts: Vec<String> = chunks
-        .iter()
-        .map(|(document, chunk)| chunk.embedding_text(&document.title))
-        .collect();
+    let texts = embedding_texts(documents);
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let lexicon = TermTable::new(analyzer, postings);
-    if args.embedder == EmbedderChoice::Provided {
-        let given = ready_made(documents, args.dimensions.map(|dim| dim as usize))?;
-        let Some(given) = given else {
-            let problem = "provided: no record has an embedding; give them in the field \
-                           \"embedding\" or choose another embedder";
-            return Err(Failure::Usage {
-                flag: "--embedder",
-                problem: problem.into(),
-            });
-        };
+    let (owners, sentences) = sentences_of(&chunks);
+    let Some(embedder) = embedder else {
         // Only the chunks' own embeddings are there to fit the terms to.
-        let rows = normalised(given.rows, given.dim);
-        let projection = project(&rows, given.dim, args.vector_dims, reporter);
-        let (dim, rows) = projected(projection.as_ref(), rows, given.dim);
         let group = TextGroup {
             texts: &texts,
             embeddings: &rows,
             emphasis: 1.0,
         };
         let table = lexicon.fit(&[group], dim, reporter)?;
-        return Ok(Some(Embeddings {
-            embedder: format!("provided:{}", given.dim),
+        return Ok(Embeddings {
+            embedder: fingerprint,
             dim,
             projection,
             metric: Metric::Cosine,
-            alpha_percent: weight::MOST_PERCENT,
-            queries: lexicon.queries(&table, documents, &sentences_of(&chunks).1),
+            alpha_percent: most_percent,
+            queries: lexicon.queries(&table, documents, &sentences),
             term_rows: Some(lexicon.rows(&table, Vec::new())),
             rows,
-        }));
-    }
-    let Some(embedder) = embedder(args)? else {
-        return Ok(None);
+        });
     };
-    let input_dim = embedder.dim();
     let embed = |stage: &'static str, texts: &[&str]| {
-        let stage = reporter.stage(stage, texts.len() as u64);
-        let rows = embedder.embed(texts, &|done| stage.advance(done as u64))?;
-        Ok::<_, Failure>(normalised(rows, input_dim))
-    };
-    let rows = embed("embed", &texts)?;
-    let projection = project(&rows, input_dim, args.vector_dims, reporter);
-    let (dim, rows) = projected(projection.as_ref(), rows, input_dim);
-    let embed = |stage: &'static str, texts: &[&str]| {
-        let rows = embed(stage, texts)?;
+        let rows = embed_texts(embedder.as_ref(), stage, texts, reporter)?;
         Ok::<_, Failure>(projected(projection.as_ref(), rows, input_dim).1)
     };
     // Short texts teach the table what single words mean.
-    let (owners, sentences) = sentences_of(&chunks);
     let sentence_rows = embed("sentences", &sentences)?;
-    let most = match args.embedder {
-        EmbedderChoice::Static => weight::MOST_STATIC_PERCENT,
-        _ => weight::MOST_PERCENT,
-    };
-    let alpha_percent = weight::of_meaning(most, &rows, dim, &owners, &sentence_rows);
+    let alpha_percent = weight::of_meaning(most_percent, &rows, dim, &owners, &sentence_rows);
     let vocabulary = lexicon.vocabulary(&general_word_pieces().map_err(EmbedError::from)?);
     let vocabulary_rows = embed("vocabulary", &vocabulary.texts())?;
     let emphasis = FitParams::default().chunk_emphasis;
@@ -423,8 +524,8 @@ fn embed(
     ];
     let table = lexicon.fit(&groups, dim, reporter)?;
     let extra = vocabulary.rows(&vocabulary_rows, dim, table.typical_length());
-    Ok(Some(Embeddings {
-        embedder: embedder.fingerprint().to_string(),
+    Ok(Embeddings {
+        embedder: fingerprint,
         dim,
         projection,
         metric: Metric::Cosine,
@@ -432,7 +533,7 @@ fn embed(
         queries: lexicon.queries(&table, documents, &sentences),
         term_rows: Some(lexicon.rows(&table, extra)),
         rows,
-    }))
+    })
 }
 
 fn project(rows: &[f32], dim: usize, dims: VectorDims, reporter: &Reporter) -> Option<Projection> {
