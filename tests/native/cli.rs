@@ -143,7 +143,7 @@ fn sections_and_similar_words_are_shown() {
     let world = World::new();
     world.write(
         "docs/ferry.md",
-        "# Ferries\n\n## Timetable\n\nThe ferry leaves at eight. Every ferry takes an hour.\n\n\
+        "# Crossing\n\n## Timetable\n\nThe ferry leaves at eight. Every ferry takes an hour.\n\n\
          ## Fares\n\nA ticket for the ferry is sold on the ferry.\n\n## Lost property\n\nAsk at the pier.\n",
     );
     let whole = ["build", "docs", "--out", "index", "--chunk-min-tokens", "0"];

@@ -541,7 +541,7 @@ impl Word {
     ) -> Result<Vec<Similar>, Damaged> {
         let mut found = Vec::new();
         let backwards = backwards(&self.folded);
-        // Half of the word, and two letters at least.
+        // Half of the word, and two letters of it where it has them.
         let half = self.folded.len().div_ceil(2).max(2);
         let beginning = self.folded.get(..self.folded.floor_char_boundary(half));
         let blocks = self.similar_blocks(dictionary).into_iter();
