@@ -16,6 +16,7 @@ use coracle::provider::KeyHeader;
 use coracle::provider::embeddings::Api;
 use coracle::search::DEFAULT_RRF_K;
 use coracle::search::Fusion;
+use coracle::search::MAX_SECTIONS;
 
 use crate::error::Failure;
 use crate::ingest::IngestOptions;
@@ -425,6 +426,10 @@ pub struct SearchArgs {
     /// What one hit stands for
     #[arg(long, env = "CORACLE_GROUP", value_enum, default_value_t)]
     pub group: GroupChoice,
+    /// Further sections of its document that each hit shows at most, up to 5
+    #[arg(long, value_name = "N", env = "CORACLE_SECTIONS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=MAX_SECTIONS as i64))]
+    pub sections: u32,
     /// How much hits are to differ from those above them, 0 to 1; needs vectors
     #[arg(long, value_name = "SHARE", env = "CORACLE_DIVERSITY", default_value_t = 0.0,
           value_parser = parse_share)]

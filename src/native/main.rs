@@ -253,6 +253,7 @@ fn search_options(args: &SearchArgs) -> Result<SearchOptions, Failure> {
             GroupChoice::Document => Group::Document,
             GroupChoice::Chunk => Group::Chunk,
         },
+        sections: args.sections as usize,
         ..SearchOptions::default()
     })
 }

@@ -13,6 +13,7 @@ use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
 use super::fuse::Best;
+use super::hits::Place;
 use super::hits::hits;
 use super::hits::page;
 use super::hits::places;
@@ -111,6 +112,21 @@ struct Aim {
     depth: usize,
     /// Chunks that are rescored.
     rows: usize,
+}
+
+/// What a search shows.
+#[derive(Debug)]
+struct Page {
+    /// All of it but what has to be read.
+    result: SearchResult,
+    /// Candidates that become hits, and those that become their sections.
+    ranked: Vec<Candidate>,
+    /// Where they stand.
+    places: Vec<Place>,
+    /// How many of them are hits.
+    hits: usize,
+    /// The best scores of the search.
+    best: Best,
 }
 
 impl Aim {
@@ -224,22 +240,61 @@ impl<S: Source> Engine<S> {
             let rows = self.wave(&search.stats, &wants).await?;
             self.rescore(&search, &mut ranking, &rows)?;
         }
-        let (mut result, mut ranked, best) = self.group(&search, ranking)?;
+        let page = self.group(&search, ranking)?;
 
-        // Passages and documents of the hits.
-        let layout = self.layout()?;
-        let shown = places(&ranked);
-        let mut wants = Wants::new();
-        want_records(&layout, &shown, &mut wants);
+        // Passages and documents of the hits, or words that would find some.
+        let wants = self.want_page(&search, &page)?;
         let wave = self.wave(&search.stats, &wants).await?;
-        let records = records(&layout, &shown, &wave);
-        let mut records = records.map_err(|(at, bad)| self.damaged(at, bad))?;
-        if options.offset == 0 && options.mode != Mode::Vector {
-            titled_first(&self.analyzer, &search.lookup, &mut ranked, &mut records);
-        }
-        let (lookup, explains) = (&search.lookup, options.explain);
-        result.hits = hits(&self.analyzer, lookup, explains, ranked, records, &best);
+        let mut result = self.show(&search, page, &wave)?;
         result.stats = search.stats.into_inner();
+        Ok(result)
+    }
+
+    fn want_page(&self, search: &Search<'_>, page: &Page) -> Result<Wants, SearchError> {
+        let mut wants = Wants::new();
+        if page.result.total == 0 {
+            search.lookup.want_suggestions(&self.dictionary, &mut wants);
+        }
+        want_records(&*self.layout()?, &page.places, &mut wants);
+        Ok(wants)
+    }
+
+    /// The result out of what [`Engine::want_page`] wanted.
+    fn show(
+        &self,
+        search: &Search<'_>,
+        page: Page,
+        wave: &Wave,
+    ) -> Result<SearchResult, SearchError> {
+        let (options, lookup) = (search.options, &search.lookup);
+        let damaged = |(at, bad)| self.damaged(at, bad);
+        let Page {
+            mut result,
+            mut ranked,
+            places,
+            hits: count,
+            best,
+        } = page;
+        if result.total == 0 {
+            let suggestions = lookup.suggestions(&self.dictionary, wave);
+            result.suggestions = suggestions.map_err(damaged)?;
+        }
+        let records = records(&*self.layout()?, &places, wave);
+        let mut records = records.map_err(damaged)?;
+        let count = count.min(records.len());
+        if options.offset == 0 && options.mode != Mode::Vector {
+            let (ranked, records) = (&mut ranked[..count], &mut records[..count]);
+            titled_first(&self.analyzer, lookup, ranked, records);
+        }
+        result.hits = hits(
+            &self.analyzer,
+            lookup,
+            options,
+            count,
+            ranked,
+            records,
+            &best,
+        );
         Ok(result)
     }
 
@@ -345,8 +400,8 @@ impl<S: Source> Engine<S> {
         let Some(mut wants) = ranking.want_rows(self.root(), search.depth) else {
             return Ok(None);
         };
-        let likely = page(options, &ranking.candidates, options.limit + SPARE_HITS);
-        want_records(&*self.layout()?, &places(likely), &mut wants);
+        let (likely, _) = page(options, &ranking.candidates, options.limit + SPARE_HITS);
+        want_records(&*self.layout()?, &places(&likely), &mut wants);
         let chunks = ranking.chunks();
         let probes = search
             .lookup
@@ -617,17 +672,14 @@ impl<S: Source> Engine<S> {
         self.damaged(extent, error)
     }
 
-    /// The page of candidates asked for, and all of the result but its hits.
-    fn group(
-        &self,
-        search: &Search<'_>,
-        ranking: Ranking,
-    ) -> Result<(SearchResult, Vec<Candidate>, Best), SearchError> {
+    /// The page of candidates asked for, and all of the result but what has to be read for it.
+    fn group(&self, search: &Search<'_>, ranking: Ranking) -> Result<Page, SearchError> {
         let Search {
             options, lookup, ..
         } = search;
         let Ranking {
             mode,
+            query,
             mut matches,
             candidates,
             ..
@@ -641,23 +693,27 @@ impl<S: Source> Engine<S> {
         if options.group == Group::Document {
             total = documents.count();
         }
-        let page = page(options, &candidates, options.limit);
-        let candidates = page.into_iter().cloned().collect();
+        let (page, hits) = page(options, &candidates, options.limit);
         let facets = self.facets(options, &documents)?;
-        let (hits, stats) = (Vec::new(), ReadStats::default());
-        let corrections = lookup.corrections();
-        Ok((
-            SearchResult {
-                mode,
-                hits,
-                total,
-                facets,
-                corrections,
-                stats,
-            },
-            candidates,
+        // Either would have found something by itself: what is nearest, chunks that hold a word.
+        let is_known = query.is_some() || (mode != Mode::Vector && lookup.is_known());
+        let result = SearchResult {
+            mode,
+            hits: Vec::new(),
+            total,
+            facets,
+            corrections: lookup.corrections(),
+            suggestions: Vec::new(),
+            filtered_out: total == 0 && options.filter.is_some() && is_known,
+            stats: ReadStats::default(),
+        };
+        Ok(Page {
+            result,
+            places: places(&page),
+            ranked: page.into_iter().cloned().collect(),
+            hits,
             best,
-        ))
+        })
     }
 
     pub(super) fn damaged(&self, extent: Extent, error: FormatError) -> StoreError {

@@ -89,6 +89,14 @@ impl Parts {
         }
     }
 
+    /// Whether it matches half as well as another passage at least, by words or by meaning. Fused scores do
+    /// not tell: the normalised cosine of what has nothing to do with the query is above one half.
+    pub fn is_half_of(&self, other: &Self) -> bool {
+        let meaning = |parts: &Self| parts.cosine.unwrap_or(0.0);
+        let by_words = self.keyword > 0 && self.keyword >= other.keyword.div_ceil(2);
+        by_words || (meaning(self) > 0.0 && meaning(self) >= 0.5 * meaning(other))
+    }
+
     /// The fused score, from 0 to 1 for the convex combination.
     pub fn fused(&self, fusion: Fusion, best: &Best) -> f32 {
         let alpha = match fusion {

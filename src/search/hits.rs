@@ -9,6 +9,8 @@ use super::fuse::Best;
 use super::lexical::Lookup;
 use super::ranking::Candidate;
 use super::ranking::explain;
+use super::sections::add_section;
+use super::sections::beside;
 use crate::document::ChunkId;
 use crate::document::DocumentId;
 use crate::index::DocumentRecord;
@@ -43,25 +45,29 @@ pub fn want_records(layout: &Layout, places: &[Place], wants: &mut Wants) {
 }
 
 /// The places of candidates.
-pub fn places<'a>(page: impl IntoIterator<Item = &'a Candidate>) -> Vec<Place> {
-    let page = page.into_iter();
+pub fn places(page: &[&Candidate]) -> Vec<Place> {
+    let page = page.iter();
     page.map(|candidate| (candidate.chunk, candidate.document))
         .collect()
 }
 
-/// The `limit` hits of a page out of ranked candidates.
+/// The `limit` hits of a page out of ranked candidates, and behind these what may become their sections.
+/// Returns how many are hits too.
 pub fn page<'a>(
     options: &SearchOptions,
     candidates: &'a [Candidate],
     limit: usize,
-) -> Vec<&'a Candidate> {
+) -> (Vec<&'a Candidate>, usize) {
     let mut seen: Vec<DocumentId> = Vec::new();
     let hits = candidates.iter().filter(|candidate| {
         let is_first = options.group == Group::Chunk || !seen.contains(&candidate.document);
         seen.push(candidate.document);
         is_first
     });
-    hits.skip(options.offset).take(limit).collect()
+    let mut page: Vec<&Candidate> = hits.skip(options.offset).take(limit).collect();
+    let count = page.len();
+    beside(options, candidates, &mut page);
+    (page, count)
 }
 
 /// Passages and documents of these places out of the wave that brought their blocks.
@@ -106,11 +112,13 @@ pub fn records(
     Ok(records)
 }
 
-/// Hits of ranked candidates and their records; with `explains`, how their scores came about.
+/// Hits of the first ranked candidates, `count` of them, and their records; the others become sections of
+/// these.
 pub fn hits(
     analyzer: &Analyzer,
     lookup: &Lookup<'_>,
-    explains: bool,
+    options: &SearchOptions,
+    count: usize,
     ranked: Vec<Candidate>,
     records: Vec<(Passage, DocumentRecord)>,
     best: &Best,
@@ -122,7 +130,7 @@ pub fn hits(
         .collect();
     let mut hits = Vec::with_capacity(ranked.len());
     for (candidate, (passage, document)) in ranked.into_iter().zip(records) {
-        hits.push(Hit {
+        let hit = Hit {
             id: document.id,
             chunk: candidate.chunk,
             score: candidate.score,
@@ -132,8 +140,14 @@ pub fn hits(
             headings: passage.headings,
             anchor: passage.anchor,
             meta: document.meta,
-            explain: explains.then(|| explain(&candidate, best, lookup)),
-        });
+            explain: options.explain.then(|| explain(&candidate, best, lookup)),
+            sections: Vec::new(),
+        };
+        if hits.len() < count {
+            hits.push(hit);
+        } else {
+            add_section(options.sections, &mut hits, hit);
+        }
     }
     hits
 }

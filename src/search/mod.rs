@@ -13,6 +13,7 @@
 //! | `dictionary.rs` | where terms, spellings and long posting lists lie |
 //! | `lexical/mod.rs` | query words → terms, with corrections and prefixes |
 //! | `lexical/lists.rs` | terms → posting lists: which are read, what they add |
+//! | `lexical/suggest.rs` | words of the index that are spelt like those that found nothing |
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
 //! | `titles.rs` | a query that is a title: its page first |
@@ -20,6 +21,7 @@
 //! | `diversity.rs` | ranked candidates, copies last, alike ones apart |
 //! | `parts.rs` | what an engine keeps from its first search on: layout, codes, columns |
 //! | `hits.rs` | ranked candidates → hits: page, records, excerpts |
+//! | `sections.rs` | the same → what else a hit's document has |
 //! | `reading.rs` | passages, documents and embeddings, read without a search |
 //! | `verify.rs` | every block and structure of an index, checked |
 //!
@@ -37,6 +39,7 @@ mod lexical;
 mod parts;
 mod ranking;
 mod reading;
+mod sections;
 mod titles;
 mod verify;
 
@@ -67,6 +70,9 @@ pub const MAX_QUERY_BYTES: usize = 1024;
 
 /// The most hits that one search returns.
 pub const MAX_LIMIT: usize = 100;
+
+/// The most sections that a hit carries, whatever is asked for: a list of results is no table of contents.
+pub const MAX_SECTIONS: usize = 5;
 
 /// Which rankings take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,6 +117,9 @@ pub struct SearchOptions {
     pub embedding: Option<Vec<f32>>,
     /// What one hit stands for.
     pub group: Group,
+    /// Further sections of its document that each hit carries at most, up to [`MAX_SECTIONS`]; none
+    /// where a hit stands for a chunk.
+    pub sections: usize,
     /// Whether the last word may be the beginning of one (search while typing).
     pub prefix: bool,
     /// Whether all cells of a large index are read and kept, and all posting lists of the query, for
@@ -138,6 +147,7 @@ impl Default for SearchOptions {
             explain: false,
             embedding: None,
             group: Group::default(),
+            sections: 0,
             prefix: false,
             exact: false,
             cell_bytes: CELL_BYTES,
@@ -169,6 +179,9 @@ pub struct Hit {
     pub excerpt: Excerpt,
     /// How the score came about, where it was asked for.
     pub explain: Option<Explain>,
+    /// What else of the document matched well, best first, where it was asked for: hits under other
+    /// headings, without sections of their own.
+    pub sections: Vec<Hit>,
 }
 
 /// A piece of a chunk's text with the matching words marked.
@@ -225,6 +238,10 @@ pub struct SearchResult {
     pub facets: Vec<(String, Vec<(Value, u32)>)>,
     /// Query words that were corrected.
     pub corrections: Vec<Correction>,
+    /// Where nothing was found: words of the index that are spelt most like those it does not have.
+    pub suggestions: Vec<String>,
+    /// Whether nothing was found because the filter admits nothing of what there is.
+    pub filtered_out: bool,
     /// What reading cost.
     pub stats: ReadStats,
 }

@@ -39,6 +39,12 @@ pub fn result_json(query: &str, found: &SearchResult, texts: &[String], degraded
         ])
     });
     out.push(("corrections", Json::Array(corrections.collect())));
+    if !found.suggestions.is_empty() {
+        out.push(("suggestions", texts_json(&found.suggestions)));
+    }
+    if found.filtered_out {
+        out.push(("filteredOut", true.into()));
+    }
     let stats = &found.stats;
     let sections = stats.sections.iter();
     let sections = sections.map(|&(name, bytes)| (name, (bytes as f64).into()));
@@ -81,6 +87,10 @@ fn hit_json(hit: &Hit, text: Option<&String>) -> Json {
     }
     if let Some(text) = text {
         out.push(("text", text.as_str().into()));
+    }
+    if !hit.sections.is_empty() {
+        let sections = hit.sections.iter().map(|section| hit_json(section, None));
+        out.push(("sections", Json::Array(sections.collect())));
     }
     Json::object(out)
 }

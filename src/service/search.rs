@@ -18,6 +18,7 @@ use crate::search::DEFAULT_RRF_K;
 use crate::search::Engine;
 use crate::search::Fusion;
 use crate::search::Group;
+use crate::search::MAX_SECTIONS;
 use crate::search::Mode;
 use crate::search::SearchError;
 use crate::search::SearchOptions;
@@ -28,7 +29,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 /// What a search may be asked.
-pub const PARAMETERS: [Parameter; 14] = [
+pub const PARAMETERS: [Parameter; 15] = [
     parameter("q", Kind::Query, "The query."),
     parameter(
         "mode",
@@ -62,6 +63,11 @@ pub const PARAMETERS: [Parameter; 14] = [
         "group",
         Kind::Choice(&["document", "chunk"]),
         "What one hit stands for.",
+    ),
+    parameter(
+        "sections",
+        Kind::Whole(0, MAX_SECTIONS as u32),
+        "Further sections of its document that a hit carries at most; default 0.",
     ),
     parameter("prefix", Kind::Flag, "Whether the last word is unfinished."),
     parameter(
@@ -116,6 +122,7 @@ pub fn options(given: &Given) -> Result<SearchOptions, Refusal> {
             "chunk" => Group::Chunk,
             _ => Group::Document,
         },
+        sections: given.whole("sections").unwrap_or_default(),
         prefix: given.flag("prefix"),
         diversity: given.number("diversity").unwrap_or_default() as f32,
         ..defaults

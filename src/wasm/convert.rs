@@ -118,6 +118,7 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     options.mode = given.choice("mode", &modes)?;
     let groups = [("document", Group::Document), ("chunk", Group::Chunk)];
     options.group = given.choice("group", &groups)?;
+    options.sections = given.count("sections", 0)?;
     let alpha = given.share("alpha")?;
     let convex = alpha.map_or(Fusion::Auto, |alpha| Fusion::Convex { alpha });
     let fusions = [
@@ -294,6 +295,9 @@ fn hit(of: &Hit) -> JsValue {
     if let Some(explain) = &of.explain {
         out.set("explain", &explanation(explain));
     }
+    if !of.sections.is_empty() {
+        out.set("sections", &list(&of.sections, hit));
+    }
     out.into()
 }
 
@@ -329,6 +333,12 @@ pub fn result(query: &str, wanted: Mode, found: &SearchResult) -> JsValue {
         out.into()
     });
     out.set("corrections", &corrections);
+    if !found.suggestions.is_empty() {
+        out.set("suggestions", &texts(&found.suggestions));
+    }
+    if found.filtered_out {
+        out.flag("filteredOut", true);
+    }
     let stats = Record::new();
     stats.number("waves", found.stats.waves.into());
     stats.number("requests", found.stats.requests.into());

@@ -142,6 +142,55 @@ fn keyword_index_is_built_searched_inspected_and_verified() {
 }
 
 #[test]
+fn sections_and_similar_words_are_shown() {
+    let world = World::new();
+    world.write(
+        "docs/ferry.md",
+        "# Crossing\n\n## Timetable\n\nThe ferry leaves at eight. Every ferry takes an hour.\n\n\
+         ## Fares\n\nA ticket for the ferry is sold on the ferry.\n\n## Lost property\n\nAsk at the pier.\n",
+    );
+    let whole = ["build", "docs", "--out", "index", "--chunk-min-tokens", "0"];
+    world.json(&[&whole[..], &KEYWORD].concat());
+    let plain = world.json(&["search", "index", "ferry"]);
+    assert!(plain["hits"][0].get("sections").is_none(), "{plain}");
+    let found = world.json(&["search", "index", "ferry", "--sections", "3"]);
+    let anchors = |hit: &Value| {
+        let sections = hit["sections"].as_array().expect("sections").iter();
+        let anchors = sections.map(|section| section["anchor"].as_str().expect("text").to_owned());
+        anchors.collect::<Vec<_>>()
+    };
+    let hit = &found["hits"][0];
+    let mut all = anchors(hit);
+    all.push(hit["anchor"].as_str().expect("text").to_owned());
+    all.sort();
+    assert_eq!(all[all.len() - 2..], ["fares", "timetable"], "{found}");
+    assert!(!all.contains(&"lost-property".to_owned()), "{found}");
+    let text = world.run(&["search", "index", "ferry", "--sections", "3"]);
+    assert!(
+        text.out.contains("    › Fares") || text.out.contains("    › Timetable"),
+        "{}",
+        text.out
+    );
+    let other = anchors(hit).remove(0);
+    assert!(text.out.contains(&format!("#{other} ·")), "{}", text.out);
+    let ended = world.run(&["search", "index", "ferry", "--sections", "6"]);
+    ended.fails(2, &["--sections", "0..=5"]);
+
+    // Two errors, one of them in the first letter, are no correction.
+    let query = ["search", "index", "dimetabble"];
+    let nothing = world.run(&[&query[..], &["--json"]].concat());
+    let found: Value = serde_json::from_str(&nothing.out).expect("JSON");
+    assert_eq!(found["suggestions"], json!(["timetable"]), "{nothing:?}");
+    let text = world.run(&query);
+    assert_eq!(text.code, Some(1), "{text:?}");
+    assert!(
+        text.out.contains("similar words here: timetable"),
+        "{}",
+        text.out
+    );
+}
+
+#[test]
 fn map_has_a_point_for_every_chunk_and_is_the_same_every_time() {
     let world = World::new();
     // Two heaps: of each record one of two directions, and a little of its own.

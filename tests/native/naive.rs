@@ -53,7 +53,10 @@ impl World {
     }
 
     fn with(access: AccessChoice) -> Self {
-        let documents = support::documents(40, 7);
+        Self::of(support::documents(40, 7), access)
+    }
+
+    fn of(documents: Vec<Document>, access: AccessChoice) -> Self {
         let postings = indexer::postings(
             &Languages::new(support::analyzer()),
             &documents,
@@ -608,4 +611,216 @@ fn corrections_are_reported_and_searched() {
     // Words that no edit reaches are searched by nothing.
     let nothing = world.search("qqqqqqqq", &keyword());
     assert!(nothing.hits.is_empty() && nothing.corrections.is_empty());
+}
+
+/// Passages with scores by words and by meaning, best first.
+type Scored = Vec<(usize, u32, f32)>;
+
+/// Numbers of the sections that a hit of this passage may have, out of a ranking of all passages.
+fn sections(world: &World, ranked: &Scored, hit: usize, most: usize) -> Vec<usize> {
+    let chunks = indexer::chunks(&world.documents);
+    let owners = world.owners();
+    let find = |chunk: usize| ranked.iter().find(|&&(other, ..)| other == chunk);
+    let &(_, words, meaning) = find(hit).expect("ranked");
+    let others = ranked.iter().filter(|&&(chunk, by_words, by_meaning)| {
+        let is_near = by_meaning > 0.0 && by_meaning >= meaning / 2.0;
+        let is_like = by_words > 0 && 2 * by_words >= words;
+        chunk != hit && owners[chunk] == owners[hit] && (is_near || is_like)
+    });
+    let mut anchors = BTreeSet::from([&chunks[hit].1.anchor]);
+    let others = others.map(|&(chunk, ..)| chunk).take(2 * most);
+    let new = others.filter(|&chunk| anchors.insert(&chunks[chunk].1.anchor));
+    new.take(most).collect()
+}
+
+#[test]
+fn sections_are_the_best_passages_of_a_hit_under_other_headings() {
+    let world = World::of(support::long_documents(12, 7), AccessChoice::Scan);
+    let (mut several, mut fewer, mut marked) = (0, 0, 0);
+    for mode in [Mode::Keyword, Mode::Hybrid, Mode::Vector] {
+        for query in QUERIES {
+            // So many that all passages are candidates, and rescored.
+            let options = SearchOptions {
+                mode,
+                limit: 50,
+                ..SearchOptions::default()
+            };
+            let by_chunk = SearchOptions {
+                group: Group::Chunk,
+                limit: 100,
+                explain: true,
+                ..options.clone()
+            };
+            let ranked = world.search(query, &by_chunk).hits.into_iter().map(|hit| {
+                let explain = hit.explain.expect("explained");
+                let words = explain.keyword.map_or(0, |(sum, _)| sum);
+                let meaning = explain.vector.map_or(0.0, |(cosine, _)| cosine);
+                ((hit.chunk as usize, words, meaning), hit.score)
+            });
+            let (ranked, scores): (Scored, Vec<f32>) = ranked.unzip();
+            let plain = world.search(query, &options);
+            for most in [1, 2, 5] {
+                let wanted = SearchOptions {
+                    sections: most,
+                    ..options.clone()
+                };
+                let mut result = world.search(query, &wanted);
+                for hit in &mut result.hits {
+                    let found = std::mem::take(&mut hit.sections);
+                    let expected = sections(&world, &ranked, hit.chunk as usize, most);
+                    let numbers: Vec<usize> = found.iter().map(|one| one.chunk as usize).collect();
+                    assert_eq!(numbers, expected, "{mode:?} {query} {most}");
+                    several += usize::from(found.len() > 1);
+                    fewer += usize::from(found.len() < most);
+                    for section in found {
+                        let chunks = indexer::chunks(&world.documents);
+                        let (document, chunk) = &chunks[section.chunk as usize];
+                        assert_eq!(document.id, hit.id);
+                        assert_eq!(section.headings, chunk.headings);
+                        assert_eq!(section.anchor, chunk.anchor);
+                        assert!(!section.excerpt.text.is_empty());
+                        let at = ranked
+                            .iter()
+                            .position(|one| one.0 == section.chunk as usize);
+                        let score = scores[at.expect("ranked")];
+                        assert_eq!(section.score.to_bits(), score.to_bits());
+                        marked += usize::from(!section.excerpt.marks.is_empty());
+                    }
+                }
+                // Nothing else of the result depends on them.
+                assert_eq!(result.hits, plain.hits, "{mode:?} {query}");
+                assert_eq!(result.total, plain.total);
+            }
+            let of_chunks = SearchOptions {
+                sections: 5,
+                ..by_chunk
+            };
+            let hits = world.search(query, &of_chunks).hits;
+            assert!(hits.iter().all(|hit| hit.sections.is_empty()));
+        }
+    }
+    let counts = [several, fewer, marked];
+    assert!(counts.iter().all(|&count| count > 20), "{counts:?}");
+    // Five at most, whatever is asked for.
+    let most = |sections| {
+        let options = SearchOptions {
+            sections,
+            ..keyword()
+        };
+        world.search("harbour", &options).hits
+    };
+    assert_eq!(most(9), most(5));
+    assert_ne!(most(5), most(1));
+}
+
+/// Optimal string alignment, the whole table.
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            table[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut least = replaced.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    least = least.min(table[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    table[a.len()][b.len()]
+}
+
+#[test]
+fn words_spelt_like_those_that_found_nothing_are_suggested() {
+    let world = World::new();
+    let frequency = |word: &str| {
+        let chunks = indexer::chunks(&world.documents).into_iter();
+        let holds = chunks.filter(|(document, chunk)| {
+            let texts = [&document.title, &chunk.headings[0], &chunk.text];
+            texts
+                .iter()
+                .any(|text| text.split(' ').any(|one| one == word))
+        });
+        holds.count()
+    };
+    let mut suggested = 0;
+    for typed in [
+        "oer",
+        "qar",
+        "harbxyz",
+        "wstuaryy",
+        "anchors beaconry",
+        "canoeist",
+        "pad",
+        "qqqqqqqq",
+        "shoal reefs",
+        "shoal liverworts",
+        "qx",
+        "b",
+    ] {
+        let result = world.search(typed, &keyword());
+        let mut near: Vec<(usize, Reverse<usize>, &str)> = Vec::new();
+        for unknown in typed.split(' ').filter(|_| result.total == 0) {
+            let length = unknown.len();
+            for word in support::WORDS
+                .into_iter()
+                .filter(|word| frequency(word) > 0)
+            {
+                let distance = edits(unknown, word);
+                let pairs = unknown.chars().zip(word.chars());
+                let shared = pairs.take_while(|(a, b)| a == b).count();
+                let most = 3.min(length / 3);
+                let rank = if distance <= most {
+                    distance
+                } else if shared >= length.min(2.max(length.div_ceil(2))) {
+                    most + 1
+                } else {
+                    continue;
+                };
+                near.push((rank, Reverse(frequency(word)), word));
+            }
+        }
+        near.sort_unstable();
+        let mut expected: Vec<&str> = near.iter().map(|&(.., word)| word).collect();
+        expected.truncate(5);
+        assert_eq!(result.suggestions, expected, "{typed}");
+        suggested += expected.len();
+        // A word that is named leads somewhere.
+        for word in expected {
+            assert!(world.search(word, &keyword()).total > 0, "{word}");
+        }
+    }
+    assert!(suggested >= 6, "{suggested}");
+}
+
+#[test]
+fn filter_that_leaves_nothing_is_told_from_words_that_find_nothing() {
+    let world = World::new();
+    let nothing = r#"{"lang": "en", "not": {"lang": "en"}}"#;
+    for (mode, query, filter, filtered_out) in [
+        (Mode::Keyword, "harbour", Some(nothing), true),
+        (Mode::Hybrid, "harbour", Some(nothing), true),
+        (Mode::Vector, "harbour", Some(nothing), true),
+        (Mode::Keyword, "qqqqqqqq", Some(nothing), false),
+        (Mode::Keyword, "oer", Some(nothing), false),
+        (Mode::Keyword, "oer", None, false),
+        (Mode::Keyword, "harbour", Some(r#"{"lang": "en"}"#), false),
+    ] {
+        let options = SearchOptions {
+            mode,
+            filter: filter.map(|filter| Filter::parse(filter).expect("filter")),
+            ..SearchOptions::default()
+        };
+        let result = world.search(query, &options);
+        assert_eq!(
+            result.filtered_out, filtered_out,
+            "{mode:?} {query} {filter:?}"
+        );
+        let lacks = query == "oer";
+        assert_eq!(!result.suggestions.is_empty(), lacks, "{mode:?} {query}");
+    }
 }

@@ -200,6 +200,34 @@ fn cold_search_takes_the_documented_waves_and_a_warm_one_none() {
     }
 }
 
+#[test]
+fn sections_take_no_wave_of_their_own() {
+    let index = support::memory(&support::long_documents(150, 3), RANGE);
+    let mut read = 0;
+    for mode in [Mode::Keyword, Mode::Hybrid] {
+        for query in ["harbour pilot", "river canal", "harbor delta"] {
+            let cold = |sections| {
+                let engine = support::open(Counting::new(&index)).expect("opened");
+                let options = SearchOptions {
+                    mode,
+                    sections,
+                    ..SearchOptions::default()
+                };
+                support::search(&engine, query, &options).expect("found")
+            };
+            let (without, with) = (cold(0), cold(3));
+            let count = with.hits.iter().map(|hit| hit.sections.len());
+            assert!(count.sum::<usize>() > 2, "{mode:?} {query}");
+            let (plain, more) = (&without.stats, &with.stats);
+            assert_eq!(plain.waves, more.waves, "{mode:?} {query}");
+            assert!(plain.bytes <= more.bytes, "{mode:?} {query}");
+            read += more.bytes - plain.bytes;
+        }
+    }
+    // Passages that no hit's block holds.
+    assert!(read > 0);
+}
+
 /// A read takes a turn of the executor, so that searches overlap.
 struct Slow<'a>(Counting<'a>);
 

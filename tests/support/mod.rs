@@ -144,6 +144,25 @@ pub fn documents(count: usize, seed: u64) -> Vec<Document> {
     (0..count).map(document).collect()
 }
 
+/// `count` documents of six chunks or so, of which two or three in a row are of one section.
+pub fn long_documents(count: usize, seed: u64) -> Vec<Document> {
+    let parts = documents(3 * count, seed);
+    let documents = parts.chunks(3).map(|parts| {
+        let mut chunks: Vec<Chunk> = Vec::new();
+        for part in parts {
+            chunks.extend(part.chunks.iter().cloned().map(|chunk| Chunk {
+                headings: part.chunks[0].headings.clone(),
+                anchor: part.id.clone(),
+                ..chunk
+            }));
+        }
+        let mut document = parts[0].clone();
+        document.chunks = chunks;
+        document
+    });
+    documents.collect()
+}
+
 /// The vector of a term: numbers from -1 to 1.
 fn term_vector(term: &str) -> Vec<f32> {
     let number = |at: usize| xxh3_64_with_seed(term.as_bytes(), at as u64) >> 40;
@@ -300,6 +319,7 @@ pub fn queries() -> Vec<(&'static str, SearchOptions)> {
             SearchOptions {
                 explain: true,
                 prefix: true,
+                sections: 2,
                 ..SearchOptions::default()
             },
         ),

@@ -35,6 +35,35 @@ test('search_returns_hits_with_text_on_demand', async () => {
   index.close();
 });
 
+test('hits_carry_sections_that_lead_elsewhere_and_read_their_own_text', async () => {
+  const index = await open(guideIndex);
+  const plain = await index.search('keyboard attributes events');
+  assert.ok(plain.hits.every(({ sections }) => sections === undefined));
+  const { hits } = await index.search('keyboard attributes events', { sections: 2 });
+  const { sections } = hits.find(({ id }) => /widget/.test(id));
+  assert.ok(sections.length > 0 && sections.length <= 2);
+  for (const section of sections) {
+    assert.match(section.id, /widget/);
+    assert.ok(section.anchor && section.headings.length > 0 && section.excerpt.text);
+    assert.equal(section.sections, undefined);
+    // An excerpt is a piece of the text, with dots where it is cut.
+    assert.ok((await section.text()).includes(section.excerpt.text.replaceAll('…', '').slice(0, 40)));
+  }
+  assert.deepEqual(hits.map(({ chunk, score }) => [chunk, score]), plain.hits.map(({ chunk, score }) => [chunk, score]));
+  const { hits: passages } = await index.search('keyboard', { sections: 2, group: 'chunk' });
+  assert.ok(passages.every(({ sections }) => sections === undefined));
+  index.close();
+});
+
+test('nothing_found_comes_with_similar_words_or_names_the_filter', async () => {
+  const index = await open(guideIndex);
+  const lacking = await index.search('jeyboardd', { mode: 'keyword' });
+  assert.deepEqual([lacking.total, lacking.suggestions[0], lacking.filteredOut], [0, 'keyboard', undefined]);
+  const filtered = await index.search('keyboard', { filter: { section: 'nowhere' } });
+  assert.deepEqual([filtered.total, filtered.suggestions, filtered.filteredOut], [0, undefined, true]);
+  index.close();
+});
+
 test('misspelt_word_is_corrected_and_said', async () => {
   const index = await open(guideIndex);
   const { corrections, hits } = await index.search('keybord');
@@ -101,6 +130,7 @@ const wrong = [
   [{ limit: 101 }, 'limit'],
   [{ limit: -1 }, 'usage'],
   [{ limit: 1.5 }, 'usage'],
+  [{ sections: -1 }, 'usage'],
   [{ mode: 'magic' }, 'usage'],
   [{ fusion: 'magic' }, 'usage'],
   [{ group: 'magic' }, 'usage'],

@@ -128,6 +128,22 @@ test('searches_that_settle_and_results_that_open_are_reported_where_the_page_wan
     { first: beacons },
   ));
 
+test('section_that_opens_is_reported_in_the_place_of_its_page', () =>
+  onPage(
+    '<coracle-search beacon="/seen" sections="2"></coracle-search>',
+    async (page) => {
+      const input = page.getByRole('combobox');
+      await page.evaluate(() => (document.querySelector('coracle-search').index.order = { hybrid: ['alpha', 'beta'] }));
+      await input.fill('greek');
+      await page.waitForSelector('coracle-search[state=results]');
+      for (let row = 0; row < 5; row += 1) await input.press('ArrowDown');
+      await input.press('Enter');
+      const { place, target } = (await sent(page, 2))[1][1];
+      assert.deepEqual([place, target], [2, '/beta/']);
+    },
+    { first: beacons },
+  ));
+
 test('reports_hold_the_query_only_where_the_page_says_so', () =>
   onPage(
     '<coracle-search beacon="/seen" beacon-queries></coracle-search>',

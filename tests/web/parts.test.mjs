@@ -141,6 +141,43 @@ test('whole_answer_moves_no_row_that_has_the_focus', () =>
     assert.match(await focused(page), /^beta/);
   }));
 
+test('sections_are_rows_of_the_list_and_keep_the_focus', () =>
+  onPage('<coracle-search sections="2"></coracle-search><coracle-results></coracle-results>', async (page) => {
+    await page.evaluate(() => {
+      fakes[0].info.embedder = 'fake';
+      fakes[0].order = { keyword: ['alpha', 'beta', 'gamma'], hybrid: ['gamma', 'delta', 'beta'] };
+      fakes[0].delay = (_, mode) => (mode === 'keyword' ? 0 : 900);
+    });
+    await field(page).fill('greek');
+    await shows(page, ['alpha', 'beta', 'gamma']);
+    const list = page.getByRole('list', { name: 'Results' });
+    assert.equal(await list.getByRole('listitem').count(), 9);
+    for (const name of [/^alpha/, /^alpha one/, /^alpha two/]) {
+      await page.keyboard.press('ArrowDown');
+      assert.match(await focused(page), name);
+    }
+    await state(page, 'results');
+    await shows(page, ['alpha', 'gamma', 'delta', 'beta']);
+    assert.match(await focused(page), /^alpha two/);
+    const parts = await list.getByRole('link').evaluateAll((rows) => rows.map((row) => row.getAttribute('part')));
+    assert.deepEqual(parts, Array(4).fill(['hit', 'section', 'section']).flat());
+    assert.match(await list.getByRole('link').nth(2).getAttribute('href'), /\/alpha\/#two$/);
+    await page.keyboard.press('Enter');
+    assert.deepEqual(await page.evaluate(() => selected), ['alpha']);
+    await page.keyboard.press('ArrowDown');
+    assert.match(await focused(page), /^gamma/);
+  }));
+
+test('similar_words_lead_back_to_the_field', () =>
+  onPage('<coracle-search></coracle-search><coracle-results></coracle-results>', async (page) => {
+    await page.evaluate(() => (fakes[0].suggestions = ['install']));
+    await field(page).fill('instlal');
+    await page.locator('coracle-results').getByRole('button', { name: 'install' }).click();
+    await shows(page, all);
+    assert.equal(await field(page).inputValue(), 'install');
+    assert.equal(await focused(page), 'coracle-search');
+  }));
+
 test('values_are_counted_chosen_and_cleared', () =>
   onPage(whole, async (page) => {
     await field(page).fill('install');

@@ -473,6 +473,135 @@ for (const mode of ['keyword', 'vector']) {
     }));
 }
 
+const rows = (opened) =>
+  opened.getByRole('option').evaluateAll((rows) => rows.map((row) => `${row.part[0]} ${row.querySelector('[part$=-title], [part$=-headings]').textContent}`));
+const withSections = '<coracle-search sections="2"></coracle-search>';
+
+test('sections_stand_below_their_document_and_lead_to_their_heading', () =>
+  onPage(withSections, async (opened) => {
+    await input(opened).fill('install');
+    await state(opened, 'results');
+    assert.equal(await opened.evaluate(() => fakes[0].asked[0].options.sections), 2);
+    assert.deepEqual((await rows(opened)).slice(0, 4), ['hit Installing the tool', 'section install windows', 'section install mac', 'hit Smart pointers']);
+    const section = opened.getByRole('option').nth(1);
+    assert.match(await section.getAttribute('href'), /\/guide\/install\/#windows$/);
+    assert.equal(await section.locator('mark').first().innerText(), 'install');
+    // A title and an address stand in the row of the document alone.
+    assert.equal(await section.locator('[part=hit-title], [part=hit-url]').count(), 0);
+    assert.equal(await opened.locator('[part=count]').innerText(), '4 results');
+    const places = await opened.getByRole('option').evaluateAll((rows) => rows.map(({ ariaPosInSet, ariaSetSize }) => `${ariaPosInSet}/${ariaSetSize}`));
+    assert.deepEqual(places, ['1/6', '2/6', '3/6', '4/6', '5/6', '6/6']);
+    const ids = await opened.getByRole('option').evaluateAll((rows) => rows.map(({ id }) => id));
+    assert.equal(new Set(ids).size, 6);
+    for (const id of ids.slice(0, 3)) {
+      await input(opened).press('ArrowDown');
+      assert.equal(await active(opened), id);
+    }
+    assert.equal(await section.getAttribute('part'), 'section');
+    assert.equal(await opened.getByRole('option').nth(2).getAttribute('part'), 'section hit-active');
+    const heard = await opened.evaluate(
+      () => new Promise((resolve) => document.addEventListener('coracle-select', ({ detail }) => resolve([detail.id, detail.url, detail.anchor]), { once: true, capture: true }) ?? document.querySelector('coracle-search').shadowRoot.querySelector('[aria-selected=true]').click()),
+    );
+    assert.deepEqual(heard, ['install', '/guide/install/', 'mac']);
+    await input(opened).press('ArrowUp');
+    await input(opened).press('ArrowUp');
+    assert.equal(await active(opened), ids.at(-1));
+  }));
+
+test('sections_are_asked_for_where_the_attribute_says_so_and_at_most_five', () =>
+  onPage(one, async (opened) => {
+    const asked = (count) => opened.waitForFunction((count) => fakes[0].asked.length === count, count);
+    await input(opened).fill('install');
+    await asked(1);
+    let count = 1;
+    for (const value of ['9', '0', 'many']) {
+      await opened.evaluate((value) => document.querySelector('coracle-search').setAttribute('sections', value), value);
+      await asked((count += 1));
+    }
+    assert.deepEqual(await opened.evaluate(() => fakes[0].asked.map(({ options }) => options.sections ?? null)), [null, 5, null, null]);
+  }));
+
+test('section_under_the_pointer_and_all_rows_of_its_document_stay', () =>
+  onPage(withSections, async (opened) => {
+    await slowly(opened, ['alpha', 'beta', 'gamma', 'delta'], ['gamma', 'beta:Newer text', 'epsilon']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    await opened.getByRole('option').filter({ hasText: 'beta one' }).hover();
+    await remember(opened);
+    const before = await box(opened, 'beta one');
+    await state(opened, 'results');
+    const names = ['alpha', 'beta', 'gamma', 'epsilon'].flatMap((name) => [`hit ${name}`, `section ${name} one`, `section ${name} two`]);
+    assert.deepEqual(await rows(opened), names);
+    assert.deepEqual((await remembered(opened)).slice(0, 7), [0, 1, 2, 3, 4, 5, 6]);
+    assert.deepEqual(await box(opened, 'beta one'), before);
+    await opened.mouse.down();
+    await opened.mouse.up();
+    assert.deepEqual(await opened.evaluate('selected'), ['beta']);
+  }));
+
+test('selected_section_of_a_preview_stays_and_more_results_follow', () =>
+  onPage('<coracle-search sections="1" limit="2"></coracle-search>', async (opened) => {
+    await slowly(opened, ['delta', 'beta'], ['alpha', 'beta', 'gamma', 'delta', 'epsilon']);
+    await input(opened).fill('greek');
+    await previewed(opened);
+    await input(opened).press('ArrowDown');
+    await input(opened).press('ArrowDown');
+    const chosen = await active(opened);
+    await state(opened, 'results');
+    assert.equal(await active(opened), chosen);
+    assert.deepEqual(await titles(opened), ['delta', 'alpha', 'beta']);
+    await opened.getByRole('button', { name: 'More results' }).click();
+    await opened.waitForFunction(() => document.querySelector('coracle-search').shadowRoot.querySelectorAll('[role=option]').length === 8);
+    assert.deepEqual(await titles(opened), ['delta', 'alpha', 'beta', 'gamma']);
+    // The first new row.
+    assert.match(await active(opened), /-hit-6$/);
+    const order = await opened.getByRole('option').evaluateAll((rows) => rows.map(({ ariaPosInSet }) => Number(ariaPosInSet)));
+    assert.deepEqual(order, [1, 2, 3, 4, 5, 6, 7, 8]);
+  }));
+
+test('sections_are_indented_at_the_beginning_of_lines_in_either_direction', () =>
+  onPage(withSections, async (opened) => {
+    await input(opened).fill('install');
+    await state(opened, 'results');
+    const edges = () =>
+      opened.getByRole('option').evaluateAll(([hit, section]) => {
+        const [outer, inner] = [hit, section].map((row) => row.getBoundingClientRect());
+        return [inner.left - outer.left, outer.right - inner.right].map(Math.round);
+      });
+    const [start, end] = await edges();
+    assert.ok(start > 8 && end === 0, `${start} ${end}`);
+    await opened.evaluate(() => (document.documentElement.dir = 'rtl'));
+    assert.deepEqual(await edges(), [end, start]);
+  }));
+
+test('similar_words_are_offered_spoken_and_searched_for_where_nothing_was_found', () =>
+  onPage(one, async (opened) => {
+    await opened.evaluate(() => (fakes[0].suggestions = ['install', '<b>pointer</b>']));
+    await input(opened).fill('instlal');
+    await state(opened, 'empty');
+    const message = opened.locator('[part=message]');
+    assert.match(await message.innerText(), /^Nothing found for “instlal”\s+Try fewer or other words\.\s+Similar words:\s+install\s+<b>pointer<\/b>$/);
+    await opened.waitForFunction(() =>
+      [...document.querySelector('coracle-search').shadowRoot.querySelectorAll('[aria-live]')].some(({ textContent }) => textContent.endsWith('Similar words: install <b>pointer</b>')),
+    );
+    // By the keyboard: past the button that empties the field.
+    await opened.keyboard.press('Tab');
+    await opened.keyboard.press('Tab');
+    assert.equal(await opened.evaluate(() => document.activeElement.shadowRoot.activeElement.textContent), 'install');
+    await opened.keyboard.press('Enter');
+    await state(opened, 'results');
+    assert.equal(await input(opened).inputValue(), 'install');
+    assert.equal(await opened.evaluate(() => document.activeElement.shadowRoot.activeElement.getAttribute('part')), 'input');
+    assert.ok(await opened.locator('[part=suggestions]').isHidden());
+  }));
+
+test('filter_that_leaves_nothing_is_named', () =>
+  onPage(`<coracle-search filter='{"field":{"name":"section","in":["none"]}}'></coracle-search>`, async (opened) => {
+    await input(opened).fill('install');
+    await state(opened, 'empty');
+    assert.match(await opened.locator('[part=message]').innerText(), /^Nothing found for “install”\s+The filters leave no result\.$/);
+  }));
+
 for (const colorScheme of ['light', 'dark']) {
   test(`axe_finds_no_violation_in_any_state_${colorScheme}`, () =>
     onPage(
@@ -491,6 +620,13 @@ for (const colorScheme of ['light', 'dark']) {
         await input(opened).fill('smrt degraded');
         await opened.waitForSelector('[part=notice] strong');
         await check('notice');
+        await opened.evaluate(() => document.querySelector('coracle-search').setAttribute('sections', '3'));
+        await input(opened).fill('install');
+        await opened.waitForFunction(() => globalThis.answered === 'install');
+        await input(opened).press('ArrowDown');
+        await input(opened).press('ArrowDown');
+        await check('sections');
+        await opened.evaluate(() => (fakes[0].suggestions = ['install', 'pointer']));
         await input(opened).fill('zebra');
         await state(opened, 'empty');
         await check('empty');

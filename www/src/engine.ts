@@ -10,7 +10,7 @@ import { toReads, type Reads } from './source.js';
 import { Tasks } from './task.js';
 
 /** A hit before it can read its own text. */
-export type PlainHit = Omit<Hit, 'text'>;
+export type PlainHit = Omit<Hit, 'text' | 'sections'> & { sections?: PlainHit[] };
 /** A result as plain data, fit for `postMessage`. */
 export type PlainResult = Omit<SearchResult, 'hits'> & { hits: PlainHit[] };
 /** Search options as plain data. */
@@ -140,8 +140,12 @@ export function toIndex(engine: Engine): Index {
         signal?.throwIfAborted();
         throw thrown;
       }
-      const hits = result.hits.map((hit): Hit => ({ ...hit, text: () => engine.text(hit.chunk) }));
-      return { ...result, hits };
+      const able = ({ sections, ...hit }: PlainHit): Hit => ({
+        ...hit,
+        ...(sections && { sections: sections.map(able) }),
+        text: () => engine.text(hit.chunk),
+      });
+      return { ...result, hits: result.hits.map(able) };
     },
     close: () => engine.close(),
   };

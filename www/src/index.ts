@@ -90,6 +90,8 @@ export interface SearchOptions {
   diversity?: number;
   /** `document` (default) keeps the best chunk of each document, `chunk` returns all of them. */
   group?: 'document' | 'chunk';
+  /** Further sections of its document that each hit carries at most, up to 5; default 0. None where a hit is a chunk. */
+  sections?: number;
   /** Treats the last word as unfinished: it also matches words that begin with it. */
   prefix?: boolean;
   /** Reads all cells of a large index and all lists of its words, and searches as far as its build measured to be necessary. */
@@ -132,6 +134,8 @@ export interface Hit {
   text(): Promise<string>;
   /** How the score came about, where `explain` asked for it. */
   explain?: Explanation;
+  /** What else of the document matched well, best first, where `sections` asked for it: hits under other headings. */
+  sections?: Hit[];
 }
 
 /** A hit's place in one of the two rankings. */
@@ -188,6 +192,10 @@ export interface SearchResult {
   facets?: Record<string, { value: Scalar; count: number }[]>;
   /** Words that were not in the index, and the words that were searched instead. */
   corrections: { from: string; to: string }[];
+  /** Where nothing was found: up to five words of the index that are spelt like those that it does not have. */
+  suggestions?: string[];
+  /** Set where nothing was found because of the filter. */
+  filteredOut?: boolean;
   /** What it cost. */
   stats: SearchStats;
   /** Set when less than the asked mode could be done: `keyword-only`. */

@@ -4,8 +4,10 @@ use crate::error::Failure;
 use crate::signing::CheckStats;
 use crate::signing::PublicKeys;
 use crate::source::Input;
+use coracle::document::address;
 use coracle::search::Engine;
 use coracle::search::Excerpt;
+use coracle::search::Hit;
 use coracle::search::Mode;
 use coracle::search::SearchOptions;
 use coracle::search::SearchResult;
@@ -44,41 +46,7 @@ pub fn search(
 
 /// The result as one JSON object.
 pub fn to_json(query: &str, found: &SearchResult) -> Json {
-    let hits: Vec<Json> = found
-        .hits
-        .iter()
-        .map(|hit| {
-            let mut out = json!({
-                "id": hit.id,
-                "chunk": hit.chunk,
-                "score": hit.score,
-                "title": hit.title,
-                "url": hit.url,
-                "headings": hit.headings,
-                "anchor": hit.anchor,
-                "meta": hit.meta.iter().map(|(name, value)| (name.clone(), value_json(value))).collect::<serde_json::Map<_, _>>(),
-                "excerpt": {
-                    "text": hit.excerpt.text,
-                    "marks": hit.excerpt.marks.iter().map(|mark| [mark.start, mark.end]).collect::<Vec<_>>(),
-                },
-            });
-            if let Some(explain) = &hit.explain {
-                out["explain"] = json!({
-                    "keyword": explain.keyword.map(|(score, normalised)| json!({
-                        "score": score, "normalised": normalised, "rank": explain.keyword_rank,
-                    })),
-                    "vector": explain.vector.map(|(score, normalised)| json!({
-                        "score": score, "normalised": normalised, "rank": explain.vector_rank,
-                    })),
-                    "terms": explain.terms.iter().map(|(term, score)| json!({ "term": term, "score": score })).collect::<Vec<_>>(),
-                    "rescored": explain.rescored,
-                    "complete": explain.complete,
-                    "weight": explain.weight,
-                });
-            }
-            out
-        })
-        .collect();
+    let hits: Vec<Json> = found.hits.iter().map(hit_json).collect();
     let stats = &found.stats;
     let mut out = json!({
         "query": query,
@@ -97,6 +65,47 @@ pub fn to_json(query: &str, found: &SearchResult) -> Json {
             (field.clone(), Json::from(counts))
         });
         out["facets"] = Json::Object(facets.collect());
+    }
+    if !found.suggestions.is_empty() {
+        out["suggestions"] = json!(found.suggestions);
+    }
+    if found.filtered_out {
+        out["filteredOut"] = json!(true);
+    }
+    out
+}
+
+fn hit_json(hit: &Hit) -> Json {
+    let mut out = json!({
+        "id": hit.id,
+        "chunk": hit.chunk,
+        "score": hit.score,
+        "title": hit.title,
+        "url": hit.url,
+        "headings": hit.headings,
+        "anchor": hit.anchor,
+        "meta": hit.meta.iter().map(|(name, value)| (name.clone(), value_json(value))).collect::<serde_json::Map<_, _>>(),
+        "excerpt": {
+            "text": hit.excerpt.text,
+            "marks": hit.excerpt.marks.iter().map(|mark| [mark.start, mark.end]).collect::<Vec<_>>(),
+        },
+    });
+    if let Some(explain) = &hit.explain {
+        out["explain"] = json!({
+            "keyword": explain.keyword.map(|(score, normalised)| json!({
+                "score": score, "normalised": normalised, "rank": explain.keyword_rank,
+            })),
+            "vector": explain.vector.map(|(score, normalised)| json!({
+                "score": score, "normalised": normalised, "rank": explain.vector_rank,
+            })),
+            "terms": explain.terms.iter().map(|(term, score)| json!({ "term": term, "score": score })).collect::<Vec<_>>(),
+            "rescored": explain.rescored,
+            "complete": explain.complete,
+            "weight": explain.weight,
+        });
+    }
+    if !hit.sections.is_empty() {
+        out["sections"] = hit.sections.iter().map(hit_json).collect();
     }
     out
 }
@@ -167,21 +176,24 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
         } else {
             &hit.title
         };
-        let path = hit.headings.iter().filter(|heading| *heading != title);
-        let path: Vec<&str> = path.map(String::as_str).collect();
+        let path = heading_path(&hit.headings, title);
         let _ = write!(out, "{:>2}. {bold}{title}{end}", at + 1);
         if !path.is_empty() {
-            let _ = write!(out, " › {}", path.join(" › "));
+            let _ = write!(out, " › {path}");
         }
-        let anchor = if hit.anchor.is_empty() { "" } else { "#" };
-        let _ = writeln!(
-            out,
-            "\n    {dim}{}{anchor}{} · {:.3}{end}",
-            hit.url, hit.anchor, hit.score
-        );
+        let link = address(&hit.url, &hit.anchor);
+        let _ = writeln!(out, "\n    {dim}{link} · {:.3}{end}", hit.score);
         let _ = writeln!(out, "    {}", marked(&hit.excerpt, style));
         if let Some(explain) = &hit.explain {
             let _ = writeln!(out, "    {dim}{}{end}", explained(explain));
+        }
+        for section in &hit.sections {
+            let path = heading_path(&section.headings, title);
+            let name = if path.is_empty() { title } else { &path };
+            let link = address(&hit.url, &section.anchor);
+            let _ = writeln!(out, "    › {bold}{name}{end}");
+            let _ = writeln!(out, "      {dim}{link} · {:.3}{end}", section.score);
+            let _ = writeln!(out, "      {}", marked(&section.excerpt, style));
         }
         out.push('\n');
     }
@@ -191,6 +203,13 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
             .map(|(value, count)| format!("{} ({count})", value_json(value)))
             .collect();
         let _ = writeln!(out, "{bold}{field}{end}: {}", counts.join(", "));
+    }
+    if !found.suggestions.is_empty() {
+        let words = found.suggestions.join(", ");
+        let _ = writeln!(out, "similar words here: {words}");
+    }
+    if found.filtered_out {
+        let _ = writeln!(out, "the filter leaves nothing over");
     }
     let stats = &found.stats;
     let _ = writeln!(
@@ -203,6 +222,13 @@ pub fn to_text(found: &SearchResult, style: Style) -> String {
         stats.bytes.div_ceil(1000)
     );
     out
+}
+
+/// Headings but the title, outermost first.
+fn heading_path(headings: &[String], title: &str) -> String {
+    let headings = headings.iter().map(String::as_str);
+    let path: Vec<&str> = headings.filter(|heading| *heading != title).collect();
+    path.join(" › ")
 }
 
 /// Bytes by section as a JSON object.

@@ -190,29 +190,17 @@ impl SpellingBlock {
         found
     }
 
-    /// Words within `max_edits` edits of `word`, both forwards or both [`backwards`]: by edits, the most
-    /// frequent first, then in byte order.
+    /// Words within `max_edits` edits of `word`, both forwards or both [`backwards`], in byte order.
     ///
     /// An edit inserts, deletes or replaces a character, or swaps two neighbours.
-    pub fn similar(&self, word: &str, max_edits: u32) -> Vec<Similar<'_>> {
+    pub fn similar(&self, word: &str, max_edits: u32) -> impl Iterator<Item = Similar<'_>> {
         let direction = word.starts_with(BACKWARDS);
         let mut distance = similar::Distance::new(word, max_edits);
-        let mut found = Vec::new();
-        for entry in self.iter() {
-            let is_candidate = entry.key.starts_with(BACKWARDS) == direction;
-            if let Some(edits) = is_candidate.then(|| distance.to(entry.key)).flatten() {
-                let by = |similar: &Similar<'_>| (similar.edits, Reverse(similar.spelling.df));
-                insert_by(
-                    &mut found,
-                    Similar {
-                        spelling: entry,
-                        edits,
-                    },
-                    by,
-                );
-            }
-        }
-        found
+        self.iter().filter_map(move |spelling| {
+            let is_candidate = spelling.key.starts_with(BACKWARDS) == direction;
+            let edits = is_candidate.then(|| distance.to(spelling.key)).flatten()?;
+            Some(Similar { spelling, edits })
+        })
     }
 }
 

@@ -15,6 +15,7 @@
 //! Most queries need nothing of waves 2 and 3, and the last two run beside the waves of cells.
 
 mod lists;
+mod suggest;
 
 use super::Correction;
 use super::dictionary::Damaged;
@@ -123,6 +124,15 @@ struct Alternative {
     entry: Option<Entry>,
 }
 
+/// A word of the index that is spelt like one of the query.
+#[derive(Debug)]
+struct Similar {
+    word: String,
+    /// Chunks that hold it.
+    df: u32,
+    edits: u32,
+}
+
 /// What a term block says about a term.
 #[derive(Debug)]
 struct Entry {
@@ -217,11 +227,13 @@ impl<'a> Lookup<'a> {
             for prefix in &word.prefixes {
                 for block in dictionary.spellings(completing(dictionary, prefix), wave)? {
                     let found = block.prefix(prefix, COMPLETING_SPELLINGS).into_iter();
-                    completions.extend(found.flat_map(|found| alternatives(self.analyzer, found)));
+                    completions
+                        .extend(found.flat_map(|found| {
+                            alternatives(self.analyzer, &found.word(), found.df)
+                        }));
                 }
             }
-            sort_by(&mut completions, by_frequency);
-            keep_first_of_each(&mut completions);
+            sort_out(&mut completions);
             let is_new = |term: &str| word.alternatives.iter().all(|known| known.term != term);
             completions.retain(|found| found.term != word.term && is_new(&found.term));
             completions.truncate(most);
@@ -267,46 +279,37 @@ impl<'a> Lookup<'a> {
                 word.substitutes.push((Entry::new(found), 1.0));
                 continue;
             }
-            let edits_allowed = edits_allowed(&word.folded);
             let mut found: Vec<Alternative> = Vec::new();
             let mut fewest = u32::MAX;
-            let blocks = word.similar_blocks(dictionary).into_iter();
-            let backwards = backwards(&word.folded).unwrap_or_default();
-            for block in dictionary.spellings(blocks, wave)? {
-                for form in [&word.folded, &backwards] {
-                    for similar in block.similar(form, edits_allowed) {
-                        if similar.edits > fewest {
-                            continue;
-                        }
-                        let edits = similar.edits;
-                        let meant = similar.spelling.word();
-                        let alike = shared_prefix(&meant, &word.folded) > 0;
-                        // Two errors, and one of them in the first letter, make another word.
-                        if edits > 1 && !alike {
-                            continue;
-                        }
-                        if edits < fewest {
-                            fewest = edits;
-                            found.clear();
-                        }
-                        let mut bits = 0;
-                        if alike {
-                            bits += ALIKE_BITS;
-                        }
-                        if lacks_or_swaps(&word.folded, &meant) {
-                            bits += LEFT_OUT_BITS;
-                        }
-                        for mut correction in alternatives(self.analyzer, similar.spelling) {
-                            correction.bits += bits;
-                            found.push(correction);
-                        }
-                    }
+            let edits_allowed = edits_allowed(&word.folded);
+            for Similar {
+                word: meant,
+                df,
+                edits,
+            } in word.similar(dictionary, wave, edits_allowed, false)?
+            {
+                let alike = meant.chars().next() == word.folded.chars().next();
+                // Two errors, and one of them in the first letter, make another word.
+                if edits > fewest || (edits > 1 && !alike) {
+                    continue;
+                }
+                if edits < fewest {
+                    fewest = edits;
+                    found.clear();
+                }
+                let mut bits = 0;
+                if alike {
+                    bits += ALIKE_BITS;
+                }
+                if lacks_or_swaps(&word.folded, &meant) {
+                    bits += LEFT_OUT_BITS;
+                }
+                for mut correction in alternatives(self.analyzer, &meant, df) {
+                    correction.bits += bits;
+                    found.push(correction);
                 }
             }
-            sort_by(&mut found, |a, b| {
-                b.bits.cmp(&a.bits).then(by_frequency(a, b))
-            });
-            keep_first_of_each(&mut found);
+            sort_out(&mut found);
             found.truncate(CORRECTIONS);
             word.alternatives = found;
             word.corrected = !word.alternatives.is_empty();
@@ -476,6 +479,11 @@ impl<'a> Lookup<'a> {
         }
     }
 
+    /// Whether the index has one of the words, or what it was corrected to.
+    pub fn is_known(&self) -> bool {
+        self.known().next().is_some()
+    }
+
     /// What was searched instead of words that the index does not have.
     pub fn corrections(&self) -> Vec<Correction> {
         let corrected = self.words.iter().filter(|word| word.corrected);
@@ -519,6 +527,43 @@ impl Word {
         all.max().unwrap_or(0)
     }
 
+    /// The words within so many edits that the blocks of [`Word::similar_blocks`] hold, and on demand others
+    /// that begin like the word, as if they were an edit farther away.
+    ///
+    /// # Errors
+    /// The block that is damaged.
+    fn similar(
+        &self,
+        dictionary: &Dictionary,
+        wave: &Wave,
+        edits: u32,
+        with_others: bool,
+    ) -> Result<Vec<Similar>, Damaged> {
+        let mut found = Vec::new();
+        let backwards = backwards(&self.folded);
+        // Half of the word, and two letters of it where it has them.
+        let half = self.folded.len().div_ceil(2).max(2);
+        let beginning = self.folded.get(..self.folded.floor_char_boundary(half));
+        let blocks = self.similar_blocks(dictionary).into_iter();
+        for block in dictionary.spellings(blocks, wave)? {
+            let mut add = |spelling: Spelling<'_>, edits| {
+                let (word, df) = (spelling.word(), spelling.df);
+                found.push(Similar { word, df, edits });
+            };
+            for form in core::iter::once(&self.folded).chain(&backwards) {
+                for similar in block.similar(form, edits) {
+                    add(similar.spelling, similar.edits);
+                }
+            }
+            for spelling in block.iter().filter(|_| with_others) {
+                if beginning.is_some_and(|half| spelling.key.starts_with(half)) {
+                    add(spelling, edits + 1);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     fn similar_blocks(&self, dictionary: &Dictionary) -> Vec<usize> {
         let around = |key: &str, alike| {
             let spelling = dictionary.spelling();
@@ -545,21 +590,15 @@ fn completing(dictionary: &Dictionary, prefix: &str) -> core::ops::Range<usize> 
         .blocks_of_prefix(prefix, COMPLETION_BLOCKS)
 }
 
-/// Characters that two words have in common at their beginning.
-fn shared_prefix(a: &str, b: &str) -> usize {
-    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
-}
-
-/// The terms that the word of a spelling may have.
-fn alternatives(analyzer: &Analyzer, spelling: Spelling<'_>) -> Vec<Alternative> {
-    let word = spelling.word();
-    let terms = analyzer.terms_of(&word).into_iter();
+/// The terms that a word of so many chunks may have.
+fn alternatives(analyzer: &Analyzer, word: &str, df: u32) -> Vec<Alternative> {
+    let terms = analyzer.terms_of(word).into_iter();
     let alternative = |term| Alternative {
         term,
-        word: word.clone(),
-        df: spelling.df,
+        word: word.into(),
+        df,
         weight: WEIGHT_ONE,
-        bits: bits_of(spelling.df),
+        bits: bits_of(df),
         entry: None,
     };
     terms.map(alternative).collect()
@@ -588,8 +627,10 @@ fn lacks_or_swaps(typed: &str, meant: &str) -> bool {
     typed.0 < meant.0 || typed == meant
 }
 
-/// Drops alternatives of which the term stands before.
-fn keep_first_of_each(found: &mut Vec<Alternative>) {
+/// Sorts alternatives and keeps the first of each term.
+#[inline(never)]
+fn sort_out(found: &mut Vec<Alternative>) {
+    sort_by(found, by_likelihood);
     let mut at = 0;
     while at < found.len() {
         if found[..at]
@@ -603,9 +644,10 @@ fn keep_first_of_each(found: &mut Vec<Alternative>) {
     }
 }
 
-/// Most frequent first, ties by term.
-fn by_frequency(a: &Alternative, b: &Alternative) -> Ordering {
-    b.df.cmp(&a.df).then_with(|| a.term.cmp(&b.term))
+/// Likeliest first, then the most frequent, ties by term.
+fn by_likelihood(a: &Alternative, b: &Alternative) -> Ordering {
+    let key = |found: &Alternative| (found.bits, found.df);
+    key(b).cmp(&key(a)).then_with(|| a.term.cmp(&b.term))
 }
 
 #[cfg(test)]

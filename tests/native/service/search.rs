@@ -71,6 +71,50 @@ fn search_gives_what_the_engine_finds_and_may_be_cached() {
 }
 
 #[test]
+fn sections_of_a_page_lead_to_their_headings() {
+    let memory = support::memory(&support::long_documents(12, 7), support::RANGE);
+    let service = service(memory, Config::default());
+    let plain = get(&service, "/search?q=harbour+pilot").json();
+    let got = get(&service, "/search?q=harbour+pilot&sections=2");
+    assert_eq!(got.status, 200, "{}", got.body());
+    let mut body = got.json();
+    let mut count = 0;
+    for hit in body["hits"].as_array_mut().expect("hits") {
+        let found = hit.as_object_mut().expect("a hit").remove("sections");
+        let sections = found.as_ref().and_then(Json::as_array);
+        for section in sections.into_iter().flatten() {
+            assert_eq!((&section["id"], &section["url"]), (&hit["id"], &hit["url"]));
+            assert_ne!(section["anchor"], hit["anchor"]);
+            assert!(section["headings"][0].is_string() && section["chunk"].is_u64());
+            assert!(section["excerpt"]["marks"].is_array() && section["score"].is_f64());
+            count += 1;
+        }
+        assert!(sections.is_none_or(|sections| (1..=2).contains(&sections.len())));
+    }
+    assert!(count > 3, "{count}");
+    assert_eq!(body["hits"], plain["hits"]);
+    let posted = post(&service, "/search", r#"{"q":"harbour","sections":1}"#);
+    assert!(posted.json()["hits"][0]["sections"].is_array());
+}
+
+#[test]
+fn nothing_found_comes_with_words_that_are_there_or_the_filter() {
+    let service = searching();
+    let lacking = get(&service, "/search?q=oer&mode=keyword").json();
+    assert_eq!(lacking["suggestions"], json!(["oar"]));
+    assert!(lacking["filteredOut"].is_null());
+    let filter = "%7B%22year%22%3A1%7D";
+    let filtered = get(&service, &format!("/search?q=harbour&filter={filter}")).json();
+    assert_eq!(
+        (&filtered["total"], &filtered["filteredOut"]),
+        (&json!(0), &json!(true))
+    );
+    assert!(filtered["suggestions"].is_null());
+    let found = get(&service, "/search?q=harbour").json();
+    assert!(found["suggestions"].is_null() && found["filteredOut"].is_null());
+}
+
+#[test]
 fn post_takes_the_same_and_is_not_cached() {
     let service = searching();
     let got = post(
@@ -109,6 +153,7 @@ fn refusals_name_the_parameter() {
         ("GET", "/search?q=a&limit=", "", 400, "bad-request"),
         ("GET", "/search?q=a&limit=1e9", "", 400, "bad-request"),
         ("GET", "/search?q=a&limit=2.5", "", 400, "bad-request"),
+        ("GET", "/search?q=a&sections=6", "", 400, "bad-request"),
         ("GET", "/search?q=a&limit=60&offset=60", "", 400, "limit"),
         ("GET", "/search?q=a&alpha=2", "", 400, "bad-request"),
         ("GET", "/search?q=a&filter={", "", 400, "bad-request"),

@@ -7,6 +7,7 @@ const documents = [
     headings: ['From source', 'Linux'],
     anchor: 'linux',
     meta: { section: ['guide'], tags: ['linux', 'tool'] },
+    parts: ['windows', 'mac', 'update'],
     text: 'Clone the repository and install the tool with one command. It checks what is missing first.',
   },
   {
@@ -56,6 +57,8 @@ export class FakeIndex {
   failing = false;
   /** By mode, ids of the documents to find instead, best first; made up as they are asked for. */
   order;
+  /** Words to suggest where nothing is found. */
+  suggestions;
 
   async search(query, options) {
     const { signal, ...plain } = options;
@@ -78,25 +81,36 @@ export class FakeIndex {
     const has = ({ title, text, headings }) => [title, text, ...headings].join(' ').toLowerCase().includes(word);
     const all = order ? order.map(made) : documents.filter(has);
     const found = all.filter((document) => passes(document, plain.filter));
-    const hits = found.slice(offset, offset + limit).map((document, at) => this.hit(document, at, word));
+    const hits = found.slice(offset, offset + limit).map((document, at) => ({ ...this.hit(document, at, word), ...this.sections(document, at, word, plain.sections) }));
     return {
       query,
       mode,
       hits,
       total: found.length,
       corrections,
+      suggestions: all.length === 0 ? this.suggestions : undefined,
+      filteredOut: all.length > 0 && found.length === 0 ? true : undefined,
       facets: plain.facets && Object.fromEntries(plain.facets.map((field) => [field, counted(found, field)])),
       stats: { waves: 2, requests: 3, bytes: 40_000, cached: 0 },
       degraded: query.includes('degraded') ? 'keyword-only' : undefined,
     };
   }
 
-  hit({ text, ...document }, at, word) {
+  hit({ text, parts, ...document }, at, word) {
     const marks = [];
     for (let from = text.toLowerCase().indexOf(word); from >= 0; from = text.toLowerCase().indexOf(word, from + 1)) {
       marks.push([from, from + word.length]);
     }
     return { ...document, chunk: at, score: 1 / (at + 1), meta: document.meta ?? {}, excerpt: { text, marks }, text: async () => text };
+  }
+
+  /** Passages of a document under its `parts`, as many as are asked for; those made up have two. */
+  sections({ parts = this.order && ['one', 'two'], ...document }, at, word, most = 0) {
+    const sections = parts?.slice(0, most).map((name, part) => {
+      const passage = { ...document, headings: [`${document.id} ${name}`], anchor: name, text: `More of ${document.id} on ${name} and ${word}.` };
+      return this.hit(passage, 100 * (at + 1) + part, word);
+    });
+    return sections?.length ? { sections } : {};
   }
 
   close() {}

@@ -3,6 +3,7 @@
  * Nothing is sent without the attribute, nor for visitors whose browser objects (Global Privacy Control).
  */
 import type { Hit, SearchResult } from '../index.js';
+import { places } from './hit.js';
 import type { CoracleSearch } from './search.js';
 
 /** A query counts once nobody has typed on for so long. */
@@ -59,7 +60,7 @@ export function report(field: CoracleSearch, signal: AbortSignal): void {
     // It may have been opened in the list of results that belongs to the field.
     if (!last || (target as Element).getAttribute('instance') !== field.getAttribute('instance')) return;
     settle();
-    send({ type: 'select', place: last.hits.findIndex(({ chunk }) => chunk === detail.chunk) + 1, target: detail.url });
+    send({ type: 'select', place: last.hits.findIndex((hit) => places([hit]).some(({ chunk }) => chunk === detail.chunk)) + 1, target: detail.url });
   };
   const hide = () => {
     if (document.visibilityState === 'hidden') settle();

@@ -4,7 +4,7 @@ import type { Filter, Hit, Index, Mode, SearchOptions, SearchResult } from '../i
 import { Announcer } from './announcer.js';
 import { beside } from './beside.js';
 import { element, icon } from './dom.js';
-import { become, corrected, link } from './hit.js';
+import { advice, become, corrected, downTo, link, places } from './hit.js';
 import { warm, withShared, type Place } from './shared.js';
 import { english, type Strings } from './strings.js';
 import css from './style.css';
@@ -21,6 +21,8 @@ const AIMED_AT = ':hover, :focus-within, [aria-selected=true]';
 const WANTS_MORE = '[lang]:not(:lang(en)), [lang]:not(:lang(en)) *, [beacon], [recent]';
 /** The engine returns no more hits than this for one query, however they are paged. */
 const MOST_HITS = 100;
+/** Nor more sections for one hit. */
+const MOST_SECTIONS = 5;
 const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
 const CROSS = 'M5.5 5.5l9 9M14.5 5.5l-9 9';
 
@@ -47,6 +49,7 @@ let instances = 0;
  * @attr {number} limit - results at a time; default 8
  * @attr {'hybrid'|'keyword'|'vector'} mode - how to search; default: the index's best
  * @attr {'document'|'chunk'} group - one result per document (default) or every matching passage
+ * @attr {number} sections - rows for further sections of a document below its own, up to 5; default 0
  * @attr {string} filter - metadata filter, as JSON
  * @attr {string} base - URL that results' addresses are relative to; default: the page
  * @attr {string} hotkey - focuses the field from anywhere: one character, or `mod+` and a character
@@ -78,8 +81,12 @@ let instances = 0;
  * @csspart hit-headings - headings above it
  * @csspart hit-excerpt - text around the words found
  * @csspart hit-url - its address
+ * @csspart section - a further section of the document above it; the selected one has `hit-active` too
+ * @csspart section-headings - headings above it; its document's title where there is none
+ * @csspart section-excerpt - text around the words found
  * @csspart mark - a word found
  * @csspart message - what is said when nothing was found or something failed
+ * @csspart suggestions - words to search for instead, where nothing was found; each is a `suggestion`
  * @csspart footer - line with the count
  * @csspart recent - last searches; inside it `recent-title`, `recent-query`, `recent-clear`
  *
@@ -101,7 +108,7 @@ let instances = 0;
  * @cssprop --coracle-layer - z-index of the panel; default 1000
  */
 export class CoracleSearch extends HTMLElement {
-  static readonly observedAttributes = ['src', 'public-key', 'placeholder', 'label', 'hotkey', 'preload', 'mode', 'filter', 'group', 'limit', 'no-panel'];
+  static readonly observedAttributes = ['src', 'public-key', 'placeholder', 'label', 'hotkey', 'preload', 'mode', 'filter', 'group', 'sections', 'limit', 'no-panel'];
 
   readonly #id = `coracle-${++instances}`;
   readonly #input = element('input', {
@@ -135,7 +142,7 @@ export class CoracleSearch extends HTMLElement {
   #index: Index | undefined;
   #filter: Filter | undefined;
   #state: State = 'idle';
-  /** What the rows show, in their order. */
+  /** What the rows show, in their order; a hit's sections stand below it. */
   #hits: Hit[] = [];
   /** Where the next page begins: rows kept from a preview do not count. */
   #next = 0;
@@ -380,9 +387,11 @@ export class CoracleSearch extends HTMLElement {
     const options: SearchOptions = { limit, prefix: !/\s$/.test(this.value) };
     const mode = this.getAttribute('mode');
     const group = this.getAttribute('group');
+    const sections = positive(this.getAttribute('sections'));
     const filter = this.filter;
     if (mode) options.mode = mode as Mode;
     if (group) options.group = group as 'document' | 'chunk';
+    if (sections) options.sections = Math.min(sections, MOST_SECTIONS);
     if (filter) options.filter = filter;
     if (this.facets) options.facets = this.facets;
     return options;
@@ -397,13 +406,18 @@ export class CoracleSearch extends HTMLElement {
     this.#previewed = isPreview;
     this.#next = offset + result.hits.length;
     const shown = this.#hits.length;
-    for (const row of this.#results.children) row.ariaSetSize = String(Math.max(result.total, shown));
+    const rows = this.#results.children;
+    for (const row of rows) row.ariaSetSize = String(Math.max(result.total, shown) + rows.length - shown);
     const count = this.#strings.count(shown, result.total);
     this.#count.textContent = isPreview ? this.#strings.loading : count;
     this.#more.hidden = isPreview || result.hits.length === 0 || this.#next >= Math.min(result.total, MOST_HITS);
     if (isPreview) this.#show('loading', true);
     else if (shown === 0) {
-      this.#say(`${this.#strings.none} “${result.query}”`, this.#strings.noneHint);
+      const search = (word: string) => {
+        this.#input.focus();
+        this.value = word;
+      };
+      this.#say(`${this.#strings.none} “${result.query}”`, ...advice(result, this.#strings, search));
       this.#show('empty');
     } else {
       const notice = this.#notice.hidden ? '' : `. ${this.#notice.textContent}`;
@@ -412,7 +426,7 @@ export class CoracleSearch extends HTMLElement {
     }
     // Who closed the list, or opened a result of it, is done with it.
     if (folded) this.#fold();
-    if (offset > 0 && kept < shown) {
+    if (offset > 0 && kept < rows.length) {
       this.#input.focus();
       this.#activate(kept);
     }
@@ -420,8 +434,8 @@ export class CoracleSearch extends HTMLElement {
   }
 
   /**
-   * Makes rows of hits; a document that has a row keeps its node. The rows of earlier pages stay, and after
-   * a preview those down to the last one aimed at: what stays is not shown twice.
+   * Makes rows of hits and of their sections; a document that has a row keeps its node. The rows of earlier pages stay, and after
+   * a preview those down to the last one aimed at and its sections: what stays is not shown twice.
    *
    * @returns how many rows stayed
    */
@@ -431,20 +445,24 @@ export class CoracleSearch extends HTMLElement {
     const key = this.getAttribute('group') === 'chunk' ? 'chunk' : 'id';
     const rows = [...list.children] as HTMLAnchorElement[];
     const aimedAt = this.#previewed ? rows.findLastIndex((row) => row.matches(AIMED_AT)) : -1;
-    const kept = offset > 0 ? rows.length : aimedAt + 1;
-    const selected = this.#hits[this.#active]?.chunk;
-    const stay = this.#hits.slice(0, kept);
+    const before = places(this.#hits);
+    const selected = before[this.#active]?.chunk;
+    const stay = downTo(this.#hits, offset > 0 ? rows.length : aimedAt);
+    const kept = places(stay).length;
     const rest = found.filter((hit) => !stay.some((other) => other[key] === hit[key]));
-    const made = rest.map((hit, at) => {
+    const led = places(rest);
+    const made = led.map((hit, at) => {
+      const isHit = rest.includes(hit);
       const row = link(hit, base, this.getAttribute('highlight-param'), {
         id: `${this.#id}-hit-${kept + at}`,
+        part: isHit ? 'hit' : 'section',
         role: 'option',
         tabindex: -1,
         'aria-selected': 'false',
         'aria-posinset': kept + at + 1,
       });
-      const same = rows[this.#hits.findIndex((other) => other[key] === hit[key])];
-      return same ? become(same, row) : row;
+      const same = rows[before.findIndex((other) => other[key] === hit[key])];
+      return same && isHit ? become(same, row) : row;
     });
     // The panel does not shrink under the eyes of somebody who reads the preview.
     keepHeight(this.#panel, this.#previewed);
@@ -454,7 +472,7 @@ export class CoracleSearch extends HTMLElement {
     if (offset === 0 && !this.#previewed) {
       // Who selected a result while the last letters were searched for keeps it.
       list.scrollTop = 0;
-      this.#activate(rest.findIndex(({ chunk }) => chunk === selected));
+      this.#activate(led.findIndex(({ chunk }) => chunk === selected));
     }
     return kept;
   }
@@ -491,9 +509,9 @@ export class CoracleSearch extends HTMLElement {
   }
 
   /** Puts a message in the place of results, and speaks it. */
-  #say(title: string, text: string, ...nodes: Node[]): void {
+  #say(title: string, text: string, ...nodes: HTMLElement[]): void {
     this.#message.replaceChildren(element('strong', {}, title), text, ...nodes);
-    this.#announcer.say(`${title}. ${text}`);
+    this.#announcer.say([`${title}. ${text}`, ...nodes.map(({ textContent }) => textContent)].join(' '));
   }
 
   /** Takes on a state; `rows` tells whether there are results to show in it. */
@@ -555,7 +573,7 @@ export class CoracleSearch extends HTMLElement {
 
   #mark(hit: Element | undefined, active: boolean): void {
     if (!hit) return;
-    hit.setAttribute('part', active ? 'hit hit-active' : 'hit');
+    hit.part.toggle('hit-active', active);
     hit.ariaSelected = String(active);
   }
 
@@ -582,7 +600,7 @@ export class CoracleSearch extends HTMLElement {
 
   #key(event: KeyboardEvent): void {
     if (event.isComposing) return;
-    const last = this.#hits.length - 1;
+    const last = this.#results.children.length - 1;
     const open = !this.#panel.hidden && last >= 0 && !this.#results.hidden;
     switch (event.key) {
       case 'ArrowDown':
@@ -622,7 +640,7 @@ export class CoracleSearch extends HTMLElement {
 
   #clicked(event: MouseEvent): void {
     const link = (event.target as Element).closest('a');
-    const hit = link && this.#hits[[...this.#results.children].indexOf(link)];
+    const hit = link && places(this.#hits)[[...this.#results.children].indexOf(link)];
     if (!hit) return;
     const asked = new CustomEvent('coracle-select', { detail: hit, bubbles: true, composed: true, cancelable: true });
     if (!this.dispatchEvent(asked)) event.preventDefault();

@@ -15,6 +15,10 @@ export interface Strings {
   /** Title of the message when nothing was found; the query stands in quotes after it. */
   none: string;
   noneHint: string;
+  /** Instead of that hint, where the filter leaves nothing of what was found. */
+  filteredOut: string;
+  /** Before words of the documents that are spelt like those of the query. */
+  suggested: string;
   failed: string;
   move: string;
   select: string;
@@ -34,6 +38,8 @@ export const english: Strings = {
   degraded: 'Searched by words only, not by meaning.',
   none: 'Nothing found for',
   noneHint: 'Try fewer or other words.',
+  filteredOut: 'The filters leave no result.',
+  suggested: 'Similar words:',
   failed: 'Search is not available',
   move: 'move',
   select: 'open',

@@ -40,6 +40,8 @@ export function translated(language: string, phrases: Phrases): Translation {
     degraded: wordsOnly,
     none: phrases.none,
     noneHint: phrases.noneHint,
+    filteredOut: phrases.filteredOut,
+    suggested: phrases.suggested,
     failed: phrases.failed,
     move: phrases.move,
     select: phrases.select,

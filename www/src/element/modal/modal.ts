@@ -10,7 +10,7 @@ const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
 const CROSS = 'M5.5 5.5l9 9M14.5 5.5l-9 9';
 
 /** Attributes that the search field it makes takes over. */
-const PASSED = ['src', 'public-key', 'placeholder', 'limit', 'mode', 'group', 'filter', 'base', 'theme', 'preload', 'highlight-param'];
+const PASSED = ['src', 'public-key', 'placeholder', 'limit', 'mode', 'group', 'sections', 'filter', 'base', 'theme', 'preload', 'highlight-param'];
 
 const KINDS = ['search', 'ask'] as const;
 type Kind = (typeof KINDS)[number];
@@ -42,6 +42,7 @@ let instances = 0;
  * @attr {number} limit
  * @attr {'hybrid'|'keyword'|'vector'} mode
  * @attr {'document'|'chunk'} group
+ * @attr {number} sections
  * @attr {string} filter
  * @attr {string} base
  * @attr {string} highlight-param

@@ -2,7 +2,7 @@
 import { joined } from './part.js';
 
 /** What it hands on, where an element has no attribute of its own. */
-const PASSED = ['src', 'public-key', 'mode', 'group', 'filter', 'limit', 'base', 'highlight-param', 'theme', 'preload', 'beacon', 'recent', 'api', 'lang'];
+const PASSED = ['src', 'public-key', 'mode', 'group', 'sections', 'filter', 'limit', 'base', 'highlight-param', 'theme', 'preload', 'beacon', 'recent', 'api', 'lang'];
 
 /** Who takes which of them. */
 const KINDS = 'coracle-search, coracle-modal, coracle-ask, coracle-results, coracle-facets';
@@ -22,6 +22,7 @@ const KINDS = 'coracle-search, coracle-modal, coracle-ask, coracle-results, cora
  * @attr {string} public-key
  * @attr {'hybrid'|'keyword'|'vector'} mode
  * @attr {'document'|'chunk'} group
+ * @attr {number} sections
  * @attr {string} filter
  * @attr {number} limit
  * @attr {string} base

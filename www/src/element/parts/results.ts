@@ -1,7 +1,7 @@
 /** `<coracle-results>`: the results of a search field, elsewhere on the page. */
 import type { Hit, SearchResult } from '../../index.js';
 import { element } from '../dom.js';
-import { become, corrected, link } from '../hit.js';
+import { advice, become, corrected, downTo, link, places } from '../hit.js';
 import type { CoracleSearch } from '../search.js';
 import { Part } from './part.js';
 import css from './results.css';
@@ -34,7 +34,7 @@ let sheet: CSSStyleSheet | undefined;
  *
  * @csspart count - line above the results
  * @csspart notice - line about corrected words or partial results
- * @csspart list - the list; inside it `hit` and its parts, as in `<coracle-search>`
+ * @csspart list - the list; inside it `hit`, `section` and their parts, as in `<coracle-search>`
  * @csspart message - what is said when nothing was found or something failed
  * @csspart more - button that brings more results
  *
@@ -105,10 +105,14 @@ export class CoracleResults extends Part {
     if (!this.#isPreview || lines.length > 0) this.#notice.replaceChildren(...lines);
     const aimedAt = this.#isPreview ? this.#rows.findLastIndex((row) => row.matches(AIMED_AT)) : -1;
     this.#next = result.hits.length;
-    this.#show(merged(this.#hits.slice(0, aimedAt + 1), result.hits, field));
+    this.#show(merged(downTo(this.#hits, aimedAt), result.hits, field));
     this.#isPreview = isPreview;
     this.#tell();
-    if (this.#hits.length === 0) this.#say(`${strings.none} “${result.query}”`, strings.noneHint);
+    const search = (word: string) => {
+      field.focus();
+      field.value = word;
+    };
+    if (this.#hits.length === 0) this.#say(`${strings.none} “${result.query}”`, ...advice(result, strings, search));
   }
 
   protected override failed(field: CoracleSearch, error: Error): void {
@@ -134,9 +138,10 @@ export class CoracleResults extends Part {
   #show(hits: Hit[]): void {
     const base = new URL(this.getAttribute('base') ?? this.#field?.getAttribute('base') ?? '', document.baseURI).href;
     const words = this.#field?.getAttribute('highlight-param') ?? null;
-    const before = new Map(this.#rows.map((row, at) => [this.#hits[at]!.chunk, row]));
-    const items = hits.map((hit) => {
-      const row = link(hit, base, words);
+    const shown = places(this.#hits);
+    const before = new Map(this.#rows.map((row, at) => [shown[at]!.chunk, row]));
+    const items = places(hits).map((hit) => {
+      const row = link(hit, base, words, { part: hits.includes(hit) ? 'hit' : 'section' });
       const same = before.get(hit.chunk);
       before.delete(hit.chunk);
       return same ? (become(same, row).parentElement as HTMLElement) : element('li', {}, row);
@@ -171,7 +176,7 @@ export class CoracleResults extends Part {
 
   /** Brings the next page, and leads to its first row. */
   async #page(): Promise<void> {
-    const [field, result, shown] = [this.#field!, this.#result!, this.#hits.length];
+    const [field, result, shown] = [this.#field!, this.#result!, this.#rows.length];
     this.#more.disabled = true;
     try {
       const limit = Math.min(Number(field.getAttribute('limit')) || 8, MOST_HITS - this.#next);
@@ -210,7 +215,7 @@ export class CoracleResults extends Part {
 
   #clicked(event: MouseEvent): void {
     const row = (event.target as Element).closest('a');
-    const hit = row && this.#hits[this.#rows.indexOf(row)];
+    const hit = row && places(this.#hits)[this.#rows.indexOf(row)];
     if (!hit) return;
     const asked = new CustomEvent('coracle-select', { detail: hit, bubbles: true, composed: true, cancelable: true });
     if (!this.dispatchEvent(asked)) event.preventDefault();
