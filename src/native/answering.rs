@@ -9,6 +9,7 @@ use coracle::answer::Circuits;
 use coracle::answer::Citation;
 use coracle::answer::Event;
 use coracle::answer::Gone;
+use coracle::answer::ModelEmbedder;
 use coracle::answer::Models;
 use coracle::answer::Outcome;
 use coracle::answer::Question;
@@ -122,9 +123,15 @@ impl Answering {
     /// # Errors
     /// [`Failure`]; a model that fails is none.
     pub async fn answer(&self, question: &Question, sink: &mut impl Sink) -> Result<(), Failure> {
+        let embedder = ModelEmbedder {
+            models: &self.config.models,
+            circuits: &self.circuits,
+            transport: &self.http,
+        };
         let answerer = Answerer {
             engine: &self.engine,
             transport: &self.http,
+            embedder: &embedder,
             models: &self.config.models,
             circuits: &self.circuits,
             options: &self.config.answer,

@@ -7,6 +7,7 @@ use super::Reply;
 use super::Service;
 use super::exchange::Exchange;
 use super::exchange::Failed;
+use super::flight::Joined;
 use super::given::units;
 use super::kept::is_lost;
 use super::record::hex;
@@ -26,6 +27,7 @@ use crate::provider::chat::Usage;
 use crate::store::ReadStats;
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -39,6 +41,9 @@ const BROKEN: &str = "the answer broke off; ask again";
 
 /// Milliseconds that an answer may take beyond its deadline, which the index is not told.
 const GRACE: u32 = 2_000;
+
+/// Milliseconds to wait for the same answer to somebody else: most are at their end then.
+const SHARED_PATIENCE: u32 = 15_000;
 
 /// Tells an answer's events as one protocol wants them.
 pub trait Format: Clone {
@@ -189,14 +194,32 @@ impl<H: Host> Service<H> {
         exchange.record.note(|note| note.build = Some(build));
 
         let key = self.answer_key(build, question);
+        let mut lead = None;
         if let Some(key) = &key {
-            let events = self.recalled(key).await;
-            let cache = if events.is_some() { "hit" } else { "miss" };
+            // An answer that broke off could not be told anew, so it is shared once it is whole.
+            let waits = self.host.sleep(SHARED_PATIENCE);
+            let (events, cache) = match self.answers.join(&key.1, waits).await {
+                Joined::Landed(events) => (Some(events), "shared"),
+                joined => {
+                    if let Joined::Lead(taken) = joined {
+                        lead = Some(taken);
+                    }
+                    (self.recalled(key).await, "hit")
+                }
+            };
+            let cache = match events {
+                Some(_) => cache,
+                None if self.config.cache_seconds > 0 => "miss",
+                None => "",
+            };
             exchange.record.note(|note| note.cache = cache);
             if let Some(events) = events {
+                if let Some(lead) = lead {
+                    lead.land(events.clone());
+                }
                 let mut teller = self.teller(exchange, format);
-                for event in events {
-                    teller.event(event).await?;
+                for event in &*events {
+                    teller.event(event.clone()).await?;
                 }
                 return Ok(teller.finish().await?);
             }
@@ -214,7 +237,7 @@ impl<H: Host> Service<H> {
         }
         let mut is_second = false;
         let mut before = engine.store().stats();
-        let told = loop {
+        loop {
             let mut teller = self.teller(exchange, format.clone());
             if !has_tokens {
                 let (part, code) = (Part::Chat, "budget");
@@ -223,6 +246,7 @@ impl<H: Host> Service<H> {
             let answerer = Answerer {
                 engine: &engine,
                 transport: &self.host,
+                embedder: self,
                 models: &models,
                 circuits: &self.circuits,
                 options: &self.config.answer,
@@ -240,8 +264,20 @@ impl<H: Host> Service<H> {
                         let settled = self.guard.settle(&self.config, &self.host, aside, taken);
                         settled.await;
                     }
-                    teller.finish().await?;
-                    break told;
+                    let is_worth = is_worth_keeping(&told);
+                    if let Some((key, all)) = key.as_ref().filter(|_| is_worth) {
+                        let kept = replay::to_bytes(all, &told);
+                        let seconds = self.config.cache_seconds;
+                        if seconds > 0 {
+                            self.host.keep(key, &kept, seconds).await;
+                        }
+                    }
+                    match lead {
+                        Some(lead) if is_worth => lead.land(told.into()),
+                        Some(lead) => lead.fail(),
+                        None => {}
+                    }
+                    return Ok(teller.finish().await?);
                 }
                 Some(Err(AnswerError::Gone)) => {
                     if has_chat && has_tokens {
@@ -263,6 +299,9 @@ impl<H: Host> Service<H> {
                 }
                 None => Refusal::timeout(),
             };
+            if let Some(lead) = lead {
+                lead.fail();
+            }
             if !teller.is_open {
                 return Err(refusal.into());
             }
@@ -271,13 +310,7 @@ impl<H: Host> Service<H> {
             teller.event(Event::Error { code, message }).await?;
             teller.event(Event::Done(Outcome::Broken)).await?;
             return Ok(teller.finish().await?);
-        };
-        if let Some(key) = key.filter(|_| is_worth_keeping(&told)) {
-            let kept = replay::to_bytes(&key.1, &told);
-            let seconds = self.config.cache_seconds;
-            self.host.keep(&key.0, &kept, seconds).await;
         }
-        Ok(())
     }
 
     /// Tokens that an answer may take, about.
@@ -292,7 +325,7 @@ impl<H: Host> Service<H> {
     /// Where the answer is kept, and all that decides it. Follow-up questions are not kept: hardly
     /// anybody else asks them in the same conversation.
     fn answer_key(&self, build: u64, question: &Question) -> Option<(String, String)> {
-        if self.config.cache_seconds == 0 || !question.history.is_empty() {
+        if !question.history.is_empty() {
             return None;
         }
         let words: Vec<&str> = question.text.split_whitespace().collect();
@@ -319,9 +352,12 @@ impl<H: Host> Service<H> {
         }
     }
 
-    async fn recalled(&self, (key, all): &(String, String)) -> Option<Vec<Event>> {
+    async fn recalled(&self, (key, all): &(String, String)) -> Option<Rc<[Event]>> {
+        if self.config.cache_seconds == 0 {
+            return None;
+        }
         let kept = self.host.recall(key).await?;
-        replay::from_bytes(all, &kept)
+        replay::from_bytes(all, &kept).map(Rc::from)
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `kept.rs` | the index, open from request to request |
 //! | `search.rs`, `result.rs` | `/search`, and hits as JSON |
 //! | `info.rs` | `/health`, `/ready`, `/version`, `/metrics` |
+//! | `flight.rs` | what several requests want at the same time, done once |
 //! | `embed.rs` | `/embed`, and queries embedded by a model |
 //! | `ask.rs`, `replay.rs` | an answer, however it is told: index, cache, budget, models |
 //! | `conversation.rs` | clients' messages → the question and what was said before |
@@ -35,6 +36,7 @@ mod conversation;
 mod embed;
 mod exchange;
 mod feedback;
+mod flight;
 mod given;
 mod guard;
 mod host;
@@ -60,15 +62,19 @@ pub use host::Reply;
 pub use host::Request;
 
 use crate::answer::Circuits;
+use crate::answer::Event;
 use crate::answer::Gone;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 use core::future::Future;
 use core::pin::pin;
 use exchange::Exchange;
 use exchange::Failed;
+use flight::Flights;
 use futures_util::future::Either;
 use futures_util::future::select;
 use guard::Guard;
@@ -89,6 +95,10 @@ pub struct Service<H: Host> {
     circuits: Circuits,
     guard: Guard,
     metrics: RefCell<Metrics>,
+    /// Queries that are being embedded.
+    embeddings: Flights<Vec<f32>>,
+    /// Answers that are being written, by all that decides them.
+    answers: Flights<Rc<[Event]>>,
     /// Fingerprint of all that decides an answer beside question and index.
     settings: u64,
 }
@@ -111,6 +121,8 @@ impl<H: Host> Service<H> {
             circuits: Circuits::default(),
             guard: Guard::default(),
             metrics: RefCell::default(),
+            embeddings: Flights::default(),
+            answers: Flights::default(),
             settings: xxh3_64(settings.as_bytes()),
             config,
         }

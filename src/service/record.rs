@@ -34,9 +34,10 @@ pub struct Note {
     pub stages: Vec<(&'static str, u64)>,
     /// What reading the index cost.
     pub reads: ReadStats,
-    /// Whether an answer or an embedding was at hand: `hit` or `miss`.
+    /// Whether an answer or an embedding was at hand: `hit`, `miss`, or `shared` with a request of the same
+    /// time.
     pub cache: &'static str,
-    /// Tokens that the chat model read and wrote.
+    /// Tokens that the chat model read and wrote for this request.
     pub tokens: (u64, u64),
     /// What did less than it should, and why.
     pub degraded: Vec<String>,
@@ -110,7 +111,10 @@ impl<'a, H: Host> Record<'a, H> {
             Event::Degraded { part, code } => {
                 note.degraded.push(format!("{}: {code}", part.name()));
             }
-            Event::Usage(usage) => note.tokens = (usage.input, usage.output),
+            // What an answer at hand took was taken by another request.
+            Event::Usage(usage) if !matches!(note.cache, "hit" | "shared") => {
+                note.tokens = (usage.input, usage.output);
+            }
             Event::Error { code, message } => {
                 note.code = code;
                 note.error.clone_from(message);
