@@ -15,6 +15,7 @@
 //! | `chat/` | messages → request, events → text, for six kinds of servers |
 //! | `embeddings.rs` | texts → request, response → checked rows |
 //! | `rerank.rs` | passages → request, response → scores |
+//! | `turnstile.rs` | whether a visitor has passed a challenge |
 //! | `refusal.rs` | error bodies → what the server says |
 //! | `retry.rs`, `breaker.rs` | which failures pass by themselves, how long to wait, when to stop asking |
 //! | `call.rs` | one request sent until it is answered, over a [`Transport`] |
@@ -32,6 +33,7 @@ mod request;
 pub mod rerank;
 mod retry;
 mod sse;
+pub mod turnstile;
 
 pub use breaker::Breaker;
 pub use call::Body;

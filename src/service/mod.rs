@@ -9,6 +9,7 @@
 //! | `host.rs` | what the machine gives: bytes, a clock, a cache, a limiter |
 //! | `config.rs` | settings out of named variables |
 //! | `route.rs` | the table of routes |
+//! | `session.rs` | `/session`: tokens of visitors |
 //! | `guard.rs` | origins, tokens, rates, the day's budget |
 //! | `given.rs` | parameters, checked by tables |
 //! | `refusal.rs` | responses that are errors |
@@ -52,6 +53,7 @@ mod replay;
 mod result;
 mod route;
 mod search;
+mod session;
 mod tools;
 mod ui;
 
@@ -60,10 +62,12 @@ pub use config::ConfigError;
 pub use host::Host;
 pub use host::Reply;
 pub use host::Request;
+pub use session::Sessions;
 
 use crate::answer::Circuits;
 use crate::answer::Event;
 use crate::answer::Gone;
+use crate::provider::Breaker;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -77,6 +81,7 @@ use exchange::Failed;
 use flight::Flights;
 use futures_util::future::Either;
 use futures_util::future::select;
+use guard::Caller;
 use guard::Guard;
 use kept::Kept;
 use metrics::Metrics;
@@ -93,6 +98,8 @@ pub struct Service<H: Host> {
     config: Config,
     kept: Kept<H::Source>,
     circuits: Circuits,
+    /// The circuit of the server that knows who passed a challenge.
+    turnstile: RefCell<Breaker>,
     guard: Guard,
     metrics: RefCell<Metrics>,
     /// Queries that are being embedded.
@@ -119,6 +126,7 @@ impl<H: Host> Service<H> {
             host,
             kept: Kept::new(),
             circuits: Circuits::default(),
+            turnstile: RefCell::default(),
             guard: Guard::default(),
             metrics: RefCell::default(),
             embeddings: Flights::default(),
@@ -169,7 +177,8 @@ impl<H: Host> Service<H> {
             return Err(Refusal::new(404, "not-found", message).into());
         };
         if request.method == "OPTIONS" {
-            return Ok(exchange.send(exchange::preflight(route, request)).await?);
+            let preflight = exchange::preflight(&self.config, route, request);
+            return Ok(exchange.send(preflight).await?);
         }
         if !route.methods().contains(&&*request.method) {
             let methods = route.methods().join(" or ");
@@ -183,9 +192,16 @@ impl<H: Host> Service<H> {
             return Err(Refusal::new(413, "body-too-large", message).into());
         }
         let caller = guard::caller(&self.config, request);
-        exchange.is_admitted = caller.is_ok();
+        let session = match caller {
+            Ok(Caller::Token) => Ok(()),
+            _ => session::check(&self.config, request, self.host.time()),
+        };
+        exchange.is_admitted = caller.is_ok() && session.is_ok();
         if route.is_guarded() {
             caller?;
+        }
+        if route.wants_session() {
+            session?;
         }
         let admitted = self
             .guard
@@ -194,6 +210,7 @@ impl<H: Host> Service<H> {
         let response = match route {
             Route::Search => self.search(exchange).await?,
             Route::Embed => self.embedding(exchange).await?,
+            Route::Session => self.session(exchange).await?,
             Route::Feedback => self.feedback(exchange)?,
             Route::Health => self.health(exchange).await?,
             Route::Ready => self.ready(exchange).await?,

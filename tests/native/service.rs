@@ -17,6 +17,8 @@ mod operation;
 mod search;
 #[path = "service/secrets.rs"]
 mod secrets;
+#[path = "service/session.rs"]
+mod session;
 #[path = "service/together.rs"]
 mod together;
 #[path = "service/tools.rs"]
