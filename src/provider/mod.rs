@@ -16,6 +16,7 @@
 //! | `embeddings.rs` | texts → request, response → checked rows |
 //! | `rerank.rs` | passages → request, response → scores |
 //! | `turnstile.rs` | whether a visitor has passed a challenge |
+//! | `telemetry.rs` | names of providers in logs |
 //! | `refusal.rs` | error bodies → what the server says |
 //! | `retry.rs`, `breaker.rs` | which failures pass by themselves, how long to wait, when to stop asking |
 //! | `call.rs` | one request sent until it is answered, over a [`Transport`] |
@@ -33,6 +34,7 @@ mod request;
 pub mod rerank;
 mod retry;
 mod sse;
+mod telemetry;
 pub mod turnstile;
 
 pub use breaker::Breaker;

@@ -10,6 +10,7 @@ use super::exchange::Failed;
 use super::flight::Joined;
 use super::given::units;
 use super::kept::is_lost;
+use super::record::ModelCall;
 use super::record::hex;
 use super::replay;
 use crate::answer::AnswerError;
@@ -229,6 +230,9 @@ impl<H: Host> Service<H> {
         let has_chat = self.config.models.chat.is_some();
         let has_tokens = !has_chat || self.guard.set_aside(&self.config, &self.host, aside).await;
         let mut models = Cow::Borrowed(&self.config.models);
+        let chat = models.chat.as_ref().filter(|_| has_tokens);
+        let call = chat.map(ModelCall::chat);
+        exchange.record.note(|note| note.call = call);
         if !has_tokens {
             models = Cow::Owned(Models {
                 chat: None,

@@ -12,6 +12,7 @@ use super::given::Kind;
 use super::given::Parameter;
 use super::given::parameter;
 use super::given::units;
+use super::record::ModelCall;
 use super::record::Record;
 use super::record::hex;
 use crate::answer::QueryEmbedder;
@@ -69,13 +70,21 @@ impl<H: Host> Service<H> {
         query: &str,
         patience: u32,
     ) -> Option<Result<Vec<f32>, &'static str>> {
+        let model = self.config.models.embeddings.as_ref()?;
         Some(match self.embed_query(query, patience).await? {
             Ok((embedding, cache)) => {
-                record.note(|note| note.cache = cache);
+                record.note(|note| {
+                    note.cache = cache;
+                    let is_called = !matches!(cache, "hit" | "shared");
+                    note.call = is_called.then(|| ModelCall::embeddings(model, ""));
+                });
                 Ok(embedding)
             }
             Err(error) => {
-                record.note(|note| note.error = self.config.redact(&error.to_string()));
+                record.note(|note| {
+                    note.error = self.config.redact(&error.to_string());
+                    note.call = Some(ModelCall::embeddings(model, error.code()));
+                });
                 Err(error.code())
             }
         })

@@ -35,7 +35,17 @@ fn query_answers_whole_with_sources_and_citations() {
     assert_eq!(sent[0].url, "https://models.test/v1/chat/completions");
     let lines = log(&service);
     let line = &lines[0];
-    assert_eq!(line["gen_ai.usage.input_tokens"], 100);
+    for (name, value) in [
+        ("gen_ai.operation.name", json!("chat")),
+        ("gen_ai.provider.name", json!("openai")),
+        ("gen_ai.request.model", json!("the-model")),
+        ("gen_ai.usage.input_tokens", json!(100)),
+        ("gen_ai.usage.output_tokens", json!(20)),
+        ("server.address", json!("models.test")),
+        ("error.type", Json::Null),
+    ] {
+        assert_eq!(line[name], value, "{name}");
+    }
     assert_eq!(
         (&line["outcome"], &line["cache"]),
         (&json!("answered"), &json!("miss"))
@@ -334,7 +344,13 @@ fn same_question_is_answered_from_what_was_kept() {
     ] {
         assert_eq!(first[name], second[name], "{name}");
     }
-    assert_eq!(log(&service)[1]["cache"], "hit");
+    let line = &log(&service)[1];
+    assert_eq!(line["cache"], "hit");
+    let names = line.as_object().expect("an object").keys();
+    assert!(
+        !names.into_iter().any(|name| name.starts_with("gen_ai.")),
+        "{line}"
+    );
     // Another filter, another build, and the end of its time are other answers.
     say(&service, SAID);
     post(
@@ -459,6 +475,9 @@ fn chat_that_is_down_leaves_sentences_of_the_documents() {
     let service = service(memory(), with_chat(&[]));
     let got = post(&service, "/query", &asked(json!({}))).json();
     assert_eq!(got["degraded"][0]["part"], "chat", "{got}");
+    let line = &log(&service)[0];
+    assert_eq!(line["error.type"], "unreachable", "{line}");
+    assert_eq!(line["gen_ai.operation.name"], "chat");
     assert_ne!(got["outcome"], "answered");
     assert!(
         got["sources"]
