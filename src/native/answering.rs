@@ -180,7 +180,8 @@ impl Answer {
     /// Adds what an event says.
     pub fn add(&mut self, event: Event) {
         match event {
-            Event::Search { .. } => {}
+            // Of a service, which keeps answers.
+            Event::Search { .. } | Event::Similar { .. } => {}
             Event::Sources(sources) => self.sources = sources,
             Event::Delta(text) => self.text.push_str(&text),
             Event::Citation(citation) => self.citations.push(citation),

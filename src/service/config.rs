@@ -8,7 +8,7 @@
 //! | `ANSWER_CONTEXT_TOKENS`, `ANSWER_REFERENCES`, `ANSWER_HOPS`, `ANSWER_DEADLINE_MS`, `ANSWER_INSTRUCTIONS` | how to answer |
 //! | `ALLOW_ORIGIN`, `API_TOKENS`, `RATE_LIMIT`, `DAILY_TOKENS` | who may ask for how much |
 //! | `SESSION_SECRET`, `SESSION_SECONDS`, `TURNSTILE_SECRET`, `TURNSTILE_URL` | tokens of visitors |
-//! | `CACHE_SECONDS`, `SEARCH_TIMEOUT_MS`, `REFRESH_SECONDS`, `METRICS` | the service itself |
+//! | `CACHE_SECONDS`, `SIMILARITY`, `SEARCH_TIMEOUT_MS`, `REFRESH_SECONDS`, `METRICS` | the service itself |
 //!
 //! Lists are separated by commas or white space. A variable that is empty counts as not set.
 
@@ -53,6 +53,8 @@ pub struct Config {
     pub daily_tokens: Option<u64>,
     /// Seconds for which answers and embeddings are kept; 0 keeps none.
     pub cache_seconds: u32,
+    /// Cosine of two questions' embeddings from which one's answer does for the other; none: never.
+    pub similarity: Option<f64>,
     /// Milliseconds after which a search is given up.
     pub search_timeout: u32,
     /// Seconds after which a newer build of the index is looked for.
@@ -77,6 +79,7 @@ impl Default for Config {
             rate_limit: 600,
             daily_tokens: None,
             cache_seconds: 3600,
+            similarity: None,
             search_timeout: 10_000,
             refresh: 300,
             max_age: 300,
@@ -123,6 +126,7 @@ impl Config {
         given.number("DAILY_TOKENS", 0..=u64::MAX >> 11, &mut daily)?;
         config.daily_tokens = given.text("DAILY_TOKENS").map(|_| daily);
         given.number("CACHE_SECONDS", 0..=31_536_000, &mut config.cache_seconds)?;
+        config.similarity = given.similarity(&config)?;
         given.number(
             "SEARCH_TIMEOUT_MS",
             100..=600_000,
@@ -250,6 +254,20 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 "must be tokens of at least 16 printable characters".into(),
             )
         })
+    }
+
+    fn similarity(&self, config: &Config) -> Result<Option<f64>, ConfigError> {
+        if self.text("SIMILARITY").is_none() {
+            return Ok(None);
+        }
+        let mut least = 0.0;
+        self.number("SIMILARITY", 0.8..=1.0, &mut least)?;
+        let wants = |problem: &str| Err(ConfigError::new("SIMILARITY", problem.into()));
+        match (&config.models.embeddings, config.cache_seconds) {
+            (None, _) => wants("compares questions by a model: set EMBED_URL and EMBED_MODEL"),
+            (_, 0) => wants("is of no use while CACHE_SECONDS is 0: no answer is kept"),
+            _ => Ok(Some(least)),
+        }
     }
 
     fn sessions(&self) -> Result<Option<Sessions>, ConfigError> {
@@ -532,6 +550,8 @@ mod tests {
                 "EMBED_KEY",
             ),
             (&[("API_TOKENS", "secret-42")], "API_TOKENS"),
+            (&[("SIMILARITY", "0.5")], "SIMILARITY"),
+            (&[("SIMILARITY", "0.97")], "SIMILARITY"),
             (&[("SESSION_SECRET", "secret-42")], "SESSION_SECRET"),
             (&[("TURNSTILE_SECRET", "secret-42")], "SESSION_SECRET"),
             (

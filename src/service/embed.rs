@@ -92,7 +92,7 @@ impl<H: Host> Service<H> {
 
     /// The query's embedding and where it is from, as [`Note::cache`](super::record::Note) says it: kept,
     /// shared with another request, or asked for. Nothing without a model.
-    async fn embed_query(
+    pub(super) async fn embed_query(
         &self,
         query: &str,
         patience: u32,

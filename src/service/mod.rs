@@ -21,6 +21,7 @@
 //! | `flight.rs` | what several requests want at the same time, done once |
 //! | `embed.rs` | `/embed`, and queries embedded by a model |
 //! | `ask.rs`, `replay.rs` | an answer, however it is told: index, cache, budget, models |
+//! | `similar.rs` | answers to questions that mean the same |
 //! | `conversation.rs` | clients' messages → the question and what was said before |
 //! | `query.rs`, `completions.rs`, `ui.rs` | answers in the service's own words, OpenAI's, the AI SDK's |
 //! | `mcp.rs`, `tools.rs` | `/mcp`: JSON-RPC, and the tools behind it |
@@ -54,6 +55,7 @@ mod result;
 mod route;
 mod search;
 mod session;
+mod similar;
 mod tools;
 mod ui;
 
@@ -88,6 +90,7 @@ use metrics::Metrics;
 use record::Record;
 use refusal::Refusal;
 use route::Route;
+use similar::Similar;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The service.
@@ -106,6 +109,8 @@ pub struct Service<H: Host> {
     embeddings: Flights<Vec<f32>>,
     /// Answers that are being written, by all that decides them.
     answers: Flights<Rc<[Event]>>,
+    /// Questions whose answers are kept.
+    similar: Similar,
     /// Fingerprint of all that decides an answer beside question and index.
     settings: u64,
 }
@@ -131,6 +136,7 @@ impl<H: Host> Service<H> {
             metrics: RefCell::default(),
             embeddings: Flights::default(),
             answers: Flights::default(),
+            similar: Similar::default(),
             settings: xxh3_64(settings.as_bytes()),
             config,
         }

@@ -104,8 +104,8 @@ pub struct Note {
     pub stages: Vec<(&'static str, u64)>,
     /// What reading the index cost.
     pub reads: ReadStats,
-    /// Whether an answer or an embedding was at hand: `hit`, `miss`, or `shared` with a request of the same
-    /// time.
+    /// Whether an answer or an embedding was at hand: `hit`, `miss`, `shared` with a request of the same
+    /// time, or `similar` where the answer is another question's.
     pub cache: &'static str,
     /// The model that was called.
     pub call: Option<ModelCall>,

@@ -537,3 +537,80 @@ fn answer_whose_index_never_comes_ends_at_the_deadline() {
     assert_eq!(got.refusal(), (504, "timeout".into()));
     assert_eq!(service.host().clock.get(), 32_000);
 }
+
+#[test]
+fn question_that_means_the_same_gets_the_answer_that_is_kept() {
+    let near = |x: f32| {
+        let mut row = [0.5; support::DIM];
+        row[0] = x;
+        embedding(&support::unprojected(&row))
+    };
+    let settings = [
+        ("EMBED_URL", "https://embed.test/v1"),
+        ("EMBED_MODEL", "embedder"),
+        ("SIMILARITY", "0.99"),
+        ("DAILY_TOKENS", "1000000"),
+    ];
+    let service = service(memory(), with_chat(&settings));
+    let sent = || service.host().sent.borrow().len();
+    let query = |question: &str, embedding: Scripted, says: Option<&str>| {
+        let mut script = service.host().script.borrow_mut();
+        script.clear();
+        script.push_back(embedding);
+        script.extend(says.map(machine::says));
+        drop(script);
+        let body = json!({ "question": question }).to_string();
+        post(&service, "/query", &body).json()
+    };
+    let first = query(QUESTION, near(0.5), Some(SAID));
+    assert_eq!(
+        (&first["outcome"], &first["cached"]),
+        (&json!("answered"), &Json::Null)
+    );
+    assert_eq!(sent(), 2, "embedded once, for both");
+    let other = "Where is the anchor of the harbour pilot?";
+    let second = query(other, near(0.51), None);
+    assert_eq!(sent(), 3, "embedded");
+    assert_eq!(
+        (&second["cached"], &second["cached_question"]),
+        (&json!("similar"), &json!(QUESTION))
+    );
+    assert_eq!(second["answer"], first["answer"]);
+    let line = log(&service).pop().expect("a line");
+    assert_eq!(line["cache"], "similar");
+    assert!(line["gen_ai.usage.input_tokens"].is_null());
+    // In other words, by other numbers, under another filter.
+    let third = query(
+        "Where does pilot 7 of the harbour anchor?",
+        near(0.5),
+        Some(SAID),
+    );
+    assert_eq!(
+        (&third["cached"], &third["outcome"]),
+        (&Json::Null, &json!("answered"))
+    );
+    let third = query("Where does the river run?", near(-3.0), Some(SAID));
+    assert_eq!(third["cached"], Json::Null);
+    let filtered = json!({ "question": other, "filter": { "lang": "en" }, "stream": true });
+    say(&service, SAID);
+    let got = post(&service, "/query", &filtered.to_string());
+    assert_ne!(got.data()[0]["type"], "cached");
+    let got = post(
+        &service,
+        "/query",
+        &json!({ "question": other, "stream": true }).to_string(),
+    );
+    let told = got.data();
+    assert_eq!(
+        (&told[0]["type"], &told[0]["question"]),
+        (&json!("cached"), &json!(QUESTION))
+    );
+    // The answer is no longer kept.
+    service
+        .host()
+        .store
+        .borrow_mut()
+        .retain(|key, _| !key.starts_with("answer/"));
+    let last = query(other, near(0.51), None);
+    assert_eq!(last["cached"], Json::Null, "{last}");
+}
