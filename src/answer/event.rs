@@ -138,6 +138,11 @@ impl Outcome {
 /// the end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// What follows was written for another question, which means the same.
+    Similar {
+        /// That question.
+        question: String,
+    },
     /// The index is searched for this.
     Search {
         /// The question, made to stand alone, or what the model wants to know beside it.
@@ -173,6 +178,7 @@ impl Event {
     /// Its name in JSON and in event streams.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Similar { .. } => "cached",
             Self::Search { .. } => "search",
             Self::Sources(_) => "sources",
             Self::Delta(_) => "delta",
@@ -188,6 +194,10 @@ impl Event {
     pub fn to_json(&self) -> Json {
         let mut members = Vec::from([("type", Json::from(self.name()))]);
         match self {
+            Self::Similar { question } => members.extend([
+                ("cached", "similar".into()),
+                ("question", question.as_str().into()),
+            ]),
             Self::Search { query } => members.push(("query", query.as_str().into())),
             Self::Sources(references) => {
                 let references = references.iter().map(reference_json).collect();

@@ -11,6 +11,7 @@
 //! | file | responsibility |
 //! |---|---|
 //! | `pipeline.rs` | [`Answerer`]: the way above, step by step |
+//! | `embedder.rs` | query → embedding |
 //! | `retrieve.rs` | query → ranked passages: embedding, search, reranking |
 //! | `pack.rs` | ranked passages → numbered references within a budget of tokens |
 //! | `prompt.rs` | what the model is told |
@@ -26,6 +27,7 @@
 //! references that it was given.
 
 mod citations;
+mod embedder;
 mod event;
 mod extractive;
 mod pack;
@@ -36,6 +38,8 @@ mod scrub;
 mod sentences;
 mod stream;
 
+pub use embedder::ModelEmbedder;
+pub use embedder::QueryEmbedder;
 pub use event::Citation;
 pub use event::Event;
 pub use event::Outcome;

@@ -8,6 +8,7 @@ use super::Models;
 use super::Options;
 use super::Outcome;
 use super::Part;
+use super::QueryEmbedder;
 use super::Question;
 use super::Reference;
 use super::citations::Checker;
@@ -61,12 +62,14 @@ pub trait Sink {
 
 /// Answers questions from one index.
 #[derive(Debug)]
-pub struct Answerer<'a, S, T> {
+pub struct Answerer<'a, S, T, E> {
     /// The index.
     pub engine: &'a Engine<S>,
     /// What moves bytes to and from the models.
     pub transport: &'a T,
-    /// The models.
+    /// What embeds queries.
+    pub embedder: &'a E,
+    /// The models that rank and write.
     pub models: &'a Models,
     /// Their servers' circuits.
     pub circuits: &'a Circuits,
@@ -94,7 +97,7 @@ enum Written {
     Nothing { code: &'static str },
 }
 
-impl<S: Source, T: Transport> Answerer<'_, S, T> {
+impl<S: Source, T: Transport, E: QueryEmbedder> Answerer<'_, S, T, E> {
     /// Answers, telling `sink` whatever happens. The last event is [`Event::Done`].
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use super::AnswerError;
 use super::Answerer;
 use super::Event;
 use super::Part;
+use super::QueryEmbedder;
 use super::Question;
 use super::Sink;
 use super::pack::Found;
@@ -27,7 +28,7 @@ const MAX_RESPONSE_BYTES: usize = 1 << 20;
 /// Why a part of the retrieval was left out.
 type Missing = &'static str;
 
-impl<S: Source, T: Transport> Answerer<'_, S, T> {
+impl<S: Source, T: Transport, E: QueryEmbedder> Answerer<'_, S, T, E> {
     /// The passages for a query, best first, and its misspelt words.
     pub(super) async fn retrieve(
         &self,
@@ -76,16 +77,14 @@ impl<S: Source, T: Transport> Answerer<'_, S, T> {
 
     /// The query's embedding by its model, if there is one.
     async fn embed(&self, query: &str, deadline: u64) -> Result<Option<Vec<f32>>, Missing> {
-        let Some(model) = &self.models.embeddings else {
-            return Ok(None);
-        };
         let Some(vectors) = &self.engine.root().vectors else {
             return Ok(None);
         };
-        let call = self.call(&self.circuits.embeddings, EMBED_PATIENCE, deadline);
+        let left = deadline.saturating_sub(self.transport.now());
+        let patience = EMBED_PATIENCE.min(u32::try_from(left).unwrap_or(u32::MAX));
         let dim = vectors.input_dim() as usize;
-        let embedded = model.embed_query(&call, query, Some(dim)).await;
-        embedded.map(Some).map_err(|error| error.code())
+        let embedded = self.embedder.embed(query, dim, patience).await;
+        embedded.transpose()
     }
 
     /// Ranks passages anew, if there is a model for that. Those that it gives no score stay behind the

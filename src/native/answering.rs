@@ -9,6 +9,7 @@ use coracle::answer::Circuits;
 use coracle::answer::Citation;
 use coracle::answer::Event;
 use coracle::answer::Gone;
+use coracle::answer::ModelEmbedder;
 use coracle::answer::Models;
 use coracle::answer::Outcome;
 use coracle::answer::Question;
@@ -122,9 +123,15 @@ impl Answering {
     /// # Errors
     /// [`Failure`]; a model that fails is none.
     pub async fn answer(&self, question: &Question, sink: &mut impl Sink) -> Result<(), Failure> {
+        let embedder = ModelEmbedder {
+            models: &self.config.models,
+            circuits: &self.circuits,
+            transport: &self.http,
+        };
         let answerer = Answerer {
             engine: &self.engine,
             transport: &self.http,
+            embedder: &embedder,
             models: &self.config.models,
             circuits: &self.circuits,
             options: &self.config.answer,
@@ -173,7 +180,8 @@ impl Answer {
     /// Adds what an event says.
     pub fn add(&mut self, event: Event) {
         match event {
-            Event::Search { .. } => {}
+            // Of a service, which keeps answers.
+            Event::Search { .. } | Event::Similar { .. } => {}
             Event::Sources(sources) => self.sources = sources,
             Event::Delta(text) => self.text.push_str(&text),
             Event::Citation(citation) => self.citations.push(citation),

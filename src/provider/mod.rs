@@ -15,6 +15,8 @@
 //! | `chat/` | messages → request, events → text, for six kinds of servers |
 //! | `embeddings.rs` | texts → request, response → checked rows |
 //! | `rerank.rs` | passages → request, response → scores |
+//! | `turnstile.rs` | whether a visitor has passed a challenge |
+//! | `telemetry.rs` | names of providers in logs |
 //! | `refusal.rs` | error bodies → what the server says |
 //! | `retry.rs`, `breaker.rs` | which failures pass by themselves, how long to wait, when to stop asking |
 //! | `call.rs` | one request sent until it is answered, over a [`Transport`] |
@@ -32,6 +34,8 @@ mod request;
 pub mod rerank;
 mod retry;
 mod sse;
+mod telemetry;
+pub mod turnstile;
 
 pub use breaker::Breaker;
 pub use call::Body;

@@ -7,10 +7,15 @@ use super::Reply;
 use super::Service;
 use super::exchange::Exchange;
 use super::exchange::Failed;
+use super::flight::Joined;
+use super::flight::Lead;
 use super::given::units;
 use super::kept::is_lost;
+use super::record::ModelCall;
+use super::record::Record;
 use super::record::hex;
 use super::replay;
+use super::similar::Known;
 use crate::answer::AnswerError;
 use crate::answer::Answerer;
 use crate::answer::Citation;
@@ -26,6 +31,7 @@ use crate::provider::chat::Usage;
 use crate::store::ReadStats;
 use alloc::borrow::Cow;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -39,6 +45,41 @@ const BROKEN: &str = "the answer broke off; ask again";
 
 /// Milliseconds that an answer may take beyond its deadline, which the index is not told.
 const GRACE: u32 = 2_000;
+
+/// Milliseconds to wait for the same answer to somebody else: most are at their end then.
+const SHARED_PATIENCE: u32 = 15_000;
+
+/// Milliseconds to wait for the embedding of a question, to be compared with others.
+const SIMILAR_PATIENCE: u32 = 2_000;
+
+/// All that decides an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnswerKey {
+    /// Where it is kept.
+    pub place: String,
+    /// Build, settings and filter.
+    pub scope: String,
+    /// The question, without what does not matter about it.
+    pub text: String,
+}
+
+impl AnswerKey {
+    /// Scope and text.
+    fn all(&self) -> String {
+        [&*self.scope, &*self.text].concat()
+    }
+}
+
+/// What is known of an answer that is to be written.
+#[derive(Debug, Default)]
+struct Wanted<'s> {
+    /// Where it will be kept.
+    key: Option<AnswerKey>,
+    /// It is written for others too.
+    lead: Option<Lead<'s, Rc<[Event]>>>,
+    /// The question's embedding, where questions are compared.
+    embedding: Option<Vec<f32>>,
+}
 
 /// Tells an answer's events as one protocol wants them.
 pub trait Format: Clone {
@@ -85,6 +126,8 @@ pub struct Collected {
     pub usage: Option<Usage>,
     /// Why it broke off: code and message.
     pub error: Option<(&'static str, String)>,
+    /// The question that it was written for, where that is another one.
+    pub similar: Option<String>,
     /// How it ended.
     pub outcome: Option<Outcome>,
 }
@@ -93,6 +136,7 @@ impl Collected {
     /// Takes in an event.
     pub fn take(&mut self, event: &Event) {
         match event {
+            Event::Similar { question } => self.similar = Some(question.clone()),
             Event::Search { query } => self.searches.push(query.clone()),
             Event::Sources(references) => self.references.clone_from(references),
             Event::Delta(text) => self.text.push_str(text),
@@ -188,24 +232,22 @@ impl<H: Host> Service<H> {
         let build = engine.root().build_id;
         exchange.record.note(|note| note.build = Some(build));
 
-        let key = self.answer_key(build, question);
-        if let Some(key) = &key {
-            let events = self.recalled(key).await;
-            let cache = if events.is_some() { "hit" } else { "miss" };
-            exchange.record.note(|note| note.cache = cache);
-            if let Some(events) = events {
-                let mut teller = self.teller(exchange, format);
-                for event in events {
-                    teller.event(event).await?;
-                }
-                return Ok(teller.finish().await?);
+        let (events, wanted) = self.at_hand(&exchange.record, build, question).await;
+        if let Some(events) = events {
+            let mut teller = self.teller(exchange, format);
+            for event in &*events {
+                teller.event(event.clone()).await?;
             }
+            return Ok(teller.finish().await?);
         }
 
         let aside = self.tokens_of_an_answer();
         let has_chat = self.config.models.chat.is_some();
         let has_tokens = !has_chat || self.guard.set_aside(&self.config, &self.host, aside).await;
         let mut models = Cow::Borrowed(&self.config.models);
+        let chat = models.chat.as_ref().filter(|_| has_tokens);
+        let call = chat.map(ModelCall::chat);
+        exchange.record.note(|note| note.call = call);
         if !has_tokens {
             models = Cow::Owned(Models {
                 chat: None,
@@ -214,7 +256,7 @@ impl<H: Host> Service<H> {
         }
         let mut is_second = false;
         let mut before = engine.store().stats();
-        let told = loop {
+        loop {
             let mut teller = self.teller(exchange, format.clone());
             if !has_tokens {
                 let (part, code) = (Part::Chat, "budget");
@@ -223,6 +265,7 @@ impl<H: Host> Service<H> {
             let answerer = Answerer {
                 engine: &engine,
                 transport: &self.host,
+                embedder: self,
                 models: &models,
                 circuits: &self.circuits,
                 options: &self.config.answer,
@@ -240,8 +283,8 @@ impl<H: Host> Service<H> {
                         let settled = self.guard.settle(&self.config, &self.host, aside, taken);
                         settled.await;
                     }
-                    teller.finish().await?;
-                    break told;
+                    self.hand_on(question, wanted, told).await;
+                    return Ok(teller.finish().await?);
                 }
                 Some(Err(AnswerError::Gone)) => {
                     if has_chat && has_tokens {
@@ -263,6 +306,9 @@ impl<H: Host> Service<H> {
                 }
                 None => Refusal::timeout(),
             };
+            if let Some(lead) = wanted.lead {
+                lead.fail();
+            }
             if !teller.is_open {
                 return Err(refusal.into());
             }
@@ -271,13 +317,7 @@ impl<H: Host> Service<H> {
             teller.event(Event::Error { code, message }).await?;
             teller.event(Event::Done(Outcome::Broken)).await?;
             return Ok(teller.finish().await?);
-        };
-        if let Some(key) = key.filter(|_| is_worth_keeping(&told)) {
-            let kept = replay::to_bytes(&key.1, &told);
-            let seconds = self.config.cache_seconds;
-            self.host.keep(&key.0, &kept, seconds).await;
         }
-        Ok(())
     }
 
     /// Tokens that an answer may take, about.
@@ -289,10 +329,10 @@ impl<H: Host> Service<H> {
         (read + written) * (u64::from(options.hops) + 1)
     }
 
-    /// Where the answer is kept, and all that decides it. Follow-up questions are not kept: hardly
-    /// anybody else asks them in the same conversation.
-    fn answer_key(&self, build: u64, question: &Question) -> Option<(String, String)> {
-        if self.config.cache_seconds == 0 || !question.history.is_empty() {
+    /// Where the answer is kept. Follow-up questions are not kept: hardly anybody else asks them in the
+    /// same conversation.
+    fn answer_key(&self, build: u64, question: &Question) -> Option<AnswerKey> {
+        if !question.history.is_empty() {
             return None;
         }
         let words: Vec<&str> = question.text.split_whitespace().collect();
@@ -300,8 +340,13 @@ impl<H: Host> Service<H> {
         let filter = question.filter.as_ref();
         let filter = filter.map(|filter| filter.to_string()).unwrap_or_default();
         let settings = hex(self.settings);
-        let all = format!("{}/{settings}/{filter}/{text}", hex(build));
-        Some((format!("answer/{}", hex(xxh3_64(all.as_bytes()))), all))
+        let scope = format!("{}/{settings}/{filter}/", hex(build));
+        let hash = xxh3_64([&*scope, &*text].concat().as_bytes());
+        Some(AnswerKey {
+            place: format!("answer/{}", hex(hash)),
+            scope,
+            text,
+        })
     }
 
     fn teller<'t, 'x, R, F>(
@@ -319,9 +364,106 @@ impl<H: Host> Service<H> {
         }
     }
 
-    async fn recalled(&self, (key, all): &(String, String)) -> Option<Vec<Event>> {
-        let kept = self.host.recall(key).await?;
-        replay::from_bytes(all, &kept)
+    /// The answer, if it is kept, another request is getting it, or it is that to a question which means
+    /// the same; else what is known of the one to be written.
+    async fn at_hand(
+        &self,
+        record: &Record<'_, H>,
+        build: u64,
+        question: &Question,
+    ) -> (Option<Rc<[Event]>>, Wanted<'_>) {
+        let mut wanted = Wanted::default();
+        let Some(key) = self.answer_key(build, question) else {
+            return (None, wanted);
+        };
+        // An answer that broke off could not be told anew, so it is shared once it is whole.
+        let waits = self.host.sleep(SHARED_PATIENCE);
+        let (mut events, mut cache) = match self.answers.join(&key.all(), waits).await {
+            Joined::Landed(events) => (Some(events), "shared"),
+            joined => {
+                if let Joined::Lead(lead) = joined {
+                    wanted.lead = Some(lead);
+                }
+                (self.recalled(&key).await, "hit")
+            }
+        };
+        if events.is_none() {
+            (events, wanted.embedding) = self.similar(&key, question).await;
+            cache = match events {
+                Some(_) => "similar",
+                None if self.config.cache_seconds > 0 => "miss",
+                None => "",
+            };
+        }
+        record.note(|note| note.cache = cache);
+        if let Some(events) = &events
+            && let Some(lead) = wanted.lead.take()
+        {
+            lead.land(events.clone());
+        }
+        wanted.key = Some(key);
+        (events, wanted)
+    }
+
+    /// Keeps an answer, and hands it to those who wait for it, if it would be told the next time too.
+    async fn hand_on(&self, question: &Question, wanted: Wanted<'_>, told: Vec<Event>) {
+        let is_worth = is_worth_keeping(&told);
+        let seconds = self.config.cache_seconds;
+        if let Some(key) = wanted.key.filter(|_| is_worth && seconds > 0) {
+            let kept = replay::to_bytes(&key.all(), &told);
+            self.host.keep(&key.place, &kept, seconds).await;
+            let is_written = told.contains(&Event::Done(Outcome::Answered));
+            if let Some(embedding) = wanted.embedding.filter(|_| is_written) {
+                self.similar.add(Known {
+                    question: question.text.clone(),
+                    embedding,
+                    key,
+                });
+            }
+        }
+        match wanted.lead {
+            Some(lead) if is_worth => lead.land(told.into()),
+            Some(lead) => lead.fail(),
+            None => {}
+        }
+    }
+
+    async fn recalled(&self, key: &AnswerKey) -> Option<Rc<[Event]>> {
+        if self.config.cache_seconds == 0 {
+            return None;
+        }
+        let kept = self.host.recall(&key.place).await?;
+        replay::from_bytes(&key.all(), &kept).map(Rc::from)
+    }
+
+    /// The answer to a question that means the same, if one is kept and such are wanted; and the
+    /// question's embedding, where there is one.
+    async fn similar(
+        &self,
+        key: &AnswerKey,
+        question: &Question,
+    ) -> (Option<Rc<[Event]>>, Option<Vec<f32>>) {
+        let Some(least) = self.config.similarity else {
+            return (None, None);
+        };
+        // The search for passages finds the embedding among those kept.
+        let embedded = self.embed_query(&question.text, SIMILAR_PATIENCE).await;
+        let Some(Ok((embedding, _))) = embedded else {
+            return (None, None);
+        };
+        let text = &question.text;
+        let nearest = self.similar.nearest(&key.scope, text, &embedding, least);
+        let Some(nearest) = nearest else {
+            return (None, Some(embedding));
+        };
+        let Some(events) = self.recalled(&nearest.key).await else {
+            self.similar.forget(&nearest.key);
+            return (None, Some(embedding));
+        };
+        let question = nearest.question;
+        let mark = core::iter::once(Event::Similar { question });
+        let events = mark.chain(events.iter().cloned()).collect();
+        (Some(events), Some(embedding))
     }
 }
 

@@ -210,13 +210,17 @@ impl Format for Whole {
             out.push_str(&failure.to_string());
             return;
         }
-        let message = Json::object([
+        let mut message: Vec<(&str, Json)> = Vec::from([
             ("role", "assistant".into()),
             ("content", self.all.text.as_str().into()),
             ("refusal", Json::Null),
             ("annotations", self.annotations()),
             ("sources", self.sources()),
         ]);
+        if let Some(question) = &self.all.similar {
+            message.push(("cached_question", question.as_str().into()));
+        }
+        let message = Json::object(message);
         let choice = Json::object([
             ("index", 0.into()),
             ("message", message),

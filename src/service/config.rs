@@ -7,10 +7,12 @@
 //! | `RERANK_API`, `RERANK_URL`, `RERANK_MODEL`, `RERANK_KEY` | the model that ranks passages anew |
 //! | `ANSWER_CONTEXT_TOKENS`, `ANSWER_REFERENCES`, `ANSWER_HOPS`, `ANSWER_DEADLINE_MS`, `ANSWER_INSTRUCTIONS` | how to answer |
 //! | `ALLOW_ORIGIN`, `API_TOKENS`, `RATE_LIMIT`, `DAILY_TOKENS` | who may ask for how much |
-//! | `CACHE_SECONDS`, `SEARCH_TIMEOUT_MS`, `REFRESH_SECONDS`, `METRICS` | the service itself |
+//! | `SESSION_SECRET`, `SESSION_SECONDS`, `TURNSTILE_SECRET`, `TURNSTILE_URL` | tokens of visitors |
+//! | `CACHE_SECONDS`, `SIMILARITY`, `SEARCH_TIMEOUT_MS`, `REFRESH_SECONDS`, `METRICS` | the service itself |
 //!
 //! Lists are separated by commas or white space. A variable that is empty counts as not set.
 
+use super::Sessions;
 use crate::answer::Models;
 use crate::answer::Options;
 use crate::provider::KeyHeader;
@@ -21,11 +23,16 @@ use crate::provider::chat;
 use crate::provider::chat::TokenField;
 use crate::provider::embeddings;
 use crate::provider::rerank;
+use crate::provider::turnstile;
+use crate::provider::turnstile::Turnstile;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
+
+/// Seconds for which a session holds: about as long as somebody reads and asks.
+const SESSION_SECONDS: u32 = 900;
 
 /// Settings of a service.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,12 +45,16 @@ pub struct Config {
     pub origins: Vec<String>,
     /// Tokens by which programs ask for answers; empty: programs need none.
     pub tokens: Vec<Secret>,
+    /// Tokens of visitors, without which pages do not get what costs money; none: they need none.
+    pub sessions: Option<Sessions>,
     /// What a client may cost in a minute, 1 a search; 0 does not limit it.
     pub rate_limit: u32,
     /// Tokens that the chat model may take in a day; after that answers are extractive.
     pub daily_tokens: Option<u64>,
     /// Seconds for which answers and embeddings are kept; 0 keeps none.
     pub cache_seconds: u32,
+    /// Cosine of two questions' embeddings from which one's answer does for the other; none: never.
+    pub similarity: Option<f64>,
     /// Milliseconds after which a search is given up.
     pub search_timeout: u32,
     /// Seconds after which a newer build of the index is looked for.
@@ -63,10 +74,12 @@ impl Default for Config {
             answer: Options::default(),
             origins: Vec::new(),
             tokens: Vec::new(),
+            sessions: None,
             // Ten searches a second, or an answer every two.
             rate_limit: 600,
             daily_tokens: None,
             cache_seconds: 3600,
+            similarity: None,
             search_timeout: 10_000,
             refresh: 300,
             max_age: 300,
@@ -107,11 +120,13 @@ impl Config {
         answer.instructions = given.text("ANSWER_INSTRUCTIONS").unwrap_or_default();
         config.origins = given.origins()?;
         config.tokens = given.tokens()?;
+        config.sessions = given.sessions()?;
         given.number("RATE_LIMIT", 0..=1_000_000, &mut config.rate_limit)?;
         let mut daily = 0;
         given.number("DAILY_TOKENS", 0..=u64::MAX >> 11, &mut daily)?;
         config.daily_tokens = given.text("DAILY_TOKENS").map(|_| daily);
         given.number("CACHE_SECONDS", 0..=31_536_000, &mut config.cache_seconds)?;
+        config.similarity = given.similarity(&config)?;
         given.number(
             "SEARCH_TIMEOUT_MS",
             100..=600_000,
@@ -126,7 +141,7 @@ impl Config {
 }
 
 impl Config {
-    /// `text` without the keys of the models, for messages that quote their servers.
+    /// `text` without the keys of the models and of Turnstile, for messages that quote their servers.
     pub(super) fn redact(&self, text: &str) -> String {
         let Models {
             chat,
@@ -140,6 +155,9 @@ impl Config {
         ];
         let keys = servers.into_iter().flatten();
         let keys = keys.filter_map(|server| server.key.as_ref());
+        let sessions = self.sessions.as_ref();
+        let turnstile = sessions.and_then(|sessions| sessions.turnstile.as_ref());
+        let keys = keys.chain(turnstile.and_then(Turnstile::secret));
         keys.fold(text.into(), |text: String, key| key.redact(&text))
     }
 }
@@ -235,6 +253,64 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
                 "API_TOKENS",
                 "must be tokens of at least 16 printable characters".into(),
             )
+        })
+    }
+
+    fn similarity(&self, config: &Config) -> Result<Option<f64>, ConfigError> {
+        if self.text("SIMILARITY").is_none() {
+            return Ok(None);
+        }
+        let mut least = 0.0;
+        self.number("SIMILARITY", 0.8..=1.0, &mut least)?;
+        let wants = |problem: &str| Err(ConfigError::new("SIMILARITY", problem.into()));
+        match (&config.models.embeddings, config.cache_seconds) {
+            (None, _) => wants("compares questions by a model: set EMBED_URL and EMBED_MODEL"),
+            (_, 0) => wants("is of no use while CACHE_SECONDS is 0: no answer is kept"),
+            _ => Ok(Some(least)),
+        }
+    }
+
+    fn sessions(&self) -> Result<Option<Sessions>, ConfigError> {
+        let turnstile = self.turnstile()?;
+        let Some(secret) = self.secret("SESSION_SECRET")? else {
+            return match turnstile {
+                None => Ok(None),
+                Some(_) => {
+                    let problem = "is missing, but TURNSTILE_SECRET is set";
+                    Err(ConfigError::new("SESSION_SECRET", problem.into()))
+                }
+            };
+        };
+        if secret.expose().len() < 32 {
+            let problem =
+                "must be at least 32 random characters, as `openssl rand -hex 32` gives them";
+            return Err(ConfigError::new("SESSION_SECRET", problem.into()));
+        }
+        let mut seconds = SESSION_SECONDS;
+        self.number("SESSION_SECONDS", 60..=86_400, &mut seconds)?;
+        Ok(Some(Sessions {
+            secret,
+            seconds,
+            turnstile,
+        }))
+    }
+
+    fn turnstile(&self) -> Result<Option<Turnstile>, ConfigError> {
+        let (secret, url) = (self.secret("TURNSTILE_SECRET")?, self.text("TURNSTILE_URL"));
+        let Some(secret) = secret else {
+            return match url {
+                None => Ok(None),
+                Some(_) => {
+                    let problem = "is missing, but TURNSTILE_URL is set";
+                    Err(ConfigError::new("TURNSTILE_SECRET", problem.into()))
+                }
+            };
+        };
+        let made = Turnstile::new(url.as_deref().unwrap_or(turnstile::URL), secret);
+        made.map(Some).map_err(|_| {
+            let problem =
+                "must be an address by https, or on this machine; leave it out for Cloudflare's";
+            ConfigError::new("TURNSTILE_URL", problem.into())
         })
     }
 
@@ -474,6 +550,28 @@ mod tests {
                 "EMBED_KEY",
             ),
             (&[("API_TOKENS", "secret-42")], "API_TOKENS"),
+            (&[("SIMILARITY", "0.5")], "SIMILARITY"),
+            (&[("SIMILARITY", "0.97")], "SIMILARITY"),
+            (&[("SESSION_SECRET", "secret-42")], "SESSION_SECRET"),
+            (&[("TURNSTILE_SECRET", "secret-42")], "SESSION_SECRET"),
+            (
+                &[("TURNSTILE_URL", "https://secret-42")],
+                "TURNSTILE_SECRET",
+            ),
+            (
+                &[
+                    ("TURNSTILE_SECRET", "secret-42"),
+                    ("TURNSTILE_URL", "http://h/siteverify"),
+                ],
+                "TURNSTILE_URL",
+            ),
+            (
+                &[
+                    ("SESSION_SECRET", "secret-42secret-42secret-42secret-42"),
+                    ("SESSION_SECONDS", "5"),
+                ],
+                "SESSION_SECONDS",
+            ),
             (&[("ALLOW_ORIGIN", "https://a/b")], "ALLOW_ORIGIN"),
             (&[("ALLOW_ORIGIN", "*, https://a")], "ALLOW_ORIGIN"),
             (&[("RATE_LIMIT", "-1")], "RATE_LIMIT"),

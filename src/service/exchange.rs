@@ -108,11 +108,18 @@ impl<'x, H: Host, R: Reply> Exchange<'x, H, R> {
         let is_open = config.origins.is_empty() && !route.is_some_and(Route::is_guarded);
         let origin = match is_open {
             true => Some("*"),
-            false => {
-                headers.push(("vary", "origin".into()));
-                allowed_origin(config, self.request)
-            }
+            false => allowed_origin(config, self.request),
         };
+        // What is found with a session may be more.
+        let vary = match (is_open, config.sessions.is_some()) {
+            (true, false) => "",
+            (true, true) => "authorization",
+            (false, false) => "origin",
+            (false, true) => "origin, authorization",
+        };
+        if !vary.is_empty() {
+            headers.push(("vary", vary.into()));
+        }
         if let Some(origin) = origin {
             headers.push(("access-control-allow-origin", origin.into()));
             headers.push(("timing-allow-origin", origin.into()));
@@ -203,7 +210,7 @@ pub fn openai_error(refusal: &Refusal) -> Json {
 }
 
 /// What browsers ask before they ask.
-pub fn preflight(route: Route, request: &Request) -> Response {
+pub fn preflight(config: &Config, route: Route, request: &Request) -> Response {
     // Clients of guarded routes bring headers of their own; an origin that may not call gets none.
     let asked = request.header("access-control-request-headers");
     let is_plain = |text: &&str| {
@@ -212,7 +219,7 @@ pub fn preflight(route: Route, request: &Request) -> Response {
     };
     let allowed = match asked.filter(is_plain) {
         Some(asked) if route.is_guarded() => asked,
-        _ if route.is_guarded() => "content-type, authorization",
+        _ if route.is_guarded() || config.sessions.is_some() => "content-type, authorization",
         _ => "content-type",
     };
     let mut response = Response::empty(204);

@@ -64,24 +64,38 @@ pub fn allowed_origin<'a>(config: &Config, request: &'a Request) -> Option<&'a s
         .then_some(origin)
 }
 
+/// Who may use what costs money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A program, or a page, that showed a token of the service's.
+    Token,
+    /// A page of an allowed origin, or any program where none needs a token.
+    Anybody,
+}
+
+/// The token that a request shows; empty where it shows none.
+pub fn bearer(request: &Request) -> &str {
+    let given = request.header("authorization").unwrap_or_default();
+    let scheme = given.get(..7);
+    let scheme = scheme.filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    let token = scheme.and_then(|_| given.get(7..)).unwrap_or_default();
+    token.trim()
+}
+
 /// Lets pass who may use what costs money: pages of an allowed origin, programs with a token, or any
 /// program where none is needed.
 ///
 /// # Errors
 /// [`Refusal`], which a route that is open to anybody ignores.
-pub fn caller(config: &Config, request: &Request) -> Result<(), Refusal> {
-    let has_token = || {
-        let given = request.header("authorization").unwrap_or_default();
-        let token = given
-            .get(..7)
-            .filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-        let token = token.and_then(|_| given.get(7..)).unwrap_or_default();
-        // All are compared, so that the time says nothing about which one is near.
-        let tokens = config.tokens.iter();
-        tokens.fold(false, |found, known| found | is_same(known, token))
-    };
-    if allowed_origin(config, request).is_some() || has_token() {
-        return Ok(());
+pub fn caller(config: &Config, request: &Request) -> Result<Caller, Refusal> {
+    let token = bearer(request);
+    // All are compared, so that the time says nothing about which one is near.
+    let tokens = config.tokens.iter();
+    if tokens.fold(false, |found, known| found | is_same(known, token)) {
+        return Ok(Caller::Token);
+    }
+    if allowed_origin(config, request).is_some() {
+        return Ok(Caller::Anybody);
     }
     if request.header("origin").is_some() {
         let message = "pages of this origin may not ask here; the service lists those that may in \
@@ -89,7 +103,7 @@ pub fn caller(config: &Config, request: &Request) -> Result<(), Refusal> {
         return Err(Refusal::new(403, "origin", message));
     }
     if config.tokens.is_empty() {
-        return Ok(());
+        return Ok(Caller::Anybody);
     }
     let message = "a token is missing or wrong: send `authorization: Bearer …`";
     Err(Refusal::new(401, "unauthorized", message))
@@ -97,14 +111,14 @@ pub fn caller(config: &Config, request: &Request) -> Result<(), Refusal> {
 
 /// Compares in a time that depends on the lengths alone.
 fn is_same(known: &Secret, given: &str) -> bool {
-    let (known, given) = (known.expose().as_bytes(), given.trim().as_bytes());
+    let (known, given) = (known.expose().as_bytes(), given.as_bytes());
     let pairs = known.iter().zip(given);
     let differences = pairs.fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
     known.len() == given.len() && differences == 0
 }
 
 /// Whom a client is counted as: a network for IPv6, where everybody has 2^64 addresses.
-fn counted_as(client: &str) -> String {
+pub fn counted_as(client: &str) -> String {
     match client
         .parse::<IpAddr>()
         .map(|address| address.to_canonical())

@@ -57,10 +57,8 @@ impl Metrics {
         }
         self.reads += u64::from(note.reads.requests);
         self.bytes += note.reads.bytes;
-        if note.cache != "hit" {
-            self.tokens.0 += note.tokens.0;
-            self.tokens.1 += note.tokens.1;
-        }
+        self.tokens.0 += note.tokens.0;
+        self.tokens.1 += note.tokens.1;
         self.build = note.build.or(self.build);
     }
 

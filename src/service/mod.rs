@@ -9,6 +9,7 @@
 //! | `host.rs` | what the machine gives: bytes, a clock, a cache, a limiter |
 //! | `config.rs` | settings out of named variables |
 //! | `route.rs` | the table of routes |
+//! | `session.rs` | `/session`: tokens of visitors |
 //! | `guard.rs` | origins, tokens, rates, the day's budget |
 //! | `given.rs` | parameters, checked by tables |
 //! | `refusal.rs` | responses that are errors |
@@ -17,8 +18,10 @@
 //! | `kept.rs` | the index, open from request to request |
 //! | `search.rs`, `result.rs` | `/search`, and hits as JSON |
 //! | `info.rs` | `/health`, `/ready`, `/version`, `/metrics` |
+//! | `flight.rs` | what several requests want at the same time, done once |
 //! | `embed.rs` | `/embed`, and queries embedded by a model |
 //! | `ask.rs`, `replay.rs` | an answer, however it is told: index, cache, budget, models |
+//! | `similar.rs` | answers to questions that mean the same |
 //! | `conversation.rs` | clients' messages → the question and what was said before |
 //! | `query.rs`, `completions.rs`, `ui.rs` | answers in the service's own words, OpenAI's, the AI SDK's |
 //! | `mcp.rs`, `tools.rs` | `/mcp`: JSON-RPC, and the tools behind it |
@@ -35,6 +38,7 @@ mod conversation;
 mod embed;
 mod exchange;
 mod feedback;
+mod flight;
 mod given;
 mod guard;
 mod host;
@@ -50,6 +54,8 @@ mod replay;
 mod result;
 mod route;
 mod search;
+mod session;
+mod similar;
 mod tools;
 mod ui;
 
@@ -58,25 +64,33 @@ pub use config::ConfigError;
 pub use host::Host;
 pub use host::Reply;
 pub use host::Request;
+pub use session::Sessions;
 
 use crate::answer::Circuits;
+use crate::answer::Event;
 use crate::answer::Gone;
+use crate::provider::Breaker;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 use core::future::Future;
 use core::pin::pin;
 use exchange::Exchange;
 use exchange::Failed;
+use flight::Flights;
 use futures_util::future::Either;
 use futures_util::future::select;
+use guard::Caller;
 use guard::Guard;
 use kept::Kept;
 use metrics::Metrics;
 use record::Record;
 use refusal::Refusal;
 use route::Route;
+use similar::Similar;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The service.
@@ -87,8 +101,16 @@ pub struct Service<H: Host> {
     config: Config,
     kept: Kept<H::Source>,
     circuits: Circuits,
+    /// The circuit of the server that knows who passed a challenge.
+    turnstile: RefCell<Breaker>,
     guard: Guard,
     metrics: RefCell<Metrics>,
+    /// Queries that are being embedded.
+    embeddings: Flights<Vec<f32>>,
+    /// Answers that are being written, by all that decides them.
+    answers: Flights<Rc<[Event]>>,
+    /// Questions whose answers are kept.
+    similar: Similar,
     /// Fingerprint of all that decides an answer beside question and index.
     settings: u64,
 }
@@ -109,8 +131,12 @@ impl<H: Host> Service<H> {
             host,
             kept: Kept::new(),
             circuits: Circuits::default(),
+            turnstile: RefCell::default(),
             guard: Guard::default(),
             metrics: RefCell::default(),
+            embeddings: Flights::default(),
+            answers: Flights::default(),
+            similar: Similar::default(),
             settings: xxh3_64(settings.as_bytes()),
             config,
         }
@@ -157,7 +183,8 @@ impl<H: Host> Service<H> {
             return Err(Refusal::new(404, "not-found", message).into());
         };
         if request.method == "OPTIONS" {
-            return Ok(exchange.send(exchange::preflight(route, request)).await?);
+            let preflight = exchange::preflight(&self.config, route, request);
+            return Ok(exchange.send(preflight).await?);
         }
         if !route.methods().contains(&&*request.method) {
             let methods = route.methods().join(" or ");
@@ -171,9 +198,16 @@ impl<H: Host> Service<H> {
             return Err(Refusal::new(413, "body-too-large", message).into());
         }
         let caller = guard::caller(&self.config, request);
-        exchange.is_admitted = caller.is_ok();
+        let session = match caller {
+            Ok(Caller::Token) => Ok(()),
+            _ => session::check(&self.config, request, self.host.time()),
+        };
+        exchange.is_admitted = caller.is_ok() && session.is_ok();
         if route.is_guarded() {
             caller?;
+        }
+        if route.wants_session() {
+            session?;
         }
         let admitted = self
             .guard
@@ -182,6 +216,7 @@ impl<H: Host> Service<H> {
         let response = match route {
             Route::Search => self.search(exchange).await?,
             Route::Embed => self.embedding(exchange).await?,
+            Route::Session => self.session(exchange).await?,
             Route::Feedback => self.feedback(exchange)?,
             Route::Health => self.health(exchange).await?,
             Route::Ready => self.ready(exchange).await?,

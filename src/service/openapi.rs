@@ -14,6 +14,7 @@ use super::given::Parameter;
 use super::query;
 use super::route::Route;
 use super::search;
+use super::session;
 use super::ui;
 use crate::json::Json;
 use alloc::string::String;
@@ -89,7 +90,8 @@ fn operation(route: Route, method: &str) -> Json {
         }
         let content = Json::object([("schema", schema)]);
         let content = Json::object([("application/json", content)]);
-        let body = [("required", true.into()), ("content", content)];
+        let is_needed = route != Route::Session;
+        let body = [("required", is_needed.into()), ("content", content)];
         out.push(("requestBody", Json::object(body)));
     }
     if route.is_guarded() {
@@ -137,6 +139,7 @@ fn table(route: Route) -> &'static [Parameter] {
         Route::Completions => &completions::PARAMETERS,
         Route::Ui => &ui::PARAMETERS,
         Route::Embed => &embed::PARAMETERS,
+        Route::Session => &session::PARAMETERS,
         Route::Feedback => &feedback::PARAMETERS,
         _ => &[],
     }

@@ -129,6 +129,10 @@ impl Format for Whole {
             ("searches", Json::Array(searches.collect())),
             ("degraded", Json::Array(degraded.collect())),
         ]);
+        if let Some(question) = &all.similar {
+            body.push(("cached", "similar".into()));
+            body.push(("cached_question", question.as_str().into()));
+        }
         if let Some(usage) = all.usage {
             body.push(("usage", without_type(&Event::Usage(usage))));
         }

@@ -1,12 +1,18 @@
 //! What is written down of a request: one line of JSON, without what was asked or who asked it.
 //!
-//! Names of what models took are those of OpenTelemetry's conventions for generative AI (1.41).
+//! What is said of a model's call has the names of OpenTelemetry's conventions for generative AI (1.41):
+//! `gen_ai.operation.name` and others, `server.address`, `error.type`. A request that called no model,
+//! because what it wants was at hand, says nothing of one.
 
 use super::Host;
 use super::Request;
 use super::metrics::Metrics;
 use crate::answer::Event;
+use crate::answer::Outcome;
+use crate::answer::Part;
 use crate::json::Json;
+use crate::provider::chat;
+use crate::provider::embeddings;
 use crate::store::ReadStats;
 use alloc::format;
 use alloc::string::String;
@@ -16,6 +22,70 @@ use core::cell::RefCell;
 
 /// Status of a request whose client left before the end, as many proxies write it.
 const CLIENT_LEFT: u16 = 499;
+
+/// A model that is called for a request: of an answer that writes it, else the one that embeds.
+#[derive(Debug, Clone, Default)]
+pub struct ModelCall {
+    /// What it does: `chat`, `embeddings`.
+    operation: &'static str,
+    /// Whose it is.
+    provider: &'static str,
+    /// Its name; empty where the address names it.
+    model: String,
+    /// Host of its server, or name of its binding.
+    address: String,
+    /// Whether it was called indeed.
+    is_made: bool,
+    /// Stable name of what went wrong; empty if nothing did.
+    error: &'static str,
+}
+
+impl ModelCall {
+    /// Of the model that writes, which may turn out not to be needed.
+    pub fn chat(model: &chat::Model) -> Self {
+        Self {
+            operation: "chat",
+            provider: model.provider(),
+            model: model.model.clone(),
+            address: model.server.host().unwrap_or_default().into(),
+            ..Self::default()
+        }
+    }
+
+    /// Of the model that embeds, and what went wrong with it.
+    pub fn embeddings(model: &embeddings::Model, error: &'static str) -> Self {
+        Self {
+            operation: "embeddings",
+            provider: model.provider(),
+            model: model.model.clone(),
+            address: model.server.host().unwrap_or_default().into(),
+            is_made: error != "circuit-open",
+            error,
+        }
+    }
+
+    /// Takes in what an answer's event says of it.
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Degraded {
+                part: Part::Chat | Part::Condense,
+                code,
+            } => {
+                self.is_made |= *code != "circuit-open";
+                self.error = code;
+            }
+            Event::Error { code, .. } => {
+                self.is_made = true;
+                self.error = code;
+            }
+            Event::Usage(_)
+            | Event::Done(
+                Outcome::Answered | Outcome::Uncited | Outcome::Length | Outcome::Refused,
+            ) => self.is_made = true,
+            _ => {}
+        }
+    }
+}
 
 /// What is known of a request so far.
 #[derive(Debug, Default)]
@@ -34,9 +104,12 @@ pub struct Note {
     pub stages: Vec<(&'static str, u64)>,
     /// What reading the index cost.
     pub reads: ReadStats,
-    /// Whether an answer or an embedding was at hand: `hit` or `miss`.
+    /// Whether an answer or an embedding was at hand: `hit`, `miss`, `shared` with a request of the same
+    /// time, or `similar` where the answer is another question's.
     pub cache: &'static str,
-    /// Tokens that the chat model read and wrote.
+    /// The model that was called.
+    pub call: Option<ModelCall>,
+    /// Tokens that the chat model read and wrote for this request.
     pub tokens: (u64, u64),
     /// What did less than it should, and why.
     pub degraded: Vec<String>,
@@ -100,6 +173,11 @@ impl<'a, H: Host> Record<'a, H> {
     /// Notes what an answer tells.
     pub fn event(&self, event: &Event) {
         let elapsed = self.elapsed();
+        self.note(|note| {
+            if let Some(call) = &mut note.call {
+                call.event(event);
+            }
+        });
         self.note(|note| match event {
             Event::Sources(_) if !note.stages.iter().any(|(name, _)| *name == "retrieve") => {
                 note.stages.push(("retrieve", elapsed));
@@ -110,7 +188,10 @@ impl<'a, H: Host> Record<'a, H> {
             Event::Degraded { part, code } => {
                 note.degraded.push(format!("{}: {code}", part.name()));
             }
-            Event::Usage(usage) => note.tokens = (usage.input, usage.output),
+            // What an answer at hand took was taken by another request.
+            Event::Usage(usage) if note.call.is_some() => {
+                note.tokens = (usage.input, usage.output);
+            }
             Event::Error { code, message } => {
                 note.code = code;
                 note.error.clone_from(message);
@@ -173,6 +254,19 @@ impl<'a, H: Host> Record<'a, H> {
         ] {
             if !text.is_empty() {
                 line.push((name, text.into()));
+            }
+        }
+        if let Some(call) = note.call.as_ref().filter(|call| call.is_made) {
+            for (name, text) in [
+                ("gen_ai.operation.name", call.operation),
+                ("gen_ai.provider.name", call.provider),
+                ("gen_ai.request.model", &call.model),
+                ("server.address", &call.address),
+                ("error.type", call.error),
+            ] {
+                if !text.is_empty() {
+                    line.push((name, text.into()));
+                }
             }
         }
         if note.tokens != (0, 0) {

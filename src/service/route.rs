@@ -19,6 +19,8 @@ pub enum Route {
     Mcp,
     /// The embedding of a query.
     Embed,
+    /// A token of a visitor.
+    Session,
     /// What readers think of an answer.
     Feedback,
     /// Whether the index can be read, and what is in it.
@@ -35,7 +37,7 @@ pub enum Route {
 
 impl Route {
     /// All routes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Search,
         Self::Query,
         Self::Completions,
@@ -43,6 +45,7 @@ impl Route {
         Self::Ui,
         Self::Mcp,
         Self::Embed,
+        Self::Session,
         Self::Feedback,
         Self::Health,
         Self::Ready,
@@ -67,6 +70,7 @@ impl Route {
             Self::Ui => "/ui",
             Self::Mcp => "/mcp",
             Self::Embed => "/embed",
+            Self::Session => "/session",
             Self::Feedback => "/feedback",
             Self::Health => "/health",
             Self::Ready => "/ready",
@@ -86,6 +90,7 @@ impl Route {
             Self::Ui => "A cited answer as a UI message stream of the AI SDK",
             Self::Mcp => "Tools of the Model Context Protocol (Streamable HTTP, without sessions)",
             Self::Embed => "The embedding of a query",
+            Self::Session => "A token by which a page's visitor may ask for answers",
             Self::Feedback => "What a reader thinks of an answer",
             Self::Health => "Whether the index can be read, and what is in it",
             Self::Ready => "Whether requests can be answered",
@@ -104,6 +109,7 @@ impl Route {
             | Self::Ui
             | Self::Mcp
             | Self::Embed
+            | Self::Session
             | Self::Feedback => &["POST"],
             _ => &["GET", "HEAD"],
         }
@@ -119,7 +125,17 @@ impl Route {
                 | Self::Ui
                 | Self::Mcp
                 | Self::Embed
+                | Self::Session
                 | Self::Feedback
+        )
+    }
+
+    /// Whether who asks it without a token must have a session, where there are sessions: routes that
+    /// cost money whatever is asked.
+    pub fn wants_session(self) -> bool {
+        matches!(
+            self,
+            Self::Query | Self::Completions | Self::Ui | Self::Embed
         )
     }
 
@@ -127,7 +143,7 @@ impl Route {
     pub fn cost(self) -> u32 {
         match self {
             Self::Query | Self::Completions | Self::Ui => 20,
-            Self::Embed | Self::Feedback => 5,
+            Self::Embed | Self::Session | Self::Feedback => 5,
             Self::Search | Self::Mcp => 1,
             _ => 0,
         }
@@ -136,6 +152,7 @@ impl Route {
     fn is_there(self, config: &Config) -> bool {
         match self {
             Self::Embed => config.models.embeddings.is_some(),
+            Self::Session => config.sessions.is_some(),
             Self::Metrics => config.metrics,
             _ => true,
         }

@@ -193,7 +193,7 @@ impl<H: Host> Service<H> {
         if may_embed && options.mode != Mode::Keyword {
             let since = record.elapsed();
             if let Some(embedded) = self
-                .embed(record, query, self.config.search_timeout / 2)
+                .embed_noted(record, query, self.config.search_timeout / 2)
                 .await
             {
                 record.stage("embed", since);

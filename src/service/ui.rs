@@ -137,6 +137,7 @@ impl Format for Parts {
             // The protocol lets others have parts of their own.
             Event::Citation(_) => part(out, "data-citation", [("data", event.to_json())]),
             Event::Degraded { .. } => part(out, "data-degraded", [("data", event.to_json())]),
+            Event::Similar { .. } => part(out, "data-cached", [("data", event.to_json())]),
             // Clients do not keep these in the message, which they send back with the next one.
             Event::Usage(_) => {
                 let usage = ("data", event.to_json());

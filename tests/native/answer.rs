@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use coracle::answer::Answerer;
 use coracle::answer::Circuits;
 use coracle::answer::Event;
+use coracle::answer::ModelEmbedder;
 use coracle::answer::Models;
 use coracle::answer::Options;
 use coracle::answer::Outcome;
@@ -112,9 +113,15 @@ fn ask_until(
     };
     let mut told = Told(Vec::new(), most);
     let circuits = Circuits::default();
+    let embedder = ModelEmbedder {
+        models,
+        circuits: &circuits,
+        transport: &script,
+    };
     let answerer = Answerer {
         engine: &engine,
         transport: &script,
+        embedder: &embedder,
         models,
         circuits: &circuits,
         options,

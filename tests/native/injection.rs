@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use coracle::answer::Answerer;
 use coracle::answer::Circuits;
 use coracle::answer::Event;
+use coracle::answer::ModelEmbedder;
 use coracle::answer::Models;
 use coracle::answer::Options;
 use coracle::answer::Outcome;
@@ -67,9 +68,15 @@ fn asked(page_says: &str, model_says: &str) -> (Told, Script) {
         ..Models::default()
     };
     let (circuits, options) = (Circuits::default(), Options::default());
+    let embedder = ModelEmbedder {
+        models: &models,
+        circuits: &circuits,
+        transport: &script,
+    };
     let answerer = Answerer {
         engine: &engine,
         transport: &script,
+        embedder: &embedder,
         models: &models,
         circuits: &circuits,
         options: &options,

@@ -589,3 +589,76 @@ fn same_answers_by_every_thread() {
         .collect();
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+#[test]
+fn same_question_of_several_readers_is_asked_once_of_the_model() {
+    let (world, model) = (world(), ModelServer::with_key(|_| words(4, 300)));
+    let server = Server::with_models(&world, &model, &["--threads", "1"]);
+    let mut first = server.send("POST", "/query", "", QUESTION);
+    soon("the model is asked", || model.asked().len() == 1);
+    let mut others: Vec<TcpStream> = (0..3)
+        .map(|_| server.send("POST", "/query", "", QUESTION))
+        .collect();
+    // One of those who wait has no patience; the others do not notice.
+    thread::sleep(Duration::from_millis(200));
+    drop(others.pop());
+    let mut text = String::new();
+    first.read_to_string(&mut text).expect("an answer");
+    assert!(text.contains(r#""outcome":"answered""#), "{text}");
+    for mut other in others {
+        let mut text = String::new();
+        other.read_to_string(&mut text).expect("an answer");
+        assert!(text.contains(r#""outcome":"answered""#), "{text}");
+    }
+    assert_eq!(model.asked().len(), 1);
+    soon("the log says so", || {
+        server.log().matches(r#""cache":"shared""#).count() == 2
+    });
+    model.was_asked_rightly();
+}
+
+#[test]
+fn reader_takes_over_from_one_who_leaves() {
+    let (world, model) = (world(), ModelServer::with_key(|_| words(4, 300)));
+    let server = Server::with_models(&world, &model, &["--threads", "1"]);
+    let first = server.send("POST", "/query", "", QUESTION);
+    soon("the model is asked", || model.asked().len() == 1);
+    let mut second = server.send("POST", "/query", "", QUESTION);
+    thread::sleep(Duration::from_millis(200));
+    drop(first);
+    let mut text = String::new();
+    second.read_to_string(&mut text).expect("an answer");
+    assert!(text.contains(r#""outcome":"answered""#), "{text}");
+    assert_eq!((model.asked().len(), model.gone().len()), (2, 1));
+}
+
+#[test]
+fn session_holds_for_every_thread_and_one_page() {
+    let world = world();
+    let variables = [
+        ("SESSION_SECRET", "secret-of-sessions-0123456789abcdef"),
+        ("ALLOW_ORIGIN", "https://docs.example.com"),
+    ];
+    let server = Server::start(&world, "index", &["--threads", "2"], &variables);
+    let origin = "origin: https://docs.example.com\r\n";
+    let (status, text) = server.request("POST", "/query", origin, QUESTION);
+    assert_eq!(
+        (status, &body(&text)["error"]["code"]),
+        (401, &json!("session-missing"))
+    );
+    let (status, text) = server.request("POST", "/session", origin, "");
+    assert_eq!(status, 200, "{text}");
+    let token = body(&text)["token"].as_str().expect("a token").to_owned();
+    let bearer = format!("authorization: Bearer {token}\r\n");
+    for _ in 0..6 {
+        let headers = format!("{origin}{bearer}");
+        let (status, text) = server.request("POST", "/query", &headers, QUESTION);
+        assert_eq!(status, 200, "{text}");
+    }
+    let (status, text) = server.request("POST", "/query", &bearer, QUESTION);
+    assert_eq!(
+        (status, &body(&text)["error"]["code"]),
+        (401, &json!("session-invalid"))
+    );
+    assert!(!server.log().contains(&token));
+}

@@ -17,11 +17,16 @@ mod operation;
 mod search;
 #[path = "service/secrets.rs"]
 mod secrets;
+#[path = "service/session.rs"]
+mod session;
+#[path = "service/together.rs"]
+mod together;
 #[path = "service/tools.rs"]
 mod tools;
 
 use std::future::Future;
 use std::task::Context;
+use std::task::Poll;
 use std::task::Waker;
 
 use coracle::document::Value;

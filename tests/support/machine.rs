@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
+use std::task::Poll;
 
 use coracle::answer::Gone;
 use coracle::provider::Body;
@@ -73,6 +74,8 @@ pub struct Machine {
     pub opened: Cell<usize>,
     /// Waiting never ends.
     pub is_frozen: Cell<bool>,
+    /// Models do not answer yet.
+    pub is_held: Cell<bool>,
     /// Bodies of models that were dropped before their end.
     pub cut: Rc<Cell<usize>>,
 }
@@ -112,6 +115,11 @@ impl Transport for Machine {
 
     async fn send(&self, request: &Sent, _: u32) -> Result<Response<Pieces>, Failure> {
         self.sent.borrow_mut().push(request.clone());
+        std::future::poll_fn(|_| match self.is_held.get() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
         let (status, pieces, breaks) = match self.script.borrow_mut().pop_front() {
             Some(Scripted::Answers(status, pieces)) => (status, pieces, false),
             Some(Scripted::Breaks(pieces)) => (200, pieces, true),

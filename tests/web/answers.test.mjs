@@ -74,6 +74,18 @@ for (const runtime of runtimes) {
         });
       }
 
+      await t.test('once for all who ask meanwhile', async () => {
+        chat.be('slow');
+        const before = chat.asked.length;
+        const body = { question: 'Which attributes does the search field have?' };
+        const [first, ...others] = await Promise.all([ask(body), ask(body), ask({ ...body, stream: false })]);
+        assert.equal(first.outcome, 'answered');
+        for (const other of others) assert.equal(other.answer, first.answer);
+        assert.equal(chat.asked.length, before + 1);
+        await until(() => /"cache":"shared"/.test(service.log()), 'the log does not say that an answer was shared');
+        chat.be('answer');
+      });
+
       await t.test('so far as the model came', async () => {
         chat.be('break');
         const { status, outcome, error } = await ask();

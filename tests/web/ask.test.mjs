@@ -246,6 +246,45 @@ test('too_many_questions_may_be_asked_again_after_the_time_the_service_names', (
     { expects: [/Failed to load resource/] },
   ));
 
+test('session_begins_when_the_service_wants_one_and_anew_when_it_is_over', async () => {
+  api.begun.length = 0;
+  try {
+    await onPage(
+      async (page) => {
+        api.sessions('first');
+        await page.evaluate(() => {
+          let passed = 0;
+          document.querySelector('coracle-ask').challenge = async (signal) => (signal.aborted ? '' : `passed-${++passed}`);
+        });
+        await ask(page, 'How?', 'done');
+        await ask(page, 'Why?', 'done');
+        assert.deepEqual(api.begun, [{ turnstile: 'passed-1' }]);
+        api.sessions('second');
+        await ask(page, 'When?', 'done');
+        assert.deepEqual(api.begun.at(-1), { turnstile: 'passed-2' });
+        assert.equal(api.asked.length, 3);
+
+        // Whoever does not pass is told that they may not ask, and may try again.
+        api.sessions('third');
+        await page.evaluate(() => (document.querySelector('coracle-ask').challenge = () => 'failed'));
+        await ask(page, 'Where?', 'error');
+        assert.equal(await page.evaluate(() => heard.at(-1).code), 'forbidden');
+        await page.evaluate(() => (document.querySelector('coracle-ask').challenge = () => Promise.reject(new Error('closed'))));
+        await page.getByRole('button', { name: 'Try again' }).click();
+        await page.waitForFunction(() => heard.filter(({ type }) => type === 'coracle-error').length === 2);
+        assert.equal(await page.evaluate(() => heard.at(-1).code), 'forbidden');
+        await page.evaluate(() => (document.querySelector('coracle-ask').challenge = undefined));
+        await page.getByRole('button', { name: 'Try again' }).click();
+        await state(page, 'done');
+        assert.deepEqual(api.begun.at(-1), {});
+      },
+      { expects: [/Failed to load resource/] },
+    );
+  } finally {
+    api.sessions();
+  }
+});
+
 test('keyboard_alone_asks_reads_rates_and_begins_anew', () =>
   onPage(async (page) => {
     await page.keyboard.press('Tab');

@@ -61,6 +61,45 @@ test('index_that_appears_later_is_found_without_a_restart', () =>
     assert.equal((await get('/health')).status, 200);
   }));
 
+test('session_begins_with_a_challenge_and_opens_what_costs_money', async () => {
+  const asked = [];
+  const verifier = createServer(async (request, response) => {
+    let text = '';
+    for await (const part of request.setEncoding('utf8')) text += part;
+    const body = JSON.parse(text);
+    asked.push({ type: request.headers['content-type'], authorization: request.headers.authorization, ...body });
+    const success = body.response === 'passed';
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ success, 'error-codes': success ? [] : ['invalid-input-response'] }));
+  });
+  await new Promise((done) => verifier.listen(0, '127.0.0.1', done));
+  const settings = {
+    ALLOW_ORIGIN: 'https://docs.example.com',
+    SESSION_SECRET: 'secret-of-sessions-0123456789abcdef',
+    TURNSTILE_SECRET: 'secret-of-the-challenge',
+    TURNSTILE_URL: `http://127.0.0.1:${verifier.address().port}/siteverify`,
+  };
+  const worker = await startWorker('r2', guideIndex, settings);
+  const send = (path, body, more = {}) => fetch(worker.url + path, { method: 'POST', headers: { origin: settings.ALLOW_ORIGIN, ...more }, body: JSON.stringify(body) });
+  const code = async (response) => [response.status, (await response.json()).error.code];
+  const question = { question: 'Which keys does the search field understand?' };
+  try {
+    assert.deepEqual(await code(await send('/query', question)), [401, 'session-missing']);
+    assert.deepEqual(await code(await send('/session', { turnstile: 'failed' })), [401, 'turnstile-failed']);
+    const { token } = await (await send('/session', { turnstile: 'passed' })).json();
+    const answered = await send('/query', question, { authorization: `Bearer ${token}` });
+    assert.equal(answered.status, 200);
+    assert.equal((await answered.json()).outcome, 'extractive');
+    assert.deepEqual(await code(await send('/query', question, { authorization: `Bearer ${token}x` })), [401, 'session-invalid']);
+    assert.equal(asked.length, 2);
+    for (const { type, authorization, secret } of asked) assert.deepEqual([type, authorization, secret], ['application/json', undefined, settings.TURNSTILE_SECRET]);
+    assert.doesNotMatch(worker.log(), /secret-of/);
+  } finally {
+    await worker.stop();
+    await new Promise((done) => verifier.close(done) && verifier.closeAllConnections());
+  }
+});
+
 for (const [how, flags] of [
   ['and_says_so', ['enable_request_signal']],
   ['without_a_word', []],

@@ -153,7 +153,7 @@ export class Run {
 
   /** Waits until the task can go on. */
   async #turn(): Promise<void> {
-    const since = Date.now();
+    let since = Date.now();
     do {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const isIdle = [...this.#out.values()].every(({ name }) => name === 'sleep');
@@ -166,7 +166,11 @@ export class Run {
       clearTimeout(timer);
       this.#go = undefined;
       // The other one may have ended without a word.
-      if (isIdle && Date.now() - since > PATIENCE_MS && this.#instance === instance()) this.#shared.release();
+      if (isIdle && Date.now() - since > PATIENCE_MS && this.#instance === instance()) {
+        this.#shared.release();
+        // What it waits for may be longer work than a read, to which the service sets its own bound.
+        since = Date.now();
+      }
     } while (!this.#isGone && !this.#isOver && this.#instance === instance() && !this.#task.awake);
   }
 

@@ -75,9 +75,11 @@ impl Printer {
                     None => Ok(()),
                 }
             }
-            Event::Search { .. } | Event::Sources(_) | Event::Citation(_) | Event::Usage(_) => {
-                Ok(())
-            }
+            Event::Similar { .. }
+            | Event::Search { .. }
+            | Event::Sources(_)
+            | Event::Citation(_)
+            | Event::Usage(_) => Ok(()),
         }
     }
 

@@ -35,7 +35,17 @@ fn query_answers_whole_with_sources_and_citations() {
     assert_eq!(sent[0].url, "https://models.test/v1/chat/completions");
     let lines = log(&service);
     let line = &lines[0];
-    assert_eq!(line["gen_ai.usage.input_tokens"], 100);
+    for (name, value) in [
+        ("gen_ai.operation.name", json!("chat")),
+        ("gen_ai.provider.name", json!("openai")),
+        ("gen_ai.request.model", json!("the-model")),
+        ("gen_ai.usage.input_tokens", json!(100)),
+        ("gen_ai.usage.output_tokens", json!(20)),
+        ("server.address", json!("models.test")),
+        ("error.type", Json::Null),
+    ] {
+        assert_eq!(line[name], value, "{name}");
+    }
     assert_eq!(
         (&line["outcome"], &line["cache"]),
         (&json!("answered"), &json!("miss"))
@@ -334,7 +344,13 @@ fn same_question_is_answered_from_what_was_kept() {
     ] {
         assert_eq!(first[name], second[name], "{name}");
     }
-    assert_eq!(log(&service)[1]["cache"], "hit");
+    let line = &log(&service)[1];
+    assert_eq!(line["cache"], "hit");
+    let names = line.as_object().expect("an object").keys();
+    assert!(
+        !names.into_iter().any(|name| name.starts_with("gen_ai.")),
+        "{line}"
+    );
     // Another filter, another build, and the end of its time are other answers.
     say(&service, SAID);
     post(
@@ -459,6 +475,9 @@ fn chat_that_is_down_leaves_sentences_of_the_documents() {
     let service = service(memory(), with_chat(&[]));
     let got = post(&service, "/query", &asked(json!({}))).json();
     assert_eq!(got["degraded"][0]["part"], "chat", "{got}");
+    let line = &log(&service)[0];
+    assert_eq!(line["error.type"], "unreachable", "{line}");
+    assert_eq!(line["gen_ai.operation.name"], "chat");
     assert_ne!(got["outcome"], "answered");
     assert!(
         got["sources"]
@@ -517,4 +536,81 @@ fn answer_whose_index_never_comes_ends_at_the_deadline() {
     let got = post(&service, "/query", &asked(json!({ "stream": true })));
     assert_eq!(got.refusal(), (504, "timeout".into()));
     assert_eq!(service.host().clock.get(), 32_000);
+}
+
+#[test]
+fn question_that_means_the_same_gets_the_answer_that_is_kept() {
+    let near = |x: f32| {
+        let mut row = [0.5; support::DIM];
+        row[0] = x;
+        embedding(&support::unprojected(&row))
+    };
+    let settings = [
+        ("EMBED_URL", "https://embed.test/v1"),
+        ("EMBED_MODEL", "embedder"),
+        ("SIMILARITY", "0.99"),
+        ("DAILY_TOKENS", "1000000"),
+    ];
+    let service = service(memory(), with_chat(&settings));
+    let sent = || service.host().sent.borrow().len();
+    let query = |question: &str, embedding: Scripted, says: Option<&str>| {
+        let mut script = service.host().script.borrow_mut();
+        script.clear();
+        script.push_back(embedding);
+        script.extend(says.map(machine::says));
+        drop(script);
+        let body = json!({ "question": question }).to_string();
+        post(&service, "/query", &body).json()
+    };
+    let first = query(QUESTION, near(0.5), Some(SAID));
+    assert_eq!(
+        (&first["outcome"], &first["cached"]),
+        (&json!("answered"), &Json::Null)
+    );
+    assert_eq!(sent(), 2, "embedded once, for both");
+    let other = "Where is the anchor of the harbour pilot?";
+    let second = query(other, near(0.51), None);
+    assert_eq!(sent(), 3, "embedded");
+    assert_eq!(
+        (&second["cached"], &second["cached_question"]),
+        (&json!("similar"), &json!(QUESTION))
+    );
+    assert_eq!(second["answer"], first["answer"]);
+    let line = log(&service).pop().expect("a line");
+    assert_eq!(line["cache"], "similar");
+    assert!(line["gen_ai.usage.input_tokens"].is_null());
+    // In other words, by other numbers, under another filter.
+    let third = query(
+        "Where does pilot 7 of the harbour anchor?",
+        near(0.5),
+        Some(SAID),
+    );
+    assert_eq!(
+        (&third["cached"], &third["outcome"]),
+        (&Json::Null, &json!("answered"))
+    );
+    let third = query("Where does the river run?", near(-3.0), Some(SAID));
+    assert_eq!(third["cached"], Json::Null);
+    let filtered = json!({ "question": other, "filter": { "lang": "en" }, "stream": true });
+    say(&service, SAID);
+    let got = post(&service, "/query", &filtered.to_string());
+    assert_ne!(got.data()[0]["type"], "cached");
+    let got = post(
+        &service,
+        "/query",
+        &json!({ "question": other, "stream": true }).to_string(),
+    );
+    let told = got.data();
+    assert_eq!(
+        (&told[0]["type"], &told[0]["question"]),
+        (&json!("cached"), &json!(QUESTION))
+    );
+    // The answer is no longer kept.
+    service
+        .host()
+        .store
+        .borrow_mut()
+        .retain(|key, _| !key.starts_with("answer/"));
+    let last = query(other, near(0.51), None);
+    assert_eq!(last["cached"], Json::Null, "{last}");
 }

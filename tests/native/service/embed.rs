@@ -30,6 +30,13 @@ fn queries_are_embedded_by_the_model_once() {
     let got = ask(&service, &search);
     assert_eq!((got.status, got.header("coracle-degraded")), (200, ""));
     assert_eq!(service.host().sent.borrow().len(), 1, "kept");
+    let lines = log(&service);
+    assert_eq!(lines[0]["gen_ai.operation.name"], "embeddings");
+    assert_eq!(lines[0]["gen_ai.request.model"], "embedder");
+    assert!(
+        lines[1]["gen_ai.operation.name"].is_null(),
+        "it was at hand"
+    );
     let stranger = with(
         request("GET", "/search?q=river", ""),
         "origin",

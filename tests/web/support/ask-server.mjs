@@ -39,17 +39,20 @@ const bytes = ({ type, ...rest }) => Buffer.from(`event: ${type}\ndata: ${JSON.s
  * Starts it.
  *
  * `say(steps)` is what it answers from then on: events; `'wait'`, until `go()`; `'cut'`, which ends the
- * connection. `refuse(status, headers)` is an error instead, `page()` a page that is no answer.
+ * connection. `sessions(name)` wants sessions from then on. `refuse(status, headers)` is an error instead, `page()` a page that is no answer.
  */
 export async function askServer() {
   const asked = [];
   const rated = [];
+  const begun = [];
+  let session;
+  let good;
   let left = 0;
   let go = () => {};
   let respond;
 
   const server = createServer(async (request, response) => {
-    const cors = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'content-type', 'access-control-expose-headers': 'retry-after, x-request-id' };
+    const cors = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'content-type, authorization', 'access-control-expose-headers': 'retry-after, x-request-id' };
     for (const [name, value] of Object.entries(cors)) response.setHeader(name, value);
     if (request.method === 'OPTIONS') return response.writeHead(204).end();
     let text = '';
@@ -58,6 +61,17 @@ export async function askServer() {
     if (request.url === '/feedback') {
       rated.push(body);
       return response.writeHead(204).end();
+    }
+    if (request.url === '/session') {
+      begun.push(body);
+      const isGiven = session !== undefined && body.turnstile !== 'failed';
+      const refused = { error: { code: 'turnstile-failed', message: 'not passed' } };
+      const token = session && `${session}-${begun.length}`;
+      if (isGiven) good = token;
+      return response.writeHead(session === undefined ? 404 : isGiven ? 200 : 401).end(JSON.stringify(isGiven ? { token, expires_in: 600 } : refused));
+    }
+    if (session !== undefined && request.headers.authorization !== `Bearer ${good}`) {
+      return response.writeHead(401).end(JSON.stringify({ error: { code: 'session-missing', message: 'no session' } }));
     }
     asked.push({ url: request.url, accept: request.headers.accept, body });
     response.on('close', () => {
@@ -68,6 +82,13 @@ export async function askServer() {
   const state = {
     asked,
     rated,
+    /** What sessions were asked for with. */
+    begun,
+    /** From then on questions need a session, of a new one each time; without a name they need none. */
+    sessions(name) {
+      session = name;
+      good = undefined;
+    },
     /** How many clients went away before the end. */
     left: () => left,
     go: () => go(),

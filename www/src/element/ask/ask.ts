@@ -4,7 +4,7 @@ import type { Filter } from '../../index.js';
 import { Announcer } from '../announcer.js';
 import { element } from '../dom.js';
 import { follow } from '../language.js';
-import { ask, AskError, MAX_QUESTION, rate, type Citation, type Message, type Outcome, type Source } from './client.js';
+import { ask, AskError, MAX_QUESTION, rate, type Challenge, type Citation, type Message, type Outcome, type Source } from './client.js';
 import { english, type AskStrings } from './strings.js';
 import css from './style.css';
 import { Turn, type Wishes } from './turn.js';
@@ -73,6 +73,12 @@ let instances = 0;
  */
 export class CoracleAsk extends HTMLElement {
   static readonly observedAttributes = ['placeholder', 'label'];
+
+  /**
+   * Passes a challenge that the service sets to visitors, and returns what it is to be sent of that: the
+   * response of Cloudflare's Turnstile. Called before the first question, and when a session is over.
+   */
+  challenge: Challenge | undefined;
 
   readonly #id = `coracle-ask-${++instances}`;
   readonly #list = element('ol', { part: 'turns', role: 'list', hidden: true });
@@ -249,7 +255,7 @@ export class CoracleAsk extends HTMLElement {
     try {
       turn.request = await ask(this.#api, question, signal, (event) => {
         if (!signal.aborted) turn.take(event);
-      });
+      }, this.challenge);
     } catch (thrown) {
       if (!signal.aborted && !isAbort(thrown)) failure = asked(thrown);
     }

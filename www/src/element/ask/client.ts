@@ -75,9 +75,41 @@ const MAX_MESSAGES = 20;
 const MAX_MESSAGE = 8000;
 export const MAX_QUESTION = 1000;
 
+/** Passes a challenge that the service sets to visitors, and returns what it is to be sent of that. */
+export type Challenge = (signal: AbortSignal) => string | Promise<string>;
+
+/** Tokens of services that want one, by the addresses that give them. */
+const sessions = new Map<string, string>();
+
+/** Sends a question; where the service wants a session and there is none, or no more, after one began. */
+async function send(api: string, init: RequestInit, signal: AbortSignal, challenge: Challenge | undefined): Promise<Response> {
+  const place = new URL('session', api).href;
+  const post = () => {
+    const token = sessions.get(place);
+    const headers = { ...init.headers, ...(token && { authorization: `Bearer ${token}` }) };
+    return fetch(api, { ...init, headers, signal });
+  };
+  const response = await post();
+  if (response.status !== 401) return response;
+  sessions.delete(place);
+  let turnstile: string | undefined;
+  try {
+    turnstile = await challenge?.(signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    throw new AskError('forbidden', String(thrown));
+  }
+  const begun = await fetch(place, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ turnstile }), signal });
+  // A service without sessions refuses for another reason.
+  if (!begun.ok) throw await refusal(begun.status === 404 ? response : begun);
+  sessions.set(place, ((await begun.json()) as { token: string }).token);
+  return post();
+}
+
 /**
  * Asks, and hands on what happens, in order.
  *
+ * @param challenge asked when the service wants a session to begin
  * @returns the request's identifier, for feedback
  * @throws AskError, or what `signal` was aborted with
  */
@@ -86,18 +118,17 @@ export async function ask(
   { question, history, filter }: Question,
   signal: AbortSignal,
   take: (event: AnswerEvent) => void,
+  challenge?: Challenge,
 ): Promise<string | undefined> {
   const messages = history.slice(-MAX_MESSAGES).map(({ role, content }) => ({ role, content: content.slice(0, MAX_MESSAGE) }));
   let response: Response;
   try {
-    response = await fetch(api, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
-      body: JSON.stringify({ question, filter, ...(messages.length > 0 && { history: messages }) }),
-      signal,
-    });
+    const headers = { 'content-type': 'application/json', accept: 'text/event-stream' };
+    const body = JSON.stringify({ question, filter, ...(messages.length > 0 && { history: messages }) });
+    response = await send(api, { method: 'POST', headers, body }, signal, challenge);
   } catch (thrown) {
     signal.throwIfAborted();
+    if (thrown instanceof AskError) throw thrown;
     throw new AskError(navigator.onLine ? 'unreachable' : 'offline', (thrown as Error).message);
   }
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
