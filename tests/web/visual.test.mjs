@@ -93,22 +93,43 @@ const scenes = {
     await page.locator('coracle-search input').fill('install');
     await page.waitForSelector('coracle-search[state=error]');
   }, { viewport: { width: 700, height: 280 } }],
+  map: ['<main class="playground"><section><div data-map></div></section></main>', (page) => page.locator('[data-map] a').nth(4).waitFor(), {
+    head: ['site', 'playground/playground'].map((name) => `<link rel="stylesheet" href="/demo/${name}.css">`).join(''),
+    script: `import { drawMap } from '/demo/playground/map.js';
+      const map = ${JSON.stringify(spirals())};
+      drawMap(document.querySelector('[data-map]'), map).show([5, 60, 61, 130, 170].map((chunk) => ({ chunk, title: 'Page ' + chunk })));`,
+    viewport: { width: 640, height: 560 },
+  }],
 };
 
-for (const [name, [elements, act, { html = 'lang="en"', ...options } = {}]] of Object.entries(scenes)) {
+/** A map of 180 passages: three groups, each an arm of a spiral. */
+function spirals() {
+  const passages = Array.from({ length: 180 }, (_, at) => ({ group: at % 3, turn: Math.floor(at / 3) / 12 + ((at % 3) * 2 * Math.PI) / 3, reach: 40 + 6 * Math.floor(at / 3) }));
+  return {
+    x: passages.map(({ turn, reach }) => Math.round(500 + reach * Math.cos(turn))),
+    y: passages.map(({ turn, reach }) => Math.round(400 + 0.8 * reach * Math.sin(turn))),
+    group: passages.map(({ group }) => group),
+    document: passages.map((_, at) => Math.floor(at / 9)),
+    documents: Array.from({ length: 20 }, (_, at) => [`Page ${at}`]),
+    groups: ['Building', 'Searching', 'Answering'].map((title) => ({ titles: [title, `${title} more`], chunks: 60 })),
+  };
+}
+
+for (const [name, [elements, act, { html = 'lang="en"', head = '', script = '', ...options } = {}]] of Object.entries(scenes)) {
   test(`elements_look_as_they_did_${name}`, (context) => {
     if (skip) return context.skip(skip);
     const site = {
-      mounts: { '/coracle/': at('www/dist/'), '/support/': at('tests/web/support/') },
+      mounts: { '/coracle/': at('www/dist/'), '/support/': at('tests/web/support/'), '/demo/': at('www/demo/') },
       pages: {
         '/index.html': `<!doctype html><html ${html}><head><meta charset="utf-8"><title>Test page</title><meta name="color-scheme" content="light dark">
-          <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><link rel="stylesheet" href="/page.css">
+          <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,"><link rel="stylesheet" href="/page.css">${head}
           ${['search', 'parts', 'modal', 'ask'].map((name) => `<script type="module" src="/coracle/coracle-${name}.js"></script>`).join('')}
           <script type="module" src="/test.js"></script></head><body>${elements}</body></html>`,
         '/page.css': style,
         '/test.js': `import { FakeIndex } from '/support/fake-index.js';
           for (const field of document.querySelectorAll('coracle-search')) field.index = new FakeIndex();
           for (const ask of document.querySelectorAll('coracle-ask')) ask.setAttribute('api', '${api.api}');
+          ${script}
           globalThis.ready = true;`,
       },
       headers: { 'content-security-policy': `${STRICT_POLICY.replace("connect-src 'self'", `connect-src 'self' ${api.origin}`)}; img-src data:` },
