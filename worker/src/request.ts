@@ -106,9 +106,9 @@ export class Run {
     });
   }
 
-  /** Whether the task can go on. */
-  get #awake(): boolean {
-    return !this.#isOver && this.#instance === instance() && this.#task.awake;
+  /** Whether there is nothing to do for the task until something comes. */
+  get #waits(): boolean {
+    return !this.#isGone && !this.#isOver && this.#instance === instance() && !this.#task.awake;
   }
 
   /** Ends the task, if nothing was heard of its request for too long. */
@@ -128,7 +128,7 @@ export class Run {
         }
         this.#serve(wants);
         // What could be answered at once leaves the task awake.
-        if (this.#awake) continue;
+        if (!this.#waits) continue;
         if (this.#head) this.#begin(false);
         await this.#turn();
       }
@@ -171,7 +171,7 @@ export class Run {
         // What it waits for may be longer work than a read, to which the service sets its own bound.
         since = Date.now();
       }
-    } while (!this.#isGone && !this.#isOver && this.#instance === instance() && !this.#task.awake);
+    } while (this.#waits);
   }
 
   /** The client is gone. */

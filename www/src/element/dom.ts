@@ -43,3 +43,16 @@ export function marked(text: string, marks: readonly (readonly [number, number])
   out.push(text.slice(at));
   return out;
 }
+
+const sheets = new Map<string, CSSStyleSheet>();
+
+/** The style sheet of some rules, one for all elements that have them; no policy of a page forbids such. */
+export function sheetOf(css: string): CSSStyleSheet {
+  let sheet = sheets.get(css);
+  if (!sheet) {
+    sheet = new CSSStyleSheet();
+    sheet.replaceSync(css);
+    sheets.set(css, sheet);
+  }
+  return sheet;
+}

@@ -1,12 +1,10 @@
 /** The last searches that led somewhere, kept in this browser and offered where nothing is typed yet. */
-import { element } from './dom.js';
+import { element, sheetOf } from './dom.js';
 import type { PartStrings } from './parts/strings.js';
 import type { CoracleSearch } from './search.js';
 import css from './recent.css';
 
 const MOST = 5;
-
-let sheet: CSSStyleSheet | undefined;
 
 /** @returns what writes the texts, anew perhaps */
 export function recall(field: CoracleSearch, signal: AbortSignal): (strings: PartStrings) => void {
@@ -16,11 +14,7 @@ export function recall(field: CoracleSearch, signal: AbortSignal): (strings: Par
   const forget = element('button', { part: 'recent-clear', type: 'button' });
   const list = element('div', { part: 'recent-list' });
   const box = element('div', { part: 'recent', role: 'group', hidden: true }, element('div', { part: 'recent-head' }, title, forget), list);
-  if (!sheet) {
-    sheet = new CSSStyleSheet();
-    sheet.replaceSync(css);
-  }
-  root.adoptedStyleSheets.push(sheet);
+  root.adoptedStyleSheets.push(sheetOf(css));
   root.querySelector('[part=panel]')!.append(box);
 
   const store = `coracle-recent ${new URL(field.getAttribute('src') ?? '/search/', document.baseURI).href}`;

@@ -3,7 +3,7 @@ import { isAbort } from '../error.js';
 import type { Filter, Hit, Index, Mode, SearchOptions, SearchResult } from '../index.js';
 import { Announcer } from './announcer.js';
 import { beside } from './beside.js';
-import { element, icon } from './dom.js';
+import { element, icon, sheetOf } from './dom.js';
 import { advice, become, corrected, downTo, link, places } from './hit.js';
 import { warm, withShared, type Place } from './shared.js';
 import { english, type Strings } from './strings.js';
@@ -26,7 +26,6 @@ const MOST_SECTIONS = 5;
 const LENS = 'M9 3.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11M13 13l4 4';
 const CROSS = 'M5.5 5.5l9 9M14.5 5.5l-9 9';
 
-let sheet: CSSStyleSheet | undefined;
 let instances = 0;
 
 /**
@@ -158,12 +157,8 @@ export class CoracleSearch extends HTMLElement {
 
   constructor() {
     super();
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(css);
-    }
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheetOf(css)];
     const field = element(
       'div',
       { part: 'field' },

@@ -2,7 +2,7 @@
 import { isAbort } from '../../error.js';
 import type { Filter } from '../../index.js';
 import { Announcer } from '../announcer.js';
-import { element } from '../dom.js';
+import { element, sheetOf } from '../dom.js';
 import { follow } from '../language.js';
 import { ask, AskError, MAX_QUESTION, rate, type Challenge, type Citation, type Message, type Outcome, type Source } from './client.js';
 import { english, type AskStrings } from './strings.js';
@@ -21,7 +21,6 @@ export interface Answer {
   citations: Citation[];
 }
 
-let sheet: CSSStyleSheet | undefined;
 let instances = 0;
 
 /**
@@ -100,12 +99,8 @@ export class CoracleAsk extends HTMLElement {
 
   constructor() {
     super();
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(css);
-    }
     const root = this.attachShadow({ mode: 'open', delegatesFocus: true });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheetOf(css)];
     const form = element('form', { part: 'form' }, this.#input, this.#send);
     root.append(this.#list, form, this.#clear, this.#announcer.node);
     form.addEventListener('submit', (event) => {

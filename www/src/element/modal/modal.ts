@@ -1,6 +1,6 @@
 /** `<coracle-modal>`: a dialog with the search field, and with the field for questions beside it. */
 import type { CoracleAsk } from '../ask/ask.js';
-import { element, icon } from '../dom.js';
+import { element, icon, sheetOf } from '../dom.js';
 import { follow } from '../language.js';
 import type { CoracleSearch } from '../search.js';
 import { english, type ModalStrings } from './strings.js';
@@ -15,7 +15,6 @@ const PASSED = ['src', 'public-key', 'placeholder', 'limit', 'mode', 'group', 's
 const KINDS = ['search', 'ask'] as const;
 type Kind = (typeof KINDS)[number];
 
-let sheet: CSSStyleSheet | undefined;
 let instances = 0;
 
 /**
@@ -98,12 +97,8 @@ export class CoracleModal extends HTMLElement {
 
   constructor() {
     super();
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(css);
-    }
     const root = this.attachShadow({ mode: 'open' });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheetOf(css)];
     root.append(this.#button, this.#dialog);
     this.#button.addEventListener('click', () => this.open());
     this.#close.addEventListener('click', () => this.close());

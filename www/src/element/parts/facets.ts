@@ -1,11 +1,10 @@
 /** `<coracle-facets>`: filters with counts beside a search field. */
 import type { Filter, Scalar, SearchResult } from '../../index.js';
-import { element } from '../dom.js';
+import { element, sheetOf } from '../dom.js';
 import type { CoracleSearch } from '../search.js';
 import { Part } from './part.js';
 import css from './facets.css';
 
-let sheet: CSSStyleSheet | undefined;
 let instances = 0;
 
 interface Row {
@@ -76,12 +75,8 @@ export class CoracleFacets extends Part {
 
   constructor() {
     super();
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(css);
-    }
     const root = this.attachShadow({ mode: 'open' });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheetOf(css)];
     root.append(this.#box);
     this.#clear.addEventListener('click', () => {
       this.clear();

@@ -1,6 +1,6 @@
 /** `<coracle-results>`: the results of a search field, elsewhere on the page. */
 import type { Hit, SearchResult } from '../../index.js';
-import { element } from '../dom.js';
+import { element, sheetOf } from '../dom.js';
 import { advice, become, corrected, downTo, link, places } from '../hit.js';
 import type { CoracleSearch } from '../search.js';
 import { Part } from './part.js';
@@ -10,8 +10,6 @@ import css from './results.css';
 const MOST_HITS = 100;
 /** Rows that a visitor is about to open. */
 const AIMED_AT = ':hover, :focus';
-
-let sheet: CSSStyleSheet | undefined;
 
 /**
  * The results of the search field of the same instance: a list of links in the page, instead of the panel
@@ -57,12 +55,8 @@ export class CoracleResults extends Part {
 
   constructor() {
     super();
-    if (!sheet) {
-      sheet = new CSSStyleSheet();
-      sheet.replaceSync(css);
-    }
     const root = this.attachShadow({ mode: 'open' });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheetOf(css)];
     root.append(this.#count, this.#notice, this.#list, this.#message, this.#more);
     this.#more.addEventListener('click', () => this.#page());
     this.#list.addEventListener('click', (event) => this.#clicked(event));
