@@ -222,7 +222,9 @@ impl Built {
                 ..SearchOptions::default()
             };
             let (result, stats) = self.cold(text, &options)?;
-            found.push(result.hits.iter().map(|hit| hit.chunk).collect());
+            // Their numbers in the index are others.
+            let numbers: Result<_, _> = result.hits.iter().map(|hit| hit.id.parse()).collect();
+            found.push(numbers?);
             costs.0.push(stats);
         }
         let of = |stats: &ReadStats| bytes_of(stats, &OF_VECTORS);
