@@ -186,6 +186,19 @@ export function testElements({ without, launch, openPage }) {
       assert.match(await look(page, 'coracle-results', 'root.activeElement.textContent'), /^Installing/);
     }));
 
+  test('two_fields_keep_to_themselves', options, () =>
+    onPage('<coracle-search id="a" label="A"></coracle-search><coracle-search id="b" label="B" instance="b"></coracle-search><coracle-results instance="b"></coracle-results>', async (page) => {
+      await focus(page, '#a');
+      await page.keyboard.type('install');
+      await until(page, '#a', `${titles}.length === 4`);
+      await focus(page, '#b');
+      await page.keyboard.type('smart');
+      await until(page, 'coracle-results', `${titles}.join() === 'Smart pointers'`);
+      assert.equal(await look(page, '#a', `root.querySelector('[part=panel]').checkVisibility()`), false);
+      assert.equal(await look(page, '#a', `root.querySelector('input').value`), 'install');
+      await clean(page, 'two fields');
+    }));
+
   test('arabic_is_loaded_mirrored_and_left_again', options, () =>
     onPage(
       '<coracle-search></coracle-search>',
