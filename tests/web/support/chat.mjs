@@ -66,12 +66,12 @@ const wait = (millis) => new Promise((done) => setTimeout(done, millis));
 /**
  * Starts the server.
  *
- * `mood` says what it does next: `answer`, `slow` (a word every 8 ms), `refuse` (a status in `status`,
+ * `mood` says what it does next: `answer`, `slow` (a word every `pause` ms, 8 if none is given), `refuse` (a status in `status`,
  * with `retryAfter`), `hang` (not even headers), `stall` (one word, then nothing), `break` (an error in the
  * middle).
  */
 export async function chatServer(key = 'sk-test-marker-4711') {
-  const state = { mood: 'answer', status: 503, retryAfter: undefined };
+  const state = { mood: 'answer', status: 503, retryAfter: undefined, pause: 8 };
   /** Bodies of all requests; what was wrong with them; how many clients left before the end. */
   const asked = [];
   const complaints = [];
@@ -90,7 +90,7 @@ export async function chatServer(key = 'sk-test-marker-4711') {
     }
     const body = JSON.parse(text);
     asked.push(body);
-    const { mood, status, retryAfter } = state;
+    const { mood, status, retryAfter, pause } = state;
     if (mood === 'hang') return undefined;
     if (mood === 'refuse') {
       response.writeHead(status, { 'content-type': 'application/json', ...(retryAfter && { 'retry-after': retryAfter }) });
@@ -113,7 +113,7 @@ export async function chatServer(key = 'sk-test-marker-4711') {
       const bytes = Buffer.from(delta({ content: word }));
       // Cut where it hurts: in the middle of an event.
       response.write(bytes.subarray(0, bytes.length >> 1));
-      await wait(mood === 'slow' ? 8 : 1);
+      await wait(mood === 'slow' ? pause : 1);
       response.write(bytes.subarray(bytes.length >> 1));
       if (mood === 'stall') return undefined;
       if (mood === 'break' && at >= words.length >> 1) {
@@ -143,7 +143,7 @@ export async function chatServer(key = 'sk-test-marker-4711') {
     complaints,
     left: () => left,
     open: () => open,
-    be: (mood, more = {}) => Object.assign(state, { mood, retryAfter: undefined, ...more }),
+    be: (mood, more = {}) => Object.assign(state, { mood, retryAfter: undefined, pause: 8, ...more }),
     close: () => new Promise((done) => server.close(done) && server.closeAllConnections()),
   };
 }
