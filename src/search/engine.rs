@@ -1,7 +1,6 @@
 //! An opened index and the search pipeline.
 
 use super::Fusion;
-use super::Group;
 use super::MAX_LIMIT;
 use super::MAX_QUERY_BYTES;
 use super::Mode;
@@ -12,22 +11,15 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
-use super::fuse::Best;
-use super::hits::Place;
-use super::hits::hits;
 use super::hits::page;
 use super::hits::places;
-use super::hits::records;
 use super::hits::want_records;
 use super::lexical::Lookup;
-use super::ranking::Candidate;
 use super::ranking::Ranking;
-use super::ranking::best_of;
 use super::ranking::place_of;
 use super::ranking::rank;
 use super::ranking::rescored;
 use super::ranking::unite;
-use super::titles::titled_first;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
@@ -86,8 +78,8 @@ pub struct Engine<S> {
 
 /// A search on its way: what was asked for and what the dictionary has of it.
 #[derive(Debug)]
-struct Search<'a> {
-    options: &'a SearchOptions,
+pub struct Search<'a> {
+    pub(super) options: &'a SearchOptions,
     /// Candidates down to the last hit of the page.
     depth: usize,
     has_vectors: bool,
@@ -95,7 +87,7 @@ struct Search<'a> {
     offline: bool,
     /// Fields whose columns are to be read.
     fields: Vec<String>,
-    lookup: Lookup<'a>,
+    pub(super) lookup: Lookup<'a>,
     /// The embedding given, in the dimensions of the index.
     embedding: Option<Vec<f32>>,
     /// What it has cost so far.
@@ -112,21 +104,6 @@ struct Aim {
     depth: usize,
     /// Chunks that are rescored.
     rows: usize,
-}
-
-/// What a search shows.
-#[derive(Debug)]
-struct Page {
-    /// All of it but what has to be read.
-    result: SearchResult,
-    /// Candidates that become hits, and those that become their sections.
-    ranked: Vec<Candidate>,
-    /// Where they stand.
-    places: Vec<Place>,
-    /// How many of them are hits.
-    hits: usize,
-    /// The best scores of the search.
-    best: Best,
 }
 
 impl Aim {
@@ -247,54 +224,6 @@ impl<S: Source> Engine<S> {
         let wave = self.wave(&search.stats, &wants).await?;
         let mut result = self.show(&search, page, &wave)?;
         result.stats = search.stats.into_inner();
-        Ok(result)
-    }
-
-    fn want_page(&self, search: &Search<'_>, page: &Page) -> Result<Wants, SearchError> {
-        let mut wants = Wants::new();
-        if page.result.total == 0 {
-            search.lookup.want_suggestions(&self.dictionary, &mut wants);
-        }
-        want_records(&*self.layout()?, &page.places, &mut wants);
-        Ok(wants)
-    }
-
-    /// The result out of what [`Engine::want_page`] wanted.
-    fn show(
-        &self,
-        search: &Search<'_>,
-        page: Page,
-        wave: &Wave,
-    ) -> Result<SearchResult, SearchError> {
-        let (options, lookup) = (search.options, &search.lookup);
-        let damaged = |(at, bad)| self.damaged(at, bad);
-        let Page {
-            mut result,
-            mut ranked,
-            places,
-            hits: count,
-            best,
-        } = page;
-        if result.total == 0 {
-            let suggestions = lookup.suggestions(&self.dictionary, wave);
-            result.suggestions = suggestions.map_err(damaged)?;
-        }
-        let records = records(&*self.layout()?, &places, wave);
-        let mut records = records.map_err(damaged)?;
-        let count = count.min(records.len());
-        if options.offset == 0 && options.mode != Mode::Vector {
-            let (ranked, records) = (&mut ranked[..count], &mut records[..count]);
-            titled_first(&self.analyzer, lookup, ranked, records);
-        }
-        result.hits = hits(
-            &self.analyzer,
-            lookup,
-            options,
-            count,
-            ranked,
-            records,
-            &best,
-        );
         Ok(result)
     }
 
@@ -672,50 +601,6 @@ impl<S: Source> Engine<S> {
         self.damaged(extent, error)
     }
 
-    /// The page of candidates asked for, and all of the result but what has to be read for it.
-    fn group(&self, search: &Search<'_>, ranking: Ranking) -> Result<Page, SearchError> {
-        let Search {
-            options, lookup, ..
-        } = search;
-        let Ranking {
-            mode,
-            query,
-            mut matches,
-            candidates,
-            ..
-        } = ranking;
-        for candidate in &candidates {
-            matches.set(candidate.chunk);
-        }
-        let best = best_of(&candidates);
-        let documents = documents_of(&matches, &*self.layout()?);
-        let mut total = matches.count();
-        if options.group == Group::Document {
-            total = documents.count();
-        }
-        let (page, hits) = page(options, &candidates, options.limit);
-        let facets = self.facets(options, &documents)?;
-        // Either would have found something by itself: what is nearest, chunks that hold a word.
-        let is_known = query.is_some() || (mode != Mode::Vector && lookup.is_known());
-        let result = SearchResult {
-            mode,
-            hits: Vec::new(),
-            total,
-            facets,
-            corrections: lookup.corrections(),
-            suggestions: Vec::new(),
-            filtered_out: total == 0 && options.filter.is_some() && is_known,
-            stats: ReadStats::default(),
-        };
-        Ok(Page {
-            result,
-            places: places(&page),
-            ranked: page.into_iter().cloned().collect(),
-            hits,
-            best,
-        })
-    }
-
     pub(super) fn damaged(&self, extent: Extent, error: FormatError) -> StoreError {
         self.store.damaged(extent, error)
     }
@@ -729,22 +614,6 @@ impl<S: Source> Engine<S> {
             error,
         )
     }
-
-    fn facets(
-        &self,
-        options: &SearchOptions,
-        documents: &Bitmap,
-    ) -> Result<Vec<(String, Vec<(crate::document::Value, u32)>)>, SearchError> {
-        let columns = self.columns.borrow();
-        let mut facets = Vec::with_capacity(options.facets.len());
-        for field in &options.facets {
-            let counts = columns
-                .column(field)?
-                .facet_counts(documents.iter(), MAX_LIMIT);
-            facets.push((field.clone(), counts));
-        }
-        Ok(facets)
-    }
 }
 
 /// Components of the rows of terms, if they have rows.
@@ -753,18 +622,4 @@ pub(super) fn row_dim_of(root: &Root) -> Option<usize> {
         .as_ref()
         .filter(|vectors| vectors.term_rows.is_some())
         .map(|vectors| vectors.dim as usize)
-}
-
-fn documents_of(chunks: &Bitmap, layout: &Layout) -> Bitmap {
-    let mut documents = Bitmap::new(layout.first_chunks.len().saturating_sub(1) as u32);
-    // Both ascend, so one walk finds them all.
-    let mut ends = layout.first_chunks.iter().skip(1).zip(0..).peekable();
-    for chunk in chunks.iter() {
-        while ends.next_if(|&(&end, _)| end <= chunk).is_some() {}
-        let Some(&(_, document)) = ends.peek() else {
-            break;
-        };
-        documents.set(document);
-    }
-    documents
 }

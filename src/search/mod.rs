@@ -20,6 +20,7 @@
 //! | `fuse.rs` | two scores → one |
 //! | `diversity.rs` | ranked candidates, copies last, alike ones apart |
 //! | `parts.rs` | what an engine keeps from its first search on: layout, codes, columns |
+//! | `page.rs` | the page asked for, its facets, and what is read to show it |
 //! | `hits.rs` | ranked candidates → hits: page, records, excerpts |
 //! | `sections.rs` | the same → what else a hit's document has |
 //! | `reading.rs` | passages, documents and embeddings, read without a search |
@@ -36,6 +37,7 @@ mod engine;
 mod fuse;
 mod hits;
 mod lexical;
+mod page;
 mod parts;
 mod ranking;
 mod reading;

@@ -124,15 +124,20 @@ test('more_results_are_appended_and_the_first_of_them_has_the_focus', () =>
     assert.equal(await page.getByRole('button', { name: 'More results' }).count(), 0);
   }));
 
+/** Searches; rows by words are there, and the whole answer comes later. */
+async function previewed(page) {
+  await page.evaluate(() => {
+    fakes[0].info.embedder = 'fake';
+    fakes[0].order = { keyword: ['alpha', 'beta', 'gamma'], hybrid: ['gamma', 'delta', 'beta'] };
+    fakes[0].delay = (_, mode) => (mode === 'keyword' ? 0 : 900);
+  });
+  await field(page).fill('greek');
+  await shows(page, ['alpha', 'beta', 'gamma']);
+}
+
 test('whole_answer_moves_no_row_that_has_the_focus', () =>
   onPage('<coracle-search></coracle-search><coracle-results></coracle-results>', async (page) => {
-    await page.evaluate(() => {
-      fakes[0].info.embedder = 'fake';
-      fakes[0].order = { keyword: ['alpha', 'beta', 'gamma'], hybrid: ['gamma', 'delta', 'beta'] };
-      fakes[0].delay = (_, mode) => (mode === 'keyword' ? 0 : 900);
-    });
-    await field(page).fill('greek');
-    await shows(page, ['alpha', 'beta', 'gamma']);
+    await previewed(page);
     await field(page).press('ArrowDown');
     await page.keyboard.press('ArrowDown');
     assert.match(await focused(page), /^beta/);
@@ -143,13 +148,7 @@ test('whole_answer_moves_no_row_that_has_the_focus', () =>
 
 test('sections_are_rows_of_the_list_and_keep_the_focus', () =>
   onPage('<coracle-search sections="2"></coracle-search><coracle-results></coracle-results>', async (page) => {
-    await page.evaluate(() => {
-      fakes[0].info.embedder = 'fake';
-      fakes[0].order = { keyword: ['alpha', 'beta', 'gamma'], hybrid: ['gamma', 'delta', 'beta'] };
-      fakes[0].delay = (_, mode) => (mode === 'keyword' ? 0 : 900);
-    });
-    await field(page).fill('greek');
-    await shows(page, ['alpha', 'beta', 'gamma']);
+    await previewed(page);
     const list = page.getByRole('list', { name: 'Results' });
     assert.equal(await list.getByRole('listitem').count(), 9);
     for (const name of [/^alpha/, /^alpha one/, /^alpha two/]) {

@@ -295,15 +295,21 @@ test('preview_by_words_becomes_the_whole_answer', () =>
     assert.deepEqual(places, ['0 1', '1 2', '2 3']);
   }));
 
+/** Searches, aims at a row of the preview, and waits for the whole answer. Returns where the row was. */
+async function aimedAt(opened, row) {
+  await slowly(opened, ['alpha', 'beta', 'gamma', 'delta'], ['gamma', 'beta:Newer text', 'epsilon']);
+  await input(opened).fill('greek');
+  await previewed(opened);
+  await opened.getByRole('option').filter({ hasText: row }).hover();
+  await remember(opened);
+  const before = await box(opened, row);
+  await state(opened, 'results');
+  return before;
+}
+
 test('row_under_the_pointer_and_those_above_it_stay', () =>
   onPage(one, async (opened) => {
-    await slowly(opened, ['alpha', 'beta', 'gamma', 'delta'], ['gamma', 'beta:Newer text', 'epsilon']);
-    await input(opened).fill('greek');
-    await previewed(opened);
-    await opened.getByRole('option').filter({ hasText: 'beta' }).hover();
-    await remember(opened);
-    const before = await box(opened, 'beta');
-    await state(opened, 'results');
+    const before = await aimedAt(opened, 'beta');
     assert.deepEqual(await titles(opened), ['alpha', 'beta', 'gamma', 'epsilon']);
     assert.deepEqual(await remembered(opened), [0, 1, 2, null]);
     assert.deepEqual(await box(opened, 'beta'), before);
@@ -523,13 +529,7 @@ test('sections_are_asked_for_where_the_attribute_says_so_and_at_most_five', () =
 
 test('section_under_the_pointer_and_all_rows_of_its_document_stay', () =>
   onPage(withSections, async (opened) => {
-    await slowly(opened, ['alpha', 'beta', 'gamma', 'delta'], ['gamma', 'beta:Newer text', 'epsilon']);
-    await input(opened).fill('greek');
-    await previewed(opened);
-    await opened.getByRole('option').filter({ hasText: 'beta one' }).hover();
-    await remember(opened);
-    const before = await box(opened, 'beta one');
-    await state(opened, 'results');
+    const before = await aimedAt(opened, 'beta one');
     const names = ['alpha', 'beta', 'gamma', 'epsilon'].flatMap((name) => [`hit ${name}`, `section ${name} one`, `section ${name} two`]);
     assert.deepEqual(await rows(opened), names);
     assert.deepEqual((await remembered(opened)).slice(0, 7), [0, 1, 2, 3, 4, 5, 6]);

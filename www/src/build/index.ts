@@ -49,25 +49,37 @@ export interface BuildFlags {
   strict?: boolean | undefined;
   /** Threads to use; default: all cores. */
   threads?: number | undefined;
+  /** Most tokens of a chunk's text; default 200. */
   chunkTokens?: number | undefined;
+  /** Neighbouring sections are merged while one has fewer tokens; default 50. */
   chunkMinTokens?: number | undefined;
+  /** Tokens repeated where a section is cut; default 0. */
   chunkOverlap?: number | undefined;
   /** Where vectors come from; `none` is search by words alone. Default: the embedded model. */
   embedder?: 'default' | 'static' | 'none' | 'provided' | 'endpoint' | undefined;
+  /** What the endpoint speaks; default `openai`. */
   endpointApi?: 'openai' | 'azure' | 'cohere' | 'jina' | 'ollama' | 'tei' | 'voyage' | 'workers-ai' | undefined;
+  /** Address of the endpoint's API, such as `https://api.openai.com/v1`. */
   endpointUrl?: string | undefined;
+  /** Model to ask the endpoint for. */
   endpointModel?: string | undefined;
   /** Name of the variable that holds the endpoint's key. */
   endpointKeyEnv?: string | undefined;
+  /** Components of the vectors that the endpoint is asked for; default: as many as the model makes. */
   dimensions?: number | undefined;
   /** Folder that keeps vectors between builds; `false` computes every vector anew. */
   cache?: string | false | undefined;
+  /** What finds the near vectors of a query; default `auto`: a scan of small indexes, cells of others. */
   vectors?: 'auto' | 'scan' | 'cells' | 'graph' | undefined;
+  /** Dimensions of vectors to keep; default `auto`. */
   vectorDims?: 'auto' | 'all' | number | undefined;
+  /** What an index with cells is to be good at; default `balanced`. */
   target?: 'size' | 'balanced' | 'speed' | undefined;
+  /** Share of the true ten nearest that searches are to find, 0.5 to 0.995; default 0.95. */
   recall?: number | undefined;
-  /** Files to judge the finished index by. */
+  /** File of questions to judge the finished index by, in BEIR's or TREC's layout. */
   queries?: string | undefined;
+  /** File of the judgements of these questions. */
   qrels?: string | undefined;
   /** Default `range`. */
   layout?: Layout | undefined;

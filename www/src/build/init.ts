@@ -1,7 +1,8 @@
 /** `npx coracle init`: what a page loads, a first page where there is none, and the first build. */
-import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyAssets } from './assets.js';
 import starter from './starter.html';
 
 export const INIT_HELP = `With npm also:
@@ -12,9 +13,6 @@ export const INIT_HELP = `With npm also:
 const FIELD = `Put the search field where it is to be:
   <script type="module" src="/coracle/coracle-search.js"></script>
   <coracle-search src="/search/"></coracle-search>`;
-
-/** Names of what browsers load; the rest of the package is for programs. */
-const LOADED = /^(coracle[-_].*|languages)$/;
 
 /**
  * Lays down scripts and page. May be run again: scripts become those of this version, pages stay.
@@ -29,10 +27,8 @@ export async function init(args: string[]): Promise<{ args: string[]; next: stri
   const [folder, flags] = args[0] === undefined || args[0].startsWith('-') ? ['site', args] : [args[0], args.slice(1)];
   const scripts = join(folder, 'coracle');
   mkdirSync(scripts, { recursive: true });
-  const here = fileURLToPath(new URL('.', import.meta.url));
-  for (const name of readdirSync(here).filter((name) => LOADED.test(name))) {
-    cpSync(join(here, name), join(scripts, name), { recursive: true });
-  }
+  // The command's script lies in the package's `dist`.
+  await copyAssets(fileURLToPath(new URL('.', import.meta.url)), scripts);
   const page = join(folder, 'index.html');
   const isNew = !existsSync(page);
   if (isNew) writeFileSync(page, starter);
