@@ -13,6 +13,9 @@ const folder = process.env.CORACLE_ENDURANCE_INDEX ?? guideIndex;
 const list = process.env.CORACLE_ENDURANCE_QUERIES;
 const queries = list ? JSON.parse(readFileSync(list, 'utf8')) : guideQueries;
 
+/** What the module may hold in the end, of what it held. */
+const GROWTH = 1.03;
+
 test('memory_stays_flat_over_ten_thousand_searches', { timeout: 600_000 }, async (t) => {
   const handle = createHandler({ module: await loadModule(), index: folderSource(folder), variables: { RATE_LIMIT: '0' }, log: () => undefined });
   const millis = [];
@@ -30,6 +33,8 @@ test('memory_stays_flat_over_ten_thousand_searches', { timeout: 600_000 }, async
   for (let at = 0; at < 10_000; at += 1) await ask(at);
   millis.sort((a, b) => a - b);
   const [median, p95] = [0.5, 0.95].map((share) => millis[Math.floor(millis.length * share)].toFixed(2));
-  t.diagnostic(`a search takes ${median} ms of CPU, ${p95} ms at p95; the module holds ${bytes >> 10} KiB`);
-  assert.equal(moduleBytes(), bytes);
+  const mean = (millis.reduce((sum, each) => sum + each, 0) / millis.length).toFixed(2);
+  t.diagnostic(`a search takes ${mean} ms of CPU, ${median} at p50, ${p95} at p95; the module holds ${bytes >> 10} KiB, then ${moduleBytes() >> 10}`);
+  // Room that blocks of other sizes left may not fit new ones for a while; a leak of 100 bytes each is more.
+  assert.ok(moduleBytes() <= bytes * GROWTH);
 });

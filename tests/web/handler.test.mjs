@@ -1,8 +1,10 @@
 // The service as a function, in Node: what it takes, what it refuses, what it never tells.
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { index } from '../../www/build/search.mjs';
 import { createHandler, folderSource, loadModule } from '../../worker/dist/server.js';
 import { at, guideIndex, site } from './support/project.mjs';
@@ -353,4 +355,34 @@ test('one_request_opens_six_connections_and_sends_45_subrequests_at_most', async
   await assert.rejects(waiting, { name: 'AbortError' });
   await Promise.all(busy);
   await tight.spend('read', signal, work('read'));
+});
+
+test('reads_of_a_folder_share_a_file_and_leave_none_open', async (t) => {
+  const descriptors = '/proc/self/fd';
+  if (!existsSync(descriptors)) return t.skip(`${descriptors} is not there`);
+  const file = readdirSync(guideIndex).find((name) => name !== 'root.cora');
+  const path = join(guideIndex, file);
+  const opened = () => {
+    const target = (fd) => {
+      try {
+        return readlinkSync(join(descriptors, fd));
+      } catch {
+        return undefined; // The one that lists them.
+      }
+    };
+    return readdirSync(descriptors).filter((fd) => target(fd) === path).length;
+  };
+  const source = folderSource(guideIndex);
+  const bytes = readFileSync(path);
+  for (let wave = 0; wave < 3; wave += 1) {
+    const starts = Array.from({ length: 20 }, (_, at) => wave * 200 + at * 10);
+    const reads = starts.map((start) => source.read(file, start, start + 10));
+    await reads[0];
+    assert.ok(opened() <= 1);
+    for (const [at, read] of reads.entries()) assert.deepEqual(await read, new Uint8Array(bytes.subarray(starts[at], starts[at] + 10)));
+  }
+  for (let tries = 0; opened() > 0 && tries < 100; tries += 1) await sleep(10);
+  assert.equal(opened(), 0);
+  const missing = [0, 1].map((start) => source.read('missing.cora', start, 9));
+  for (const read of missing) await assert.rejects(read, { status: 404 });
 });

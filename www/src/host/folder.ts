@@ -1,5 +1,5 @@
 /** Reads files of a folder on disk, in Node, Deno and Bun. */
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Source } from '../index.js';
 
@@ -8,6 +8,25 @@ const statuses: Record<string, number> = { ENOENT: 404, ENOTDIR: 404, EACCES: 40
 
 /** Reads an index's files from a folder. */
 export function folderSource(folder: string): Source {
+  const files = new Map<string, OpenFile>();
+
+  /** Reads of one wave share a file: opening it for each takes longer than searching. */
+  async function readRange(path: string, start: number, end: number): Promise<Uint8Array> {
+    let file = files.get(path);
+    if (!file) files.set(path, (file = { handle: open(path), readers: 0 }));
+    file.readers += 1;
+    try {
+      return await read(await file.handle, start, end);
+    } finally {
+      file.readers -= 1;
+      if (file.readers === 0) {
+        files.delete(path);
+        // One that did not open has been reported by what waited for it.
+        file.handle.then((handle) => handle.close()).catch(() => undefined);
+      }
+    }
+  }
+
   return {
     async read(file, start, end) {
       try {
@@ -21,18 +40,18 @@ export function folderSource(folder: string): Source {
   };
 }
 
-async function readRange(path: string, start: number, end: number): Promise<Uint8Array> {
-  const handle = await open(path);
-  try {
-    const bytes = new Uint8Array(end - start);
-    let filled = 0;
-    while (filled < bytes.length) {
-      const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
-    }
-    return bytes.subarray(0, filled);
-  } finally {
-    await handle.close();
+interface OpenFile {
+  handle: Promise<FileHandle>;
+  readers: number;
+}
+
+async function read(handle: FileHandle, start: number, end: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(end - start);
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, start + filled);
+    if (bytesRead === 0) break;
+    filled += bytesRead;
   }
+  return bytes.subarray(0, filled);
 }
