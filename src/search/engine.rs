@@ -60,7 +60,7 @@ const CANDIDATES: usize = 100;
 const POSTING_BYTES: u64 = 48_000;
 
 /// Hits beyond the page whose passages are read before the last ranking: it seldom reaches deeper.
-const SPARE_HITS: usize = 4;
+const SPARE_HITS: usize = 6;
 
 /// An opened index.
 ///
@@ -366,17 +366,23 @@ impl<S: Source> Engine<S> {
         search.options.fusion.of(self.root().vectors.as_ref())
     }
 
+    /// Whether candidates are looked up in lists beside their rows, so that not all lists have to be read
+    /// to find them. Without rows there is no wave for it; counts of values are counts of all matches.
+    fn probes(&self, search: &Search<'_>, aim: &Aim) -> bool {
+        let options = search.options;
+        let is_partial = !options.exact && options.facets.is_empty();
+        is_partial && options.mode == Mode::Hybrid && aim.dense.is_some()
+    }
+
     /// Wants the postings that the words are ranked by.
     fn want_postings(&self, search: &mut Search<'_>, aim: &Aim) -> Result<Wants, StoreError> {
         let options = search.options;
         if options.mode == Mode::Vector {
             return Ok(Wants::new());
         }
-        // Without rows there is no wave to probe lists in; counts of values are counts of all matches.
-        let is_partial = !options.exact && options.facets.is_empty();
-        let budget = match options.mode {
-            Mode::Hybrid if is_partial && aim.dense.is_some() => POSTING_BYTES,
-            _ => u64::MAX,
+        let budget = match self.probes(search, aim) {
+            true => POSTING_BYTES,
+            false => u64::MAX,
         };
         let wants = search.lookup.want_postings(&self.dictionary, budget);
         wants.map_err(|(at, bad)| self.damaged(at, bad))
@@ -433,7 +439,8 @@ impl<S: Source> Engine<S> {
         aim: &Aim,
     ) -> Result<(Wave, Vec<Near>), SearchError> {
         let damaged = |bad| self.damaged_cells(bad);
-        // The terms of completions go before their lists.
+        // The terms of completions go before their lists, unless these are only looked up.
+        let probes = self.probes(search, aim);
         let mut completions = search.lookup.want_completions(&self.dictionary);
         let mut postings = None;
         let mut in_cells = self.search_cells(search, aim)?;
@@ -444,11 +451,11 @@ impl<S: Source> Engine<S> {
             };
             let leads_on = cells.is_some();
             let completes = completions.is_some();
-            let words = match completions.take() {
-                Some(terms) => terms,
-                None if postings.is_none() => self.want_postings(search, aim)?,
-                None => Wants::new(),
-            };
+            let mut words = completions.take().unwrap_or_default();
+            let lists = postings.is_none() && (probes || !completes);
+            if lists {
+                words.append(self.want_postings(search, aim)?);
+            }
             if !leads_on && let Some(postings) = postings {
                 let near = match &in_cells {
                     Some(in_cells) => in_cells.nearest(aim.depth),
@@ -465,8 +472,9 @@ impl<S: Source> Engine<S> {
             if completes {
                 let completed = search.lookup.complete(&self.dictionary, &wave);
                 completed.map_err(|(at, bad)| self.damaged(at, bad))?;
-            } else {
-                postings.get_or_insert(wave);
+            }
+            if lists {
+                postings = Some(wave);
             }
         }
     }

@@ -75,14 +75,15 @@ impl Ranking {
         chunks.map(|candidate| candidate.chunk).collect()
     }
 
-    /// Adds what clauses give each candidate that had no say so far: by clause its number and a score
-    /// for each.
+    /// Adds what lists that were not read before give each candidate: by clause its number and a score for
+    /// each, of which the best of the clause counts.
     pub fn count(&mut self, clauses: &[(usize, Vec<u32>)]) {
         for (clause, scores) in clauses {
             for (candidate, &score) in self.candidates.iter_mut().zip(scores) {
                 if let Some(contribution) = candidate.contributions.get_mut(*clause) {
-                    *contribution = score;
-                    candidate.parts.keyword = candidate.parts.keyword.saturating_add(score);
+                    let more = score.saturating_sub(*contribution);
+                    *contribution += more;
+                    candidate.parts.keyword = candidate.parts.keyword.saturating_add(more);
                 }
             }
         }

@@ -5,6 +5,7 @@ mod support;
 
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -18,6 +19,7 @@ use coracle::search::Engine;
 use coracle::search::Mode;
 use coracle::search::SearchError;
 use coracle::search::SearchOptions;
+use coracle::search::SearchResult;
 use coracle::store::Bundle;
 use coracle::store::Memory;
 use coracle::store::ReadStats;
@@ -28,6 +30,7 @@ use coracle::store::StoreError;
 use coracle_cli::command::serve::Serving;
 use coracle_cli::publish::Destination;
 use coracle_cli::source::Location;
+use coracle_cli::vectors::AccessChoice;
 use support::RANGE;
 
 fn index() -> Memory {
@@ -198,6 +201,48 @@ fn cold_search_takes_the_documented_waves_and_a_warm_one_none() {
         assert!(cached > 0, "{query}");
         assert_eq!(support::found(warm), support::found(cold), "{query}");
     }
+}
+
+#[test]
+fn completions_of_a_word_count_without_a_wave_of_their_own() {
+    let mut documents = support::documents(300, 3);
+    for chunk in documents
+        .iter_mut()
+        .flat_map(|document| &mut document.chunks)
+        .step_by(2)
+    {
+        chunk.text += " Harbourside.";
+    }
+    let index = support::memory_with(&documents, RANGE, AccessChoice::Cells);
+    let cold = |prefix, exact| {
+        let engine = support::open(Counting::new(&index)).expect("opened");
+        let options = SearchOptions {
+            prefix,
+            exact,
+            explain: true,
+            limit: 20,
+            ..SearchOptions::default()
+        };
+        support::search(&engine, "river harbour", &options).expect("found")
+    };
+    let by_words = |result: &SearchResult| -> BTreeMap<u32, u32> {
+        let hits = result.hits.iter();
+        let keyword = hits.map(|hit| (hit.chunk, hit.explain.as_ref().and_then(|how| how.keyword)));
+        keyword
+            .map(|(chunk, keyword)| (chunk, keyword.map_or(0, |(score, _)| score)))
+            .collect()
+    };
+    let (plain, prefix, exact) = (cold(false, false), cold(true, false), cold(true, true));
+    assert_eq!(plain.stats.waves, prefix.stats.waves);
+    // The list of completions is long, and all that was found is looked up in it.
+    let (plain, prefix, exact) = (by_words(&plain), by_words(&prefix), by_words(&exact));
+    let both = prefix.iter().filter(|(chunk, _)| exact.contains_key(chunk));
+    let mut more = 0;
+    for (chunk, score) in both {
+        assert_eq!(score, &exact[chunk], "{chunk}");
+        more += usize::from(plain.get(chunk).is_some_and(|without| without < score));
+    }
+    assert!(more > 0);
 }
 
 #[test]

@@ -9,7 +9,6 @@ use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::document::ChunkId;
 use crate::index::Extent;
-use crate::postings::Block;
 use crate::postings::BlockTable;
 use crate::postings::Clause;
 use crate::postings::PostingList;
@@ -22,8 +21,8 @@ use alloc::vec::Vec;
 
 impl Lookup<'_> {
     /// Wants the blocks of long posting lists: those of the rarest words, at most `budget` bytes of
-    /// them unless the first takes more. The other words find no chunk, but count in those that are
-    /// found ([`Lookup::probe`]).
+    /// them unless the first takes more, and none of completions whose terms are still to be read. The
+    /// others find no chunk, but count in those that are found ([`Lookup::probe`]).
     ///
     /// So *MaxScore* divides lists (H. Turtle, J. Flood: *Query evaluation: strategies and
     /// optimizations*, 1995), which here is by what reading them costs.
@@ -55,8 +54,11 @@ impl Lookup<'_> {
             let Some(word) = self.words.get_mut(at) else {
                 continue;
             };
-            word.left_out = place > 0 && read > budget;
-            if !word.left_out {
+            let left_out = place > 0 && read > budget;
+            for found in &mut word.alternatives {
+                found.left_out = found.entry.is_none() || (left_out && !found.is_short());
+            }
+            if !left_out {
                 blocks.into_iter().for_each(|extent| wants.block(extent));
             }
         }
@@ -73,8 +75,8 @@ impl Lookup<'_> {
         chunks: &[ChunkId],
         wants: &mut Wants,
     ) -> Result<(), Damaged> {
-        let words = self.known().filter(|word| word.left_out);
-        for found in words.flat_map(|word| &word.alternatives) {
+        let alternatives = self.known().flat_map(|word| &word.alternatives);
+        for found in alternatives.filter(|found| found.left_out) {
             let Some(entry) = &found.entry else {
                 continue;
             };
@@ -89,8 +91,8 @@ impl Lookup<'_> {
         Ok(())
     }
 
-    /// What the words left out add to the scores of these chunks: clause by clause, its number and
-    /// one score for each chunk.
+    /// What the lists left out give these chunks: clause by clause, its number and one score for each
+    /// chunk.
     ///
     /// # Errors
     /// The block that is damaged.
@@ -101,32 +103,24 @@ impl Lookup<'_> {
         wave: &Wave,
     ) -> Result<Vec<(usize, Vec<u32>)>, Damaged> {
         let mut clauses = Vec::new();
-        let mut block = Block::default();
         for (clause, word) in self.known().enumerate() {
-            if !word.left_out {
-                continue;
-            }
-            let mut scores = alloc::vec![0; chunks.len()];
-            for found in &word.alternatives {
+            let mut scores = Vec::new();
+            for found in word.alternatives.iter().filter(|found| found.left_out) {
                 let Some(entry) = &found.entry else {
                     continue;
                 };
                 let table = table_of(entry, found.df)?;
                 let weight = found.weight * word.count;
+                scores.resize(chunks.len(), 0);
                 for (&chunk, score) in chunks.iter().zip(&mut scores) {
                     let at = table.block_of(chunk);
-                    let impact = if at < table.len() {
-                        let extent = posting_block(dictionary, entry, &table, at)?;
-                        let bad = |error| (extent, error);
-                        let bytes = wave.require(extent).map_err(bad)?;
-                        table.impact_of(at, bytes, chunk).map_err(bad)?
-                    } else if table.is_empty() {
-                        let list = PostingList::new(&entry.list, found.df, Vec::new());
-                        let impact = list.and_then(|list| list.impact_of(chunk, &mut block));
-                        impact.map_err(|error| (entry.block, error))?
-                    } else {
-                        None
-                    };
+                    if at == table.len() {
+                        continue;
+                    }
+                    let extent = posting_block(dictionary, entry, &table, at)?;
+                    let bad = |error| (extent, error);
+                    let bytes = wave.require(extent).map_err(bad)?;
+                    let impact = table.impact_of(at, bytes, chunk).map_err(bad)?;
                     *score = (*score).max(score_of(impact.unwrap_or(0), weight));
                 }
             }
@@ -135,7 +129,7 @@ impl Lookup<'_> {
         Ok(clauses)
     }
 
-    /// The posting lists, one clause for every known word; an empty one for a word that was left out.
+    /// The posting lists, one clause for every known word; an empty one where all were left out.
     ///
     /// # Errors
     /// The block that is damaged.
@@ -147,8 +141,7 @@ impl Lookup<'_> {
         let mut clauses = Vec::new();
         for word in self.known() {
             let mut clause = Clause::default();
-            let read = word.alternatives.iter().filter(|_| !word.left_out);
-            for found in read {
+            for found in word.alternatives.iter().filter(|found| !found.left_out) {
                 let Some(entry) = &found.entry else {
                     continue;
                 };
@@ -165,6 +158,13 @@ impl Lookup<'_> {
             clauses.push(clause);
         }
         Ok(clauses)
+    }
+}
+
+impl Alternative {
+    /// Whether its term block holds its list.
+    pub(super) fn is_short(&self) -> bool {
+        BlockTable::byte_len(self.df) == 0
     }
 }
 

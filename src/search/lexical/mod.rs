@@ -9,10 +9,9 @@
 //! wave 1   term blocks of the words; spelling blocks of an unfinished one
 //! wave 2   for words not found: spelling blocks, general words
 //! wave 3   term blocks of corrections, and of pieces of words still unknown
-//! then     term blocks of completions of a word that is one itself
-//! then     blocks of long posting lists
+//! then     term blocks of completions of a word that is one itself, blocks of long posting lists
 //! ```
-//! Most queries need nothing of waves 2 and 3, and the last two run beside the waves of cells.
+//! Most queries need nothing of waves 2 and 3, and the last one runs beside the waves of cells.
 
 mod lists;
 mod suggest;
@@ -105,8 +104,6 @@ struct Word {
     /// Rows that stand for a word without alternatives, and their weights.
     substitutes: Vec<(Entry, f32)>,
     corrected: bool,
-    /// Its lists are too long to be read beside those of the other words.
-    left_out: bool,
 }
 
 /// A term that stands for a word.
@@ -122,6 +119,8 @@ struct Alternative {
     bits: u32,
     /// What its term block says; nothing as long as only the spelling is known.
     entry: Option<Entry>,
+    /// The blocks of its list are not read: it finds no chunk, but counts in those that are found.
+    left_out: bool,
 }
 
 /// A word of the index that is spelt like one of the query.
@@ -173,7 +172,6 @@ impl<'a> Lookup<'a> {
             alternatives: Vec::new(),
             substitutes: Vec::new(),
             corrected: false,
-            left_out: false,
         });
         let words = words.collect();
         Self {
@@ -211,6 +209,7 @@ impl<'a> Lookup<'a> {
                         weight: WEIGHT_ONE,
                         bits: bits_of(found.1.df) + FINISHED_BITS,
                         entry: Some(Entry::new(found)),
+                        left_out: false,
                     });
                 }
             }
@@ -397,6 +396,7 @@ impl<'a> Lookup<'a> {
                     found.df = term.df;
                 }
                 found.entry = entry.map(Entry::new);
+                found.left_out &= !found.is_short();
             }
             word.alternatives.retain(|found| found.entry.is_some());
         }
@@ -600,6 +600,7 @@ fn alternatives(analyzer: &Analyzer, word: &str, df: u32) -> Vec<Alternative> {
         weight: WEIGHT_ONE,
         bits: bits_of(df),
         entry: None,
+        left_out: false,
     };
     terms.map(alternative).collect()
 }

@@ -54,6 +54,7 @@ impl Lookup<'_> {
                     // The nearer, the likelier.
                     bits: u32::MAX - edits,
                     entry: None,
+                    left_out: false,
                 });
             }
         }
