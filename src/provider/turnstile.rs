@@ -37,6 +37,8 @@ pub struct Turnstile {
 pub enum Verdict {
     /// The challenge was passed.
     Passed,
+    /// It was passed in a page of this host, which is not the one that asks.
+    Elsewhere(String),
     /// It was not, or too long ago, or its response was used before.
     Failed,
     /// The question was wrong: the codes that say how.
@@ -90,11 +92,23 @@ impl Turnstile {
         Ok(request)
     }
 
-    /// What a response's body says; nothing where it is none of Turnstile's.
-    pub fn verdict(body: &[u8]) -> Option<Verdict> {
+    /// What a response's body says to a page of `host`, where that is known; nothing where it is none of
+    /// Turnstile's.
+    ///
+    /// Keys for tests pass everything everywhere, and name a host that is nobody's.
+    pub fn verdict(body: &[u8], host: Option<&str>) -> Option<Verdict> {
         let json = Json::parse_within(str::from_utf8(body).ok()?, MAX_VERDICT_BYTES).ok()?;
         if json.get("success")?.as_bool()? {
-            return Some(Verdict::Passed);
+            let metadata = json.get("metadata");
+            let tests = metadata.and_then(|metadata| metadata.get("result_with_testing_key"));
+            let is_test = tests.and_then(Json::as_bool) == Some(true);
+            let passed_on = json.get("hostname").and_then(Json::as_str);
+            return Some(match (passed_on, host) {
+                (Some(there), Some(here)) if there != here && !is_test => {
+                    Verdict::Elsewhere(there.into())
+                }
+                _ => Verdict::Passed,
+            });
         }
         let codes = json.get("error-codes").and_then(Json::as_array);
         let codes = codes.unwrap_or_default().iter().filter_map(Json::as_str);
@@ -141,7 +155,8 @@ mod tests {
 
     #[test]
     fn verdicts_tell_visitors_from_settings() {
-        let verdict = |text: &str| Turnstile::verdict(text.as_bytes());
+        let here = Some("docs.example.com");
+        let verdict = |text: &str| Turnstile::verdict(text.as_bytes(), here);
         let passed = r#"{"success":true,"error-codes":[],"hostname":"docs.example.com"}"#;
         assert_eq!(verdict(passed), Some(Verdict::Passed));
         let late = r#"{"success":false,"error-codes":["timeout-or-duplicate"]}"#;
@@ -149,6 +164,13 @@ mod tests {
         let unset = r#"{"success":false,"error-codes":["invalid-input-secret"]}"#;
         let unusable = Verdict::Unusable("invalid-input-secret".into());
         assert_eq!(verdict(unset), Some(unusable));
+        let elsewhere = r#"{"success":true,"hostname":"evil.example"}"#;
+        let wrong = Verdict::Elsewhere("evil.example".into());
+        assert_eq!(verdict(elsewhere), Some(wrong));
+        let unknown = Turnstile::verdict(elsewhere.as_bytes(), None);
+        assert_eq!(unknown, Some(Verdict::Passed));
+        let test = r#"{"success":true,"hostname":"example.com","metadata":{"result_with_testing_key":true}}"#;
+        assert_eq!(verdict(test), Some(Verdict::Passed));
         for other in ["", "<html>", "{}", r#"{"success":"true"}"#] {
             assert_eq!(verdict(other), None, "{other}");
         }

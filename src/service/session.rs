@@ -141,7 +141,7 @@ impl<H: Host> Service<H> {
         let sessions = self.config.sessions.as_ref();
         if let Some(turnstile) = sessions.and_then(|sessions| sessions.turnstile.as_ref()) {
             let response = given.text("turnstile");
-            self.challenge(&exchange.record, turnstile, response, &request.client)
+            self.challenge(&exchange.record, turnstile, response, request)
                 .await?;
         }
         let now = self.host.time();
@@ -166,7 +166,7 @@ impl<H: Host> Service<H> {
         record: &Record<'_, H>,
         turnstile: &Turnstile,
         response: &str,
-        client: &str,
+        request: &Request,
     ) -> Result<(), Refusal> {
         let again = "show Turnstile's challenge and send its response as `turnstile`";
         if response.is_empty() {
@@ -183,9 +183,10 @@ impl<H: Host> Service<H> {
             }
         };
         // Whatever else a host calls clients is no address.
+        let client = request.client.as_str();
         let address = client.parse::<IpAddr>().ok().map(|_| client);
-        let request = turnstile.request(response, address, &uuid(&self.host));
-        let request = request.map_err(|problem| unavailable(problem.to_string()))?;
+        let question = turnstile.request(response, address, &uuid(&self.host));
+        let question = question.map_err(|problem| unavailable(problem.to_string()))?;
         let call = Call {
             transport: &self.host,
             circuit: &self.turnstile,
@@ -193,10 +194,15 @@ impl<H: Host> Service<H> {
             patience: TURNSTILE_PATIENCE,
             deadline: self.host.now() + u64::from(TURNSTILE_PATIENCE),
         };
-        let body = call.fetch(&request, MAX_VERDICT_BYTES).await;
+        let body = call.fetch(&question, MAX_VERDICT_BYTES).await;
         let body = body.map_err(|error| unavailable(error.to_string()))?;
-        match Turnstile::verdict(&body) {
+        let host = allowed_origin(&self.config, request).and_then(host_of);
+        match Turnstile::verdict(&body, host) {
             Some(Verdict::Passed) => Ok(()),
+            Some(Verdict::Elsewhere(there)) => {
+                let message = format!("the challenge was passed on {there}: {again}");
+                Err(Refusal::new(401, "turnstile-elsewhere", message))
+            }
             Some(Verdict::Failed) => {
                 let message = format!("the challenge was not passed, or too long ago: {again}");
                 Err(Refusal::new(401, "turnstile-failed", message))
@@ -205,6 +211,14 @@ impl<H: Host> Service<H> {
             None => Err(unavailable("the response is none of Turnstile's".into())),
         }
     }
+}
+
+/// The host of an origin (RFC 6454, 6.2).
+fn host_of(origin: &str) -> Option<&str> {
+    let (_, authority) = origin.split_once("://")?;
+    let with_port = authority.rsplit_once(':');
+    let with_port = with_port.filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()));
+    Some(with_port.map_or(authority, |(host, _)| host))
 }
 
 /// A random UUID, of version 4 (RFC 9562).
@@ -222,4 +236,22 @@ fn uuid(host: &impl Host) -> String {
         });
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn host_of_an_origin_is_without_its_port() {
+        for (origin, host) in [
+            ("https://docs.example.com", Some("docs.example.com")),
+            ("http://localhost:8080", Some("localhost")),
+            ("http://[::1]:80", Some("[::1]")),
+            ("http://[::1]", Some("[::1]")),
+            ("null", None),
+        ] {
+            assert_eq!(host_of(origin), host);
+        }
+    }
 }

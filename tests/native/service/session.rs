@@ -212,6 +212,10 @@ fn session_wants_a_challenge_passed_where_turnstile_is_set() {
         let lengths: Vec<usize> = once.split('-').map(str::len).collect();
         assert_eq!(lengths, [8, 4, 4, 4, 12], "{once}");
     }
+    let elsewhere = PASSED.replace("docs.example.com", "evil.example");
+    script(200, &elsewhere);
+    let got = ask(&service, &passing("of-another-page"));
+    assert_eq!(got.refusal(), (401, "turnstile-elsewhere".into()));
     let used = r#"{"success":false,"error-codes":["timeout-or-duplicate"]}"#;
     script(200, used);
     assert_eq!(
