@@ -446,7 +446,7 @@ impl<S: Source> Engine<S> {
         let mut in_cells = self.search_cells(search, aim)?;
         loop {
             let cells = match &mut in_cells {
-                Some(in_cells) => in_cells.wants(search.depth).map_err(damaged)?,
+                Some(in_cells) => self.next_cells(search, in_cells).map_err(damaged)?,
                 None => None,
             };
             let leads_on = cells.is_some();
@@ -476,6 +476,27 @@ impl<S: Source> Engine<S> {
             if lists {
                 postings = Some(wave);
             }
+        }
+    }
+
+    /// The cells to be read next: those at hand are taken without waiting for the lists.
+    fn next_cells(
+        &self,
+        search: &Search<'_>,
+        in_cells: &mut SearchCells<'_>,
+    ) -> Result<Option<Wants>, FormatError> {
+        loop {
+            let mut wants = in_cells.wants(search.depth)?;
+            if let Some(wants) = &mut wants
+                && self.store.source().reads_ahead()
+            {
+                in_cells.want_ahead(wants)?;
+            }
+            let Some(wave) = wants.as_ref().and_then(|wants| self.store.at_hand(wants)) else {
+                return Ok(wants);
+            };
+            search.stats.borrow_mut().add(wave.stats());
+            in_cells.take(&wave)?;
         }
     }
 

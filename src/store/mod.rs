@@ -319,6 +319,19 @@ impl<S: Source> Store<S> {
         filled.map(|()| wave)
     }
 
+    /// The blocks wanted, if it takes no read to have them all.
+    pub fn at_hand(&self, wants: &Wants) -> Option<Wave> {
+        let mut wave = Wave::default();
+        let mut missing = wants.blocks.clone();
+        self.take_cached(&mut missing, &mut wave);
+        if !missing.is_empty() || !wants.resident.is_empty() {
+            return None;
+        }
+        wave.stats.cached = wave.blocks.len() as u32;
+        self.stats.borrow_mut().add(&wave.stats);
+        Some(wave)
+    }
+
     async fn fill(&self, wants: &Wants, wave: &mut Wave) -> Result<(), StoreError> {
         let mut missing = wants.blocks.clone();
         self.take_cached(&mut missing, wave);

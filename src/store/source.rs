@@ -28,9 +28,19 @@ pub trait Source {
     fn most_reads(&self) -> usize {
         usize::MAX
     }
+
+    /// Whether one search should bring what the next ones will want as well: where many searches read,
+    /// and waiting costs more than bytes do.
+    fn reads_ahead(&self) -> bool {
+        false
+    }
 }
 
 impl<S: Source + ?Sized> Source for &S {
+    fn reads_ahead(&self) -> bool {
+        (**self).reads_ahead()
+    }
+
     fn most_reads(&self) -> usize {
         (**self).most_reads()
     }

@@ -305,6 +305,10 @@ impl Source for Files {
     fn most_reads(&self) -> usize {
         self.machine.desk.most_reads
     }
+
+    fn reads_ahead(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for Files {

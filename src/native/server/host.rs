@@ -127,4 +127,8 @@ impl Source for Place {
             Self::Missing(error) => Err(error.clone()),
         }
     }
+
+    fn reads_ahead(&self) -> bool {
+        true
+    }
 }
