@@ -1,5 +1,7 @@
 //! Builds, stored forms and searches against what they stand for.
 
+mod descent;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::vec;
@@ -11,12 +13,9 @@ use super::CellParams;
 use super::CellScratch;
 use super::Cells;
 use super::CellsError;
-use super::Descent;
 use super::Level;
 use super::NO_ROW;
 use super::Probe;
-use super::Reach;
-use super::Router;
 use super::build;
 use super::encode::PULL;
 use super::ids;
@@ -394,119 +393,6 @@ fn the_few_rows_a_filter_admits_are_all_returned_by_a_search_of_two_cells() {
             .collect();
         expected.sort_by_key(|row| std::cmp::Reverse(row.key()));
         assert_eq!(found, expected, "one in {every}");
-    }
-}
-
-/// What a search that reads the cells it needs finds, and the bytes of the cells.
-fn descend(
-    sample: &Sample,
-    cells: &Cells,
-    allowed: Option<&[u64]>,
-    reach: Reach,
-    depth: usize,
-) -> (Vec<Candidate>, u64) {
-    let stored = cells.store(4);
-    let router = Router::parse(&stored.router, sample.count, &sample.quantizer).expect("router");
-    assert_eq!(router.cell_count(), cells.cell_count());
-    let mut descent = Descent::new(&router, &sample.query, allowed, reach).expect("descent");
-    let mut read = 0;
-    loop {
-        let places = descent.wanted(depth);
-        if places.is_empty() {
-            return (descent.nearest(usize::MAX), read);
-        }
-        read += places.iter().map(|place| u64::from(place.len)).sum::<u64>();
-        let cells = places
-            .iter()
-            .map(|&place| stored.cell(place).expect("a cell"));
-        descent.take(&cells.collect::<Vec<_>>()).expect("cells");
-    }
-}
-
-#[test]
-fn cells_read_one_by_one_score_rows_as_cells_in_memory_do() {
-    for (top, dim) in [(usize::MAX, 64), (1, 100), (1, 192)] {
-        let sample = Sample::new(Metric::Cosine, dim, 900, 700);
-        let params = CellParams {
-            rows_per_cell: 6,
-            copies: 1,
-            top,
-            seed: 3,
-        };
-        let cells = sample.build(params);
-        let all: BTreeMap<u32, u32> = sample
-            .search(&cells, ALL, None)
-            .into_iter()
-            .map(|found| (found.id, found.score.to_bits()))
-            .collect();
-        let mut last = 0;
-        for bytes in [0, 5_000, 20_000, u64::MAX] {
-            let reach = Reach {
-                bytes,
-                upper_bytes: 12_000,
-                gap: f32::INFINITY,
-            };
-            let (found, read) = descend(&sample, &cells, None, reach, 1);
-            for row in &found {
-                assert_eq!(all[&row.id], row.score.to_bits(), "row {}", row.id);
-            }
-            assert!(found.windows(2).all(|pair| pair[0].key() > pair[1].key()));
-            assert!(
-                found.len() > last && (bytes > 0 || read < 40_000),
-                "{bytes}"
-            );
-            last = found.len();
-        }
-        if top > 1 {
-            assert_eq!(last, 900);
-        }
-    }
-}
-
-#[test]
-fn router_of_the_specification_is_read_as_it_says() {
-    let example = [
-        [1, 1, 2, 0, 0, 0, 0x3f, 0, 0, 0x80, 0x3e].as_slice(),
-        &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        &[3, 5, 0xff, 2],
-    ]
-    .concat();
-    let sample = Sample::new(Metric::Cosine, 64, 2, 2);
-    let router = Router::parse(&example, 2, &sample.quantizer).expect("router");
-    let none: [Vec<&[u8]>; 0] = [];
-    let cells = Cells::load(&router, &none).expect("cells");
-    assert_eq!((router.levels(), cells.len()), (1, 2));
-    assert_eq!(cells.store(0).router, example);
-    let level = &cells.levels[0];
-    assert_eq!(
-        (level.heads[0].rescale_step, level.heads[0].offset_step),
-        (0.5, 0.25)
-    );
-    // Row 0 has the lowest bit of the first nibble, and factors follow the signs.
-    assert_eq!(level.blocks[..2], [1, 0]);
-    assert_eq!(level.blocks[256..260], [3, 0, 5, 0]);
-    assert_eq!(level.blocks[320..324], [0xff, 0xff, 2, 0]);
-}
-
-#[test]
-fn a_search_reads_on_until_it_has_found_as_many_rows_as_are_wanted() {
-    let sample = Sample::new(Metric::Cosine, 64, 900, 900);
-    let cells = sample.build(CellParams {
-        rows_per_cell: 6,
-        copies: 2,
-        top: usize::MAX,
-        seed: 3,
-    });
-    let allowed = bitmap(900, |id| id % 90 == 7);
-    let reach = Reach {
-        bytes: 0,
-        upper_bytes: 12_000,
-        gap: 0.0,
-    };
-    for depth in [1, 5, 10, 100] {
-        let (found, _) = descend(&sample, &cells, Some(&allowed), reach, depth);
-        assert!(found.len() >= depth.min(10), "{depth}: {}", found.len());
-        assert!(found.iter().all(|row| row.id % 90 == 7));
     }
 }
 

@@ -328,6 +328,7 @@ fn payloads<'a>(wave: &'a Wave, extents: &[Extent]) -> Result<Vec<&'a [u8]>, For
 pub struct SearchCells<'a> {
     descent: Descent<'a>,
     blocks: &'a CellBlocks,
+    /// Whether a search has read ahead.
     is_ahead: &'a Cell<bool>,
     wanted: Vec<Extent>,
 }

@@ -28,6 +28,7 @@ use crate::json::Json;
 use crate::provider::Call;
 use crate::provider::Policy;
 use crate::provider::Secret;
+use crate::provider::Server;
 use crate::provider::turnstile::MAX_RESPONSE;
 use crate::provider::turnstile::MAX_VERDICT_BYTES;
 use crate::provider::turnstile::Turnstile;
@@ -196,7 +197,8 @@ impl<H: Host> Service<H> {
         };
         let body = call.fetch(&question, MAX_VERDICT_BYTES).await;
         let body = body.map_err(|error| unavailable(error.to_string()))?;
-        let host = allowed_origin(&self.config, request).and_then(host_of);
+        let page = allowed_origin(&self.config, request).map(Server::new);
+        let host = page.as_ref().and_then(|page| page.host().ok());
         match Turnstile::verdict(&body, host) {
             Some(Verdict::Passed) => Ok(()),
             Some(Verdict::Elsewhere(there)) => {
@@ -211,14 +213,6 @@ impl<H: Host> Service<H> {
             None => Err(unavailable("the response is none of Turnstile's".into())),
         }
     }
-}
-
-/// The host of an origin (RFC 6454, 6.2).
-fn host_of(origin: &str) -> Option<&str> {
-    let (_, authority) = origin.split_once("://")?;
-    let with_port = authority.rsplit_once(':');
-    let with_port = with_port.filter(|(_, port)| port.bytes().all(|digit| digit.is_ascii_digit()));
-    Some(with_port.map_or(authority, |(host, _)| host))
 }
 
 /// A random UUID, of version 4 (RFC 9562).
@@ -236,22 +230,4 @@ fn uuid(host: &impl Host) -> String {
         });
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::host_of;
-
-    #[test]
-    fn host_of_an_origin_is_without_its_port() {
-        for (origin, host) in [
-            ("https://docs.example.com", Some("docs.example.com")),
-            ("http://localhost:8080", Some("localhost")),
-            ("http://[::1]:80", Some("[::1]")),
-            ("http://[::1]", Some("[::1]")),
-            ("null", None),
-        ] {
-            assert_eq!(host_of(origin), host);
-        }
-    }
 }

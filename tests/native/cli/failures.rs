@@ -308,34 +308,21 @@ fn as_nobody(world: &World, args: &[&str]) -> Option<Ended> {
     if !is_root {
         return run(&mut world.prepared(&binary));
     }
-    let mut nobody = world.prepared("setpriv");
-    nobody
-        .args([
+    let nobody = || {
+        let mut command = world.prepared("setpriv");
+        let ids = [
             "--reuid",
             "65534",
             "--regid",
             "65534",
             "--clear-groups",
             "--",
-        ])
-        .arg(&binary);
-    let probe = Ended::of(
-        world
-            .prepared("setpriv")
-            .args([
-                "--reuid",
-                "65534",
-                "--regid",
-                "65534",
-                "--clear-groups",
-                "--",
-            ])
-            .arg(&binary)
-            .arg("--version")
-            .output()
-            .ok()?,
-    );
-    (probe.code == Some(0)).then(|| run(&mut nobody))?
+        ];
+        command.args(ids).arg(&binary);
+        command
+    };
+    let probe = Ended::of(nobody().arg("--version").output().ok()?);
+    (probe.code == Some(0)).then(|| run(&mut nobody()))?
 }
 
 #[test]
