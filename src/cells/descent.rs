@@ -155,13 +155,6 @@ impl<'a> Descent<'a> {
         wanted
     }
 
-    /// Where the cells of cells lie that were found on this level and not wanted; none among the cells
-    /// of rows.
-    pub fn others(&self) -> Vec<Place> {
-        let ranked = self.ranked.iter().filter(|_| self.level > 0);
-        ranked.map(|&(_, place)| place).collect()
-    }
-
     /// Takes the cells that were wanted, in this order.
     ///
     /// # Errors

@@ -393,6 +393,8 @@ pub struct Stored {
     pub cells: Vec<Vec<u8>>,
     /// Where each of them lies.
     pub places: Vec<Place>,
+    /// Bytes of those above level 0, which are the last ones.
+    pub upper_len: u64,
 }
 
 impl Stored {
@@ -413,6 +415,7 @@ impl Cells {
         // The places of members stand in the cells above them.
         let mut top = Writer::new();
         let mut end = 0;
+        let mut lowest_end = None;
         for level in &self.levels {
             let mut next = Vec::with_capacity(level.len());
             for cell in 0..level.len() {
@@ -431,7 +434,9 @@ impl Cells {
                 stored.places.push(place);
             }
             places = next;
+            lowest_end.get_or_insert(end);
         }
+        stored.upper_len = end - lowest_end.unwrap_or(end);
         let mut out = Writer::new();
         out.varint(self.levels.len() as u64);
         for level in &self.levels {

@@ -422,6 +422,7 @@ mod tests {
                 cells: CellBlocks {
                     offset: 130,
                     len: 3000,
+                    upper_len: 700,
                 },
                 patience: 16,
                 nprobe: 300,

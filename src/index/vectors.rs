@@ -133,6 +133,8 @@ pub struct CellBlocks {
     pub offset: u64,
     /// Bytes of all blocks with their checks.
     pub len: u64,
+    /// Bytes of those of them that lead to others, which are the last ones.
+    pub upper_len: u64,
 }
 
 impl CellBlocks {
@@ -143,6 +145,13 @@ impl CellBlocks {
         let inside = end <= self.len && len as usize >= CHECK_LEN;
         let offset = self.offset.checked_add(offset)?;
         inside.then_some(Extent { offset, len })
+    }
+
+    /// The blocks that lead to others, in one piece; none if there are none.
+    #[must_use]
+    pub fn upper(&self) -> Option<Extent> {
+        let offset = self.len.checked_sub(self.upper_len)?;
+        self.extent(offset, u32::try_from(self.upper_len).ok()?)
     }
 }
 
@@ -206,6 +215,7 @@ impl Access {
                 router.write(out);
                 out.varint(cells.offset);
                 out.varint(cells.len);
+                out.varint(cells.upper_len);
                 out.varint(u64::from(*patience));
                 out.varint(u64::from(*nprobe));
             }
@@ -240,7 +250,12 @@ impl Access {
                 cells: {
                     let offset = reader.varint_max(body_len, "cells")?;
                     let len = reader.varint_max(body_len - offset, "cells")?;
-                    CellBlocks { offset, len }
+                    let upper_len = reader.varint_max(len, "cells")?;
+                    CellBlocks {
+                        offset,
+                        len,
+                        upper_len,
+                    }
                 },
                 patience: within(reader, &PROBES, "patience")?,
                 nprobe: within(reader, &PROBES, "nprobe")?,

@@ -213,7 +213,11 @@ pub fn write(
             let len = body.offset() - offset;
             let access = Access::Cells {
                 router,
-                cells: CellBlocks { offset, len },
+                cells: CellBlocks {
+                    offset,
+                    len,
+                    upper_len: stored.upper_len,
+                },
                 patience,
                 nprobe,
             };

@@ -31,7 +31,6 @@ use crate::vector::row::row_len;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::TopK;
 use alloc::vec::Vec;
-use core::cell::Cell;
 use core::cell::RefCell;
 
 /// In a graph, a filter that lets fewer chunks through than this is answered by scoring them all.
@@ -67,8 +66,6 @@ enum Codes {
         blocks: CellBlocks,
         /// All of them, once a search was to be exact.
         cells: RefCell<Option<Cells>>,
-        /// Whether all cells of cells were read ahead.
-        is_ahead: Cell<bool>,
         patience: usize,
         nprobe: usize,
         scratch: RefCell<CellScratch>,
@@ -111,7 +108,6 @@ impl Codes {
                     router,
                     blocks: *cells,
                     cells: RefCell::default(),
-                    is_ahead: Cell::default(),
                     scratch: RefCell::default(),
                 }
             }
@@ -196,13 +192,7 @@ impl Resident {
         allowed: Option<&'a Bitmap>,
         bytes: u64,
     ) -> Result<Option<SearchCells<'a>>, FormatError> {
-        let Codes::InCells {
-            router,
-            blocks,
-            is_ahead,
-            ..
-        } = &self.codes
-        else {
+        let Codes::InCells { router, blocks, .. } = &self.codes else {
             return Ok(None);
         };
         let reach = Reach::new(self.quantizer.metric(), bytes);
@@ -210,7 +200,6 @@ impl Resident {
         Ok(Some(SearchCells {
             descent,
             blocks,
-            is_ahead,
             wanted: Vec::new(),
         }))
     }
@@ -328,8 +317,6 @@ fn payloads<'a>(wave: &'a Wave, extents: &[Extent]) -> Result<Vec<&'a [u8]>, For
 pub struct SearchCells<'a> {
     descent: Descent<'a>,
     blocks: &'a CellBlocks,
-    /// Whether a search has read ahead.
-    is_ahead: &'a Cell<bool>,
     wanted: Vec<Extent>,
 }
 
@@ -343,18 +330,6 @@ impl SearchCells<'_> {
         let mut wants = Wants::new();
         self.wanted.iter().for_each(|&extent| wants.block(extent));
         Ok((!self.wanted.is_empty()).then_some(wants))
-    }
-
-    /// Wants the cells of cells too that later searches may need, once: they find these in the cache.
-    ///
-    /// # Errors
-    /// [`FormatError`] for a cell that lies elsewhere than all cells do.
-    pub fn want_ahead(&self, wants: &mut Wants) -> Result<(), FormatError> {
-        if !self.is_ahead.replace(true) {
-            let others = extents(self.blocks, self.descent.others())?;
-            others.into_iter().for_each(|extent| wants.block(extent));
-        }
-        Ok(())
     }
 
     /// Takes the cells that were wanted.
@@ -420,80 +395,5 @@ impl LoadCells<'_> {
             .map(|&extent| wave.require(extent).cloned());
         self.levels.push(blocks.collect::<Result<_, _>>()?);
         Ok(self.wanted.len())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Codes;
-    use super::Resident;
-    use crate::cells;
-    use crate::cells::CellParams;
-    use crate::cells::Router;
-    use crate::executor::Serial;
-    use crate::index::CellBlocks;
-    use crate::vector::Metric;
-    use crate::vector::Quantizer;
-    use crate::vector::Query;
-    use crate::vector::rotate::SplitMix64;
-    use alloc::format;
-    use alloc::vec::Vec;
-    use core::cell::Cell;
-    use core::cell::RefCell;
-
-    #[test]
-    fn first_search_ahead_brings_all_cells_of_cells() {
-        let mut random = SplitMix64::new(5);
-        let mut vector = || -> Vec<f32> {
-            let numbers = (0..64).map(|_| random.below(2001) as f32 / 1000.0 - 1.0);
-            numbers.collect()
-        };
-        let rows: Vec<Vec<f32>> = (0..900).map(|_| vector()).collect();
-        let quantizer = Quantizer::train(Metric::Cosine, 64, 3, &rows).expect("training");
-        let codes = rows
-            .iter()
-            .flat_map(|row| quantizer.encode_row(row).expect("row").int8);
-        let codes: Vec<i8> = codes.collect();
-        let params = CellParams {
-            rows_per_cell: 6,
-            copies: 1,
-            top: 20,
-            seed: 3,
-        };
-        let cells = cells::build(&codes, &quantizer, &params, &Serial, &mut |_, _| {});
-        let stored = cells.expect("cells").store(4);
-        let router = Router::parse(&stored.router, rows.len(), &quantizer).expect("router");
-        assert_eq!(router.levels(), 3);
-        let groups = router.places(2, &[router.top()]).expect("groups");
-        let len = stored.places.iter().map(|place| u64::from(place.len)).sum();
-        let query = Query::new(&quantizer, &vector()).expect("query");
-        let resident = Resident {
-            quantizer,
-            chunks: rows.len(),
-            codes: Codes::InCells {
-                router,
-                blocks: CellBlocks { offset: 0, len },
-                cells: RefCell::default(),
-                is_ahead: Cell::default(),
-                patience: 1,
-                nprobe: 1,
-                scratch: RefCell::default(),
-            },
-        };
-        let wanted = |ahead| {
-            let search = resident.search_cells(&query, None, 200);
-            let mut search = search.expect("router").expect("cells");
-            let mut wants = search.wants(10).expect("places").expect("groups");
-            if ahead {
-                search.want_ahead(&mut wants).expect("places");
-            }
-            format!("{wants:?}").matches("Extent").count()
-        };
-        let few = wanted(false);
-        assert!(few < groups.len(), "{few} {}", groups.len());
-        assert_eq!(
-            [wanted(true), wanted(true), wanted(false)],
-            [groups.len(), few, few]
-        );
     }
 }

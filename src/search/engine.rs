@@ -330,7 +330,13 @@ impl<S: Source> Engine<S> {
         let Some(mut wants) = ranking.want_rows(self.root(), search.depth) else {
             return Ok(None);
         };
-        let (likely, _) = page(options, &ranking.candidates, options.limit + SPARE_HITS);
+        // All of them where reads are cheap, and suffice for row, passage and document of each.
+        let (source, all) = (self.store.source(), ranking.candidates.len());
+        let spare = match source.reads_ahead() && source.most_reads() >= 3 * all {
+            true => all,
+            false => SPARE_HITS,
+        };
+        let (likely, _) = page(options, &ranking.candidates, options.limit + spare);
         want_records(&*self.layout()?, &places(&likely), &mut wants);
         let chunks = ranking.chunks();
         let probes = search
@@ -487,12 +493,7 @@ impl<S: Source> Engine<S> {
         in_cells: &mut SearchCells<'_>,
     ) -> Result<Option<Wants>, FormatError> {
         loop {
-            let mut wants = in_cells.wants(search.depth)?;
-            if let Some(wants) = &mut wants
-                && self.store.source().reads_ahead()
-            {
-                in_cells.want_ahead(wants)?;
-            }
+            let wants = in_cells.wants(search.depth)?;
             let Some(wave) = wants.as_ref().and_then(|wants| self.store.at_hand(wants)) else {
                 return Ok(wants);
             };

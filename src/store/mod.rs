@@ -10,8 +10,10 @@
 //! | `source.rs` | the trait, its errors, memory and bundle sources |
 //! | `plan.rs` | extents → reads: coalescing, whole parts where ranges are not to be had |
 //! | `cache.rs` | recently used blocks, bounded in bytes |
+//! | `ahead.rs` | blocks that are read before they are wanted |
 //! | `flight.rs` | blocks on their way, which no second search asks for |
 
+mod ahead;
 mod cache;
 mod flight;
 mod plan;
@@ -36,6 +38,7 @@ use crate::index::Root;
 use crate::index::RootError;
 use crate::index::Run;
 use crate::index::payload;
+use ahead::Ahead;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -255,6 +258,7 @@ pub struct Store<S> {
     source: S,
     root: Root,
     cache: RefCell<Cache>,
+    ahead: Ahead,
     flights: Flights,
     stats: RefCell<ReadStats>,
 }
@@ -281,6 +285,7 @@ impl<S: Source> Store<S> {
             source,
             root,
             cache: RefCell::new(Cache::new(cache_bytes)),
+            ahead: Ahead::default(),
             flights: Flights::default(),
             stats: RefCell::new(stats),
         })
@@ -363,10 +368,18 @@ impl<S: Source> Store<S> {
         }
     }
 
+    /// A block that is in memory.
+    fn kept(&self, extent: Extent) -> Option<Block> {
+        let cached = self.cache.borrow_mut().get(extent);
+        match self.source.reads_ahead() {
+            true => cached.or_else(|| self.ahead.cut(self.root.build_id, extent)),
+            false => cached,
+        }
+    }
+
     /// Moves blocks at hand from `missing` to the wave.
     fn take_cached(&self, missing: &mut Vec<Extent>, wave: &mut Wave) {
-        let mut cache = self.cache.borrow_mut();
-        missing.retain(|&extent| match cache.get(extent) {
+        missing.retain(|&extent| match self.kept(extent) {
             Some(block) => {
                 wave.blocks.insert(extent, block);
                 false
@@ -375,13 +388,18 @@ impl<S: Source> Store<S> {
         });
     }
 
-    /// Reads blocks, side by side.
-    async fn read(&self, extents: Vec<Extent>, wave: &mut Wave) -> Result<(), StoreError> {
+    /// Reads blocks, side by side, and what may come ahead with them.
+    async fn read(&self, mut extents: Vec<Extent>, wave: &mut Wave) -> Result<(), StoreError> {
+        let ahead = match self.source.reads_ahead() {
+            true => Ahead::beside(&self.root, &extents),
+            false => None,
+        };
+        extents.extend(ahead);
         let reads = self.plan(extents)?;
         let pieces = reads.iter().flat_map(|read| &read.pieces);
         wave.stats.requests += pieces.clone().count() as u32;
         let bytes = join(pieces.map(|piece| self.source.read(&piece.file, piece.range.clone())));
-        self.receive(&reads, bytes.await?, wave)
+        self.receive(&reads, bytes.await?, ahead, wave)
     }
 
     /// Reads that bring these blocks.
@@ -400,7 +418,7 @@ impl<S: Source> Store<S> {
                 return Err(self.damaged(extent, error));
             }
         }
-        Ok(plan::plan(&self.root, extents, self.source.most_reads()))
+        Ok(plan::plan(&self.root, extents, &self.source))
     }
 
     /// Checks what the pieces of the reads brought, and cuts it into blocks.
@@ -408,6 +426,7 @@ impl<S: Source> Store<S> {
         &self,
         reads: &[Read],
         pieces: Vec<Vec<u8>>,
+        ahead: Option<Extent>,
         wave: &mut Wave,
     ) -> Result<(), StoreError> {
         let mut pieces = pieces.into_iter();
@@ -440,6 +459,10 @@ impl<S: Source> Store<S> {
                 unused = unused.saturating_sub(len);
                 let start = (extent.offset - read.range.start) as usize;
                 let block = bytes.get(start..start + extent.len as usize).unwrap_or(&[]);
+                if ahead == Some(extent) {
+                    self.ahead.keep(extent, block);
+                    continue;
+                }
                 let payload =
                     payload(block, self.root.build_id, extent, "block").map_err(|error| {
                         let what = self.root.section(extent.offset);

@@ -54,8 +54,9 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::found::bytes;
 
-/// Waves of a cold search, among which the reads that a request may send are divided.
-const WAVES: usize = 7;
+/// A wave takes this part of the reads that a request may still send: of 37 the first ones 12, 8 and 5 at
+/// most, and as many waves as a search may need some.
+const SHARE: usize = 3;
 
 #[wasm_bindgen]
 extern "C" {
@@ -64,7 +65,7 @@ extern "C" {
 }
 
 /// The machine that JavaScript is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Machine {
     desk: Rc<Desk>,
 }
@@ -76,8 +77,8 @@ struct Desk {
     waiting: RefCell<BTreeMap<u32, Place>>,
     last: Cell<u32>,
     sources: Cell<u32>,
-    /// Reads that one wave may have.
-    most_reads: usize,
+    /// Reads that the task which runs may send, where they are counted.
+    reads: Cell<Option<u32>>,
 }
 
 /// Where an answer is put.
@@ -88,16 +89,9 @@ enum Place {
 }
 
 impl Machine {
-    /// A machine on which one request may read so often; without a number, as often as it likes.
-    pub fn new(reads: Option<u32>) -> Self {
-        let most_reads = reads.map_or(usize::MAX, |reads| (reads as usize / WAVES).max(1));
-        let desk = Desk {
-            most_reads,
-            ..Desk::default()
-        };
-        Self {
-            desk: Rc::new(desk),
-        }
+    /// Says how many reads the task that runs next may send; without a number, as many as it likes.
+    pub fn allow(&self, reads: Option<u32>) {
+        self.desk.reads.set(reads);
     }
 
     /// The wants since the last call. Only one task runs at a time, so they are all of the one that
@@ -303,7 +297,8 @@ impl Source for Files {
     }
 
     fn most_reads(&self) -> usize {
-        self.machine.desk.most_reads
+        let reads = self.machine.desk.reads.get();
+        reads.map_or(usize::MAX, |reads| (reads as usize / SHARE).max(1))
     }
 
     fn reads_ahead(&self) -> bool {

@@ -37,13 +37,12 @@ pub struct CoracleService {
 
 #[wasm_bindgen]
 impl CoracleService {
-    /// A service with these settings, an object of strings, on a host where one request may read `reads`
-    /// times; without a number, as often as it likes.
+    /// A service with these settings, an object of strings.
     ///
     /// # Errors
     /// An error that names the setting which is of no use.
     #[wasm_bindgen(constructor)]
-    pub fn new(variables: &Object, reads: Option<u32>) -> Result<Self, JsValue> {
+    pub fn new(variables: &Object) -> Result<Self, JsValue> {
         let variable = |name: &str| Reflect::get(variables, &name.into()).ok()?.as_string();
         let config = Config::from_variables(variable);
         let config = config.map_err(|problem| {
@@ -51,7 +50,7 @@ impl CoracleService {
             thrown.set_name("SettingsError");
             thrown
         })?;
-        let service = Rc::new(Service::new(Machine::new(reads), config));
+        let service = Rc::new(Service::new(Machine::default(), config));
         Ok(Self { service })
     }
 
@@ -147,8 +146,10 @@ impl ServiceTask {
         self.work.is_none()
     }
 
-    /// Goes on, as far as it can; returns what it wants then.
-    pub fn step(&mut self) -> Array {
+    /// Goes on, as far as it can; returns what it wants then. The request may read `reads` times more, or,
+    /// without a number, as often as it likes.
+    pub fn step(&mut self, reads: Option<u32>) -> Array {
+        self.machine.allow(reads);
         self.woken.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(self.woken.clone());
         let mut context = Context::from_waker(&waker);

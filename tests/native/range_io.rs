@@ -364,6 +364,49 @@ fn few_reads_become_large_and_bring_the_same() {
     );
 }
 
+/// Rather reads more than waits.
+struct Eager<'a>(Counting<'a>);
+
+impl Source for Eager<'_> {
+    async fn read(&self, file: &str, range: Option<Range<u64>>) -> Result<Vec<u8>, SourceError> {
+        self.0.read(file, range).await
+    }
+
+    fn reads_ahead(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn cold_search_that_reads_ahead_takes_three_waves_and_finds_the_same() {
+    let index = support::memory_with(&support::documents(2000, 3), RANGE, AccessChoice::Cells);
+    let mut spared = 0;
+    let question = ("harbour pilot beacon willow", SearchOptions::default());
+    for (query, options) in support::queries().into_iter().chain([question]) {
+        let few = SearchOptions {
+            limit: 3,
+            ..options.clone()
+        };
+        for options in [options, few] {
+            let plain = support::open(Counting::new(&index)).expect("opened");
+            let plain = support::search(&plain, query, &options).expect("found");
+            let eager = support::open(Eager(Counting::new(&index))).expect("opened");
+            let result = support::search(&eager, query, &options).expect("found");
+            assert_eq!(
+                result.stats.requests + 1,
+                eager.store().source().0.requests()
+            );
+            assert!(result.stats.waves <= plain.stats.waves, "{query}");
+            spared += plain.stats.waves - result.stats.waves;
+            if options.mode == Mode::Hybrid && !options.exact && result.corrections.is_empty() {
+                assert!(result.stats.waves <= 3, "{query}: {:?}", result.stats);
+            }
+            assert_eq!(support::found(result), support::found(plain), "{query}");
+        }
+    }
+    assert!(spared > 0);
+}
+
 #[test]
 fn search_without_room_to_remember_finds_the_same() {
     let index = index();

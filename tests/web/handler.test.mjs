@@ -329,6 +329,7 @@ test('limiter_of_the_host_counts_what_requests_cost', async () => {
 test('one_request_opens_six_connections_and_sends_45_subrequests_at_most', async () => {
   const { Budget, MOST_CONNECTIONS, MOST_READS, MOST_SUBREQUESTS } = await import('../../worker/dist/server.js');
   const budget = new Budget(MOST_SUBREQUESTS);
+  assert.deepEqual([budget.left('read'), budget.left('model')], [37, 45]);
   const { signal } = new AbortController();
   let open = { read: 0, model: 0 };
   const most = { read: 0, all: 0 };
@@ -343,6 +344,7 @@ test('one_request_opens_six_connections_and_sends_45_subrequests_at_most', async
   const outcomes = await Promise.allSettled(uses.map((use) => budget.spend(use, signal, work(use))));
   assert.deepEqual([most.read, most.all], [MOST_READS, MOST_CONNECTIONS]);
   assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, budget.used);
+  assert.equal(budget.left('read'), 0);
   assert.ok(budget.used <= MOST_SUBREQUESTS);
   // Reads leave something for models.
   assert.ok(uses.every((use, at) => use === 'read' || outcomes[at].status === 'fulfilled'));

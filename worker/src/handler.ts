@@ -7,7 +7,6 @@
 import type { CoracleService } from '../pkg/coracle_service.js';
 import type { Reads } from '../../www/src/source.js';
 import { checker } from '../../www/src/verify.js';
-import { readsOf } from './limits.js';
 import { Memory } from './memory.js';
 import { instance, isTrap, makeService, replace } from './module.js';
 import { Broken, Run, type Shared } from './request.js';
@@ -55,7 +54,7 @@ export function createHandler(options: HandlerOptions): Handler {
   const variables = texts(options.variables ?? {});
   // What was read of assets and buckets is kept from opening to opening: files do not change.
   const kept = typeof index === 'string' ? undefined : source(index);
-  const make = () => makeService(module, variables, readsOf(subrequests));
+  const make = () => makeService(module, variables);
   let service = make();
   let made = instance();
 

@@ -16,10 +16,6 @@ export const MOST_SUBREQUESTS = 45;
 /** Of these, what reads of the index and caches leave for models. */
 const FOR_MODELS = 8;
 
-/** Reads that a request may send on a host that allows it so many subrequests; `undefined`: any number. */
-export const readsOf = (subrequests: number): number | undefined =>
-  Number.isFinite(subrequests) ? Math.max(0, subrequests - FOR_MODELS) : undefined;
-
 /** What uses a connection. */
 export type Use = 'read' | 'cache' | 'model';
 
@@ -35,9 +31,14 @@ export class Budget {
     this.#most = most;
   }
 
+  /** Subrequests that are left for this use; may be infinitely many. */
+  left(use: Use): number {
+    return Math.max(0, this.#most - (use === 'model' ? 0 : FOR_MODELS) - this.used);
+  }
+
   /** Whether there is a subrequest left for this use. */
   allows(use: Use): boolean {
-    return this.used < this.#most - (use === 'model' ? 0 : FOR_MODELS);
+    return this.left(use) > 0;
   }
 
   /**

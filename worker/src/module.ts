@@ -13,11 +13,11 @@ let memory: WebAssembly.Memory | undefined;
 /** Bytes of memory that the first instance has taken, for tests. */
 export const moduleBytes = (): number => memory?.buffer.byteLength ?? 0;
 
-/** A service in the running instance, one request of which may read so often, if that is a number. */
-export function makeService(module: WebAssembly.Module, variables: Record<string, string>, reads?: number): CoracleService {
+/** A service in the running instance. */
+export function makeService(module: WebAssembly.Module, variables: Record<string, string>): CoracleService {
   if (!isStarted) ({ memory } = initSync({ module }));
   isStarted = true;
-  return new CoracleService(variables, reads);
+  return new CoracleService(variables);
 }
 
 /** Whether an error is the end of the instance: a trap, or no room on its stack. */

@@ -141,7 +141,8 @@ export class Run {
     this.#steppedAt = Date.now();
     let wants: Want[];
     try {
-      wants = this.#task.step() as Want[];
+      const left = this.#budget.left('read');
+      wants = this.#task.step(Number.isFinite(left) ? left : undefined) as Want[];
     } catch (thrown) {
       if (isTrap(thrown)) replace(this.#instance);
       this.#shared.report(thrown);
