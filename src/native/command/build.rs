@@ -577,7 +577,7 @@ fn sentences_of<'a>(chunks: &[(&'a Document, &'a Chunk)]) -> (Vec<usize>, Vec<&'
         .iter()
         .map(|(_, chunk)| chunk.text.as_str())
         .collect();
-    let sampled = sentences::sample(&bodies, FitParams::default().sentences_max);
+    let sampled = sentences::sample(&bodies, sentences::most(bodies.len()));
     sampled.into_iter().unzip()
 }
 

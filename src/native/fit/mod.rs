@@ -40,8 +40,6 @@ use std::collections::HashMap;
 /// How the table is fitted; the default is what the measurements in `tests/native/fit.rs` back.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitParams {
-    /// Sentences that join the chunks at most.
-    pub sentences_max: usize,
     /// Weight of a chunk's squared error against that of a sentence.
     pub chunk_emphasis: f32,
     /// The regression.
@@ -51,7 +49,6 @@ pub struct FitParams {
 impl Default for FitParams {
     fn default() -> Self {
         Self {
-            sentences_max: 8_000,
             chunk_emphasis: 3.0,
             ridge: RidgeParams {
                 lambda: 1.0,

@@ -17,6 +17,18 @@ const CHARS_MIN: usize = 24;
 /// Longer pieces are cut at the last space before.
 const CHARS_MAX: usize = 200;
 
+/// Sentences that a small corpus gives at most.
+const LEAST: usize = 8_000;
+
+/// Sentences that a corpus of so many chunks gives at most: a larger one has more terms, which need more
+/// short texts. With 33,000 instead of 8,000 beside the 66,000 chunks of the C++ documentation, 70
+/// questions have nDCG@10 of .629 instead of .611 by words and meaning, and the build takes 7 % longer;
+/// 64,000 gain no more.
+#[must_use]
+pub fn most(chunks: usize) -> usize {
+    LEAST.max(chunks / 2)
+}
+
 /// The sentences of `text` as byte ranges, ascending and without surrounding space.
 ///
 /// A sentence ends at a line's end, and at `.`, `!`, `?`, `;` or `:` before a space; the full-width

@@ -93,7 +93,7 @@ impl Collection {
             }
         }
         let views: Vec<&str> = documents.iter().map(String::as_str).collect();
-        let sentences: Vec<String> = sentences::sample(&views, FitParams::default().sentences_max)
+        let sentences: Vec<String> = sentences::sample(&views, sentences::most(views.len()))
             .into_iter()
             .map(|(_, sentence)| sentence.to_owned())
             .collect();
