@@ -330,10 +330,8 @@ impl<S: Source> Engine<S> {
         let Some(mut wants) = ranking.want_rows(self.root(), search.depth) else {
             return Ok(None);
         };
-        // All of them where reads are cheap, and suffice for row, passage and document of each.
-        let (source, all) = (self.store.source(), ranking.candidates.len());
-        let spare = match source.reads_ahead() && source.most_reads() >= 3 * all {
-            true => all,
+        let spare = match self.store.source().reads_ahead() {
+            true => ranking.candidates.len(),
             false => SPARE_HITS,
         };
         let (likely, _) = page(options, &ranking.candidates, options.limit + spare);
