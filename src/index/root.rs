@@ -374,7 +374,7 @@ impl core::fmt::Display for RootError {
                 "{ROOT_FILE} has format version {got}, this program reads {OLDEST_READABLE} to \
                  {FORMAT_VERSION}; update it or rebuild the index"
             ),
-            Self::Format(error) => error.fmt(f),
+            Self::Format(error) => write!(f, "{error}; rebuild the index"),
         }
     }
 }
@@ -498,6 +498,33 @@ mod tests {
     #[test]
     fn settings_out_of_range_are_refused_by_name() {
         let [scan, graph, cells] = accesses();
+        let Access::Cells {
+            cells: mut blocks, ..
+        } = cells
+        else {
+            unreachable!("the third access is by cells");
+        };
+        let last = Extent {
+            offset: 2430,
+            len: 700,
+        };
+        assert_eq!(blocks.upper(), Some(last));
+        blocks.upper_len = blocks.len + 1;
+        assert_eq!(blocks.upper(), None);
+        let more_than_all = match cells {
+            Access::Cells {
+                router,
+                patience,
+                nprobe,
+                ..
+            } => Access::Cells {
+                router,
+                cells: blocks,
+                patience,
+                nprobe,
+            },
+            other => other,
+        };
         let graph = |of: u32| match graph {
             Access::Graph { codes, links, .. } => Access::Graph {
                 codes,
@@ -518,6 +545,7 @@ mod tests {
         for (field, root) in [
             ("candidates", root(9, scan)),
             ("candidates", root(1001, scan)),
+            ("cells", root(50, more_than_all)),
             ("ef_search", root(50, graph(9))),
             ("ef_search", root(50, graph(10_001))),
             ("patience", root(50, cells(0, 1))),

@@ -368,8 +368,8 @@ impl<S: Source> Store<S> {
         }
     }
 
-    /// A block that is in memory.
-    fn kept(&self, extent: Extent) -> Option<Block> {
+    /// A block that takes no read.
+    fn in_memory(&self, extent: Extent) -> Option<Block> {
         let cached = self.cache.borrow_mut().get(extent);
         match self.source.reads_ahead() {
             true => cached.or_else(|| self.ahead.cut(self.root.build_id, extent)),
@@ -379,7 +379,7 @@ impl<S: Source> Store<S> {
 
     /// Moves blocks at hand from `missing` to the wave.
     fn take_cached(&self, missing: &mut Vec<Extent>, wave: &mut Wave) {
-        missing.retain(|&extent| match self.kept(extent) {
+        missing.retain(|&extent| match self.in_memory(extent) {
             Some(block) => {
                 wave.blocks.insert(extent, block);
                 false

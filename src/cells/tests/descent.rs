@@ -125,3 +125,35 @@ fn a_search_reads_on_until_it_has_found_as_many_rows_as_are_wanted() {
         assert!(found.iter().all(|row| row.id % 90 == 7));
     }
 }
+
+#[test]
+fn cells_of_the_upper_levels_lie_behind_all_others() {
+    let sample = Sample::new(Metric::Cosine, 64, 900, 900);
+    for (top, levels) in [(usize::MAX, 2), (20, 3)] {
+        let params = CellParams {
+            rows_per_cell: 6,
+            copies: 1,
+            top,
+            seed: 3,
+        };
+        let cells = sample.build(params);
+        assert_eq!(cells.levels.len(), levels);
+        let stored = cells.store(4);
+        let first_upper = cells.levels[0].len();
+        let upper: u64 = stored.places[first_upper..]
+            .iter()
+            .map(|place| u64::from(place.len))
+            .sum();
+        assert_eq!(stored.upper_len, upper);
+        assert_eq!(upper > 0, levels > 2);
+        // The router leads to the highest of them.
+        let router = Router::parse(&stored.router, 900, &sample.quantizer).expect("router");
+        let topmost = [router.top().to_vec()];
+        let below = router.places(levels - 1, &topmost).expect("places");
+        let groups = match levels {
+            2 => &stored.places[..first_upper],
+            _ => &stored.places[first_upper..],
+        };
+        assert_eq!(below, groups);
+    }
+}
