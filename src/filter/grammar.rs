@@ -121,6 +121,11 @@ fn scalar_json(scalar: &Scalar) -> Json {
     }
 }
 
+const FILTERS: &str =
+    "a list of filters; a field of this name is written {\"field\": {\"name\": …, \"eq\": …}}";
+
+const VALUES: &str = "a list of texts, numbers or truth values";
+
 struct Parser {
     /// Where in the filter reading is, for errors.
     path: String,
@@ -177,13 +182,7 @@ impl Parser {
     }
 
     fn filters(&mut self, json: &Json) -> Result<Vec<Filter>, FilterError> {
-        let Some(elements) = json.as_array() else {
-            return Err(self.expected("a list of filters; a field of this name is written {\"field\": {\"name\": …, \"eq\": …}}"));
-        };
-        let steps = elements.iter().enumerate();
-        steps
-            .map(|(i, one)| self.inside(&format!("[{i}]"), |parser| parser.filter(one)))
-            .collect()
+        self.elements(json, FILTERS, &mut |parser, one| parser.filter(one))
     }
 
     /// Reads what a field's value must be.
@@ -191,13 +190,7 @@ impl Parser {
         match json {
             Json::Object(members) => self.operators(field, members, false),
             Json::Array(_) => self.one_of(field, json),
-            _ => {
-                let values = vec![self.scalar(json)?];
-                self.counted(Filter::In {
-                    field: field.into(),
-                    values,
-                })
-            }
+            _ => self.equal(field, json),
         }
     }
 
@@ -265,23 +258,13 @@ impl Parser {
         operand: &Json,
     ) -> Result<Filter, FilterError> {
         match operator {
-            "eq" => {
-                let values = vec![self.scalar(operand)?];
-                self.counted(Filter::In {
-                    field: field.into(),
-                    values,
-                })
-            }
+            "eq" => self.equal(field, operand),
             "in" | "any" => self.one_of(field, operand),
             "none" => self.one_of(field, operand).map(not),
             "all" => {
-                let values = self.scalars(operand)?.into_iter();
-                let equal = |value| Filter::In {
-                    field: field.into(),
-                    values: vec![value],
-                };
-                let parts: Result<_, _> = values.map(|value| self.counted(equal(value))).collect();
-                Ok(Filter::And(parts?))
+                let values =
+                    self.elements(operand, VALUES, &mut |parser, one| parser.equal(field, one));
+                values.map(Filter::And)
             }
             "not" => self.condition(field, operand).map(not),
             "exists" => {
@@ -299,22 +282,37 @@ impl Parser {
         }
     }
 
-    fn one_of(&mut self, field: &str, json: &Json) -> Result<Filter, FilterError> {
-        let values = self.scalars(json)?;
+    fn equal(&mut self, field: &str, json: &Json) -> Result<Filter, FilterError> {
+        let values = vec![self.scalar(json)?];
         self.counted(Filter::In {
             field: field.into(),
             values,
         })
     }
 
-    fn scalars(&mut self, json: &Json) -> Result<Vec<Scalar>, FilterError> {
+    fn one_of(&mut self, field: &str, json: &Json) -> Result<Filter, FilterError> {
+        let values = self.elements(json, VALUES, &mut |parser, one| parser.scalar(one))?;
+        self.counted(Filter::In {
+            field: field.into(),
+            values,
+        })
+    }
+
+    /// Reads the elements of a list of what is `expected`.
+    fn elements<T>(
+        &mut self,
+        json: &Json,
+        expected: &'static str,
+        read: &mut dyn FnMut(&mut Self, &Json) -> Result<T, FilterError>,
+    ) -> Result<Vec<T>, FilterError> {
         let Some(elements) = json.as_array() else {
-            return Err(self.expected("a list of texts, numbers or truth values"));
+            return Err(self.expected(expected));
         };
-        let steps = elements.iter().enumerate();
-        steps
-            .map(|(i, one)| self.inside(&format!("[{i}]"), |parser| parser.scalar(one)))
-            .collect()
+        let mut all = Vec::with_capacity(elements.len());
+        for (at, one) in elements.iter().enumerate() {
+            all.push(self.inside(&format!("[{at}]"), |parser| read(parser, one))?);
+        }
+        Ok(all)
     }
 
     fn scalar(&self, json: &Json) -> Result<Scalar, FilterError> {

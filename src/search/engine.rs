@@ -252,7 +252,13 @@ impl<S: Source> Engine<S> {
             return Err(SearchError::NoVectors);
         }
         let terms = self.analyzer.query_terms(query);
-        let lookup = Lookup::new(&self.analyzer, &terms, options.prefix, offline);
+        let lookup = Lookup::new(
+            &self.analyzer,
+            &terms,
+            options.prefix,
+            offline,
+            row_dim_of(self.root()),
+        );
         let fields = self.fields(options)?;
         Ok(Search {
             options,

@@ -1,6 +1,7 @@
 //! A query that is a title: its page comes first.
 
 use super::lexical::Lookup;
+use super::lexical::Meaning;
 use super::ranking::Candidate;
 use crate::index::DocumentRecord;
 use crate::index::Passage;
@@ -9,20 +10,23 @@ use crate::text::QueryTerm;
 use crate::text::TokenKind;
 use alloc::vec::Vec;
 
-/// Moves the best hit to the front whose title, or the last segment of whose address, has the terms of
-/// the query in their order and no others. It then scores like the one that was first.
+/// Moves the best hit to the front whose title, or the last segment of whose address, has the words of
+/// the query in their order and no others; where there is none, one whose words may have been meant by
+/// those typed. It then scores like the one that was first.
 pub fn titled_first(
     analyzer: &Analyzer,
     lookup: &Lookup<'_>,
     ranked: &mut [Candidate],
     records: &mut [(Passage, DocumentRecord)],
 ) {
-    let terms = lookup.terms();
-    let is_meant = |(_, document): &(Passage, DocumentRecord)| {
-        is_of(analyzer, &document.title, &terms)
-            || is_of(analyzer, last_segment(&document.url), &terms)
+    let first = |meaning| {
+        records.iter().position(|(_, document)| {
+            [&document.title, last_segment(&document.url)]
+                .into_iter()
+                .any(|text| lookup.reads(&parts(analyzer, text), meaning))
+        })
     };
-    let Some(at) = records.iter().position(is_meant) else {
+    let Some(at) = first(Meaning::Likeliest).or_else(|| first(Meaning::Possible)) else {
         return;
     };
     if let (Some(candidates), Some(records)) = (ranked.get_mut(..=at), records.get_mut(..=at)) {
@@ -34,18 +38,14 @@ pub fn titled_first(
     }
 }
 
-/// Whether `text` consists of these terms.
-fn is_of(analyzer: &Analyzer, text: &str, terms: &[&str]) -> bool {
-    let found = analyzer.query_terms(text).terms;
-    let is_part = |term: &&QueryTerm| term.kind != TokenKind::Whole;
-    let parts: Vec<&QueryTerm> = found.iter().filter(is_part).collect();
-    let all = match parts.is_empty() {
-        true => found.iter().collect(),
-        false => parts,
-    };
-    all.iter()
-        .map(|term| term.term.as_str())
-        .eq(terms.iter().copied())
+/// The terms that a text consists of: parts of compounds, or its compounds where there is nothing else.
+fn parts(analyzer: &Analyzer, text: &str) -> Vec<QueryTerm> {
+    let all = analyzer.query_terms(text).terms;
+    let is_part = |term: &QueryTerm| term.kind != TokenKind::Whole;
+    match all.iter().any(is_part) {
+        true => all.into_iter().filter(is_part).collect(),
+        false => all,
+    }
 }
 
 /// What an address ends with, without a file's ending, query and fragment.
@@ -59,8 +59,10 @@ fn last_segment(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::is_of;
+    use super::Lookup;
+    use super::Meaning;
     use super::last_segment;
+    use super::parts;
     use crate::text::Analyzer;
     use crate::text::Language;
 
@@ -79,14 +81,32 @@ mod tests {
     }
 
     #[test]
-    fn title_has_the_terms_of_the_query_in_their_order_and_no_others() {
+    fn title_is_read_in_the_words_of_a_query_and_in_what_they_may_become() {
         let analyzer = Analyzer::new(Language::English);
-        let is = |text, terms: &[&str]| is_of(&analyzer, text, terms);
-        assert!(is("The vector classes", &["vector", "class"]));
-        assert!(is("vector-class", &["vector", "class"]));
-        assert!(is("push_back", &["push", "back"]));
-        assert!(!is("class vector", &["vector", "class"]));
-        assert!(!is("vector class members", &["vector", "class"]));
-        assert!(!is("", &["vector"]));
+        let reads = |query: &str, title: &str, meaning| {
+            let terms = analyzer.query_terms(query);
+            let lookup = Lookup::new(&analyzer, &terms, true, false, None);
+            lookup.reads(&parts(&analyzer, title), meaning)
+        };
+        for (query, title) in [
+            ("vector class", "The vector classes"),
+            ("vector class", "vector-class"),
+            ("push back", "push_back"),
+        ] {
+            assert!(reads(query, title, Meaning::Likeliest), "{query} {title}");
+        }
+        for (query, title) in [
+            ("vector class", "class vector"),
+            ("vector class", "vector class members"),
+            ("vector", ""),
+            ("vect class", "vector class"),
+        ] {
+            assert!(!reads(query, title, Meaning::Likeliest), "{query} {title}");
+            assert!(!reads(query, title, Meaning::Possible), "{query} {title}");
+        }
+        // Only what stands last may be unfinished, unless something stands behind it.
+        assert!(!reads("vector cla", "vector class", Meaning::Likeliest));
+        assert!(reads("vector cla", "vector class", Meaning::Possible));
+        assert!(!reads("vector cla ", "vector class", Meaning::Possible));
     }
 }

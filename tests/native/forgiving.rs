@@ -118,6 +118,12 @@ fn finds<S: Source>(
     rank(engine, query, text, mode, prefix).is_some_and(|rank| rank < FOUND)
 }
 
+/// Whether the index has all words of the query.
+fn is_spelt_right<S: Source>(engine: &Engine<S>, text: &str) -> bool {
+    let found = pollster::block_on(engine.search(text, &SearchOptions::default()));
+    found.expect("a result").corrections.is_empty()
+}
+
 /// Words of five letters or more.
 fn words(text: &str) -> Vec<Range<usize>> {
     let mut words = Vec::new();
@@ -167,7 +173,10 @@ fn typos<S: Source>(name: &str, engine: &Engine<S>, queries: &[Query], mode: Mod
     let (mut all, mut found, mut by_edit) = (0, 0, [(0, 0); 4]);
     for query in queries {
         let words = words(&query.text);
-        let clean = !words.is_empty() && finds(engine, query, &query.text, mode, false);
+        // What has an error already would have two.
+        let clean = !words.is_empty()
+            && is_spelt_right(engine, &query.text)
+            && finds(engine, query, &query.text, mode, false);
         for edit in 0..EDITS.len() {
             if words.is_empty() {
                 continue;
@@ -277,6 +286,15 @@ fn pairs<S: Source>(name: &str, engine: &Engine<S>, modes: &[Mode]) -> Vec<f64> 
     for text in candidates {
         let terms = analyzer.query_terms(&text).terms;
         let [a, b] = &terms[..] else { continue };
+        // Stop words are terms of a query that has nothing else, but not of most texts.
+        if analyzer
+            .query_terms(&format!("{text} unstopped"))
+            .terms
+            .len()
+            < 3
+        {
+            continue;
+        }
         let (Some(a), Some(b)) = (lists.get(&a.term), lists.get(&b.term)) else {
             continue;
         };
@@ -360,10 +378,15 @@ fn cpp_titles_are_first_and_found_with_an_edit_or_an_unfinished_word() {
             .filter(|query| ranks(query) == Some(0))
             .count();
         println!("cpp {mode:?}: {first} of {} titles first", queries.len());
-        assert!(first as f64 >= 0.98 * queries.len() as f64);
+        assert!(first as f64 >= 0.97 * queries.len() as f64);
         assert!(typos("cpp titles", &engine, &queries, mode) >= 0.98);
         let unfinished = prefixes("cpp titles", &engine, &queries, mode);
-        assert!(unfinished >= 0.95, "{unfinished}");
+        // Which completion is meant is told by rows of terms, which an index of words alone lacks.
+        let goal = match engine.root().vectors {
+            Some(_) => 0.97,
+            None => 0.96,
+        };
+        assert!(unfinished >= goal, "{unfinished}");
     }
 }
 
@@ -392,7 +415,7 @@ fn cpp_questions_find_their_pages() {
             "{share}"
         );
         let mistyped = typos("cpp questions", &engine, &queries, mode);
-        assert!(mistyped >= 0.95, "{mistyped}");
+        assert!(mistyped >= 0.98, "{mistyped}");
     }
 }
 
@@ -413,11 +436,11 @@ fn judged_questions_are_answered_with_an_edit_or_an_unfinished_word() {
         };
         let engine = evaluate::open(&place).expect("an index");
         for mode in modes(&engine) {
-            assert!(typos(name, &engine, &queries, mode) >= 0.96);
-            assert!(prefixes(name, &engine, &queries, mode) >= 0.85);
+            assert!(typos(name, &engine, &queries, mode) >= 0.99);
+            assert!(prefixes(name, &engine, &queries, mode) >= 0.97);
         }
         for mrr in pairs(name, &engine, &modes(&engine)) {
-            assert!(mrr >= 0.95, "{mrr}");
+            assert!(mrr >= 0.995, "{mrr}");
         }
     }
 }

@@ -13,6 +13,7 @@
 //! ```
 //! Most queries need nothing of waves 2 and 3, and the last one runs beside the waves of cells.
 
+mod context;
 mod lists;
 mod suggest;
 
@@ -34,6 +35,7 @@ use crate::sort::sort_by;
 use crate::store::Wants;
 use crate::store::Wave;
 use crate::text::Analyzer;
+use crate::text::QueryTerm;
 use crate::text::QueryTerms;
 use crate::text::TokenKind;
 use crate::vector::arch::sqrt;
@@ -66,8 +68,9 @@ const SIMILAR_CHARS: usize = 2;
 const CORRECTIONS: usize = 3;
 
 /// How much likelier the word itself is meant than a completion, as a power of two: as if so many more
-/// chunks had it.
-const FINISHED_BITS: u32 = 4;
+/// chunks had it. With 4, *func* is no *function* in two of a hundred titles that are still being typed; of
+/// finished questions neither changes what is found.
+const FINISHED_BITS: u32 = 2;
 
 /// The same for a correction that begins like the word: few mistype the first letter.
 const ALIKE_BITS: u32 = 2;
@@ -78,9 +81,6 @@ const ALIKE_BITS: u32 = 2;
 /// there are 25 to replace it.
 const LEFT_OUT_BITS: u32 = 4;
 
-/// Weight of a correction, by edits; the exact word would count [`WEIGHT_ONE`].
-const CORRECTION_WEIGHTS: [u32; 3] = [WEIGHT_ONE, WEIGHT_ONE * 3 / 4, WEIGHT_ONE / 2];
-
 /// The words of a query and what the dictionary has for them.
 #[derive(Debug)]
 pub struct Lookup<'a> {
@@ -88,6 +88,17 @@ pub struct Lookup<'a> {
     analyzer: &'a Analyzer,
     /// Whether words may be taken apart: where the query's embedding is summed from rows.
     pieces: bool,
+    /// Components of the rows of terms, if they have rows.
+    row_dim: Option<usize>,
+}
+
+/// Which of the terms that may stand for a word of the query are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The word itself, else what is likeliest meant.
+    Likeliest,
+    /// Every correction that is searched, and every completion.
+    Possible,
 }
 
 #[derive(Debug)]
@@ -115,8 +126,11 @@ struct Alternative {
     /// Chunks that hold the term; those that hold the word as long as the term block was not read.
     df: u32,
     weight: u32,
-    /// How likely it is meant, as a power of two that compares the alternatives of one word.
+    /// How likely it is meant whatever stands beside it, as a power of two that compares the
+    /// alternatives of one word.
     bits: u32,
+    /// The same by what stands beside it ([`context`]).
+    context: u32,
     /// What its term block says; nothing as long as only the spelling is known.
     entry: Option<Entry>,
     /// The blocks of its list are not read: it finds no chunk, but counts in those that are found.
@@ -157,8 +171,14 @@ impl Entry {
 
 impl<'a> Lookup<'a> {
     /// Prepares the look-up of a query's terms; with `prefix`, its last word may be unfinished, with
-    /// `pieces`, unknown ones are taken apart.
-    pub fn new(analyzer: &'a Analyzer, terms: &QueryTerms, prefix: bool, pieces: bool) -> Self {
+    /// `pieces`, unknown ones are taken apart; rows of terms, if there are any, have `row_dim` components.
+    pub fn new(
+        analyzer: &'a Analyzer,
+        terms: &QueryTerms,
+        prefix: bool,
+        pieces: bool,
+        row_dim: Option<usize>,
+    ) -> Self {
         let words = terms.terms.iter().enumerate().map(|(at, term)| Word {
             term: term.term.clone(),
             forms: term.forms.clone(),
@@ -178,6 +198,7 @@ impl<'a> Lookup<'a> {
             words,
             analyzer,
             pieces,
+            row_dim,
         }
     }
 
@@ -209,6 +230,7 @@ impl<'a> Lookup<'a> {
                         weight: WEIGHT_ONE,
                         bits: bits_of(found.1.df) + FINISHED_BITS,
                         entry: Some(Entry::new(found)),
+                        context: 0,
                         left_out: false,
                     });
                 }
@@ -237,7 +259,7 @@ impl<'a> Lookup<'a> {
             completions.retain(|found| found.term != word.term && is_new(&found.term));
             completions.truncate(most);
             word.alternatives.append(&mut completions);
-            weigh(word, WEIGHT_ONE);
+            word.weigh();
         }
         Ok(())
     }
@@ -312,8 +334,7 @@ impl<'a> Lookup<'a> {
             found.truncate(CORRECTIONS);
             word.alternatives = found;
             word.corrected = !word.alternatives.is_empty();
-            let weight = CORRECTION_WEIGHTS.get(fewest as usize);
-            weigh(word, weight.copied().unwrap_or(1));
+            word.weigh();
         }
         Ok(())
     }
@@ -400,7 +421,7 @@ impl<'a> Lookup<'a> {
             }
             word.alternatives.retain(|found| found.entry.is_some());
         }
-        Ok(())
+        self.weigh_by_context()
     }
 
     /// Words that stand for something in the index, in the order of the query.
@@ -431,8 +452,9 @@ impl<'a> Lookup<'a> {
             // The fit weighs a repeated term by the root of its count, so the query does too.
             let weight = sqrt(f64::from(word.count)) as f32;
             let likeliest = word.likeliest();
-            let likely =
-                |found: &Alternative| 1.0 / (1u64 << (likeliest - found.bits).min(63)) as f32;
+            let likely = |found: &Alternative| {
+                1.0 / (1u64 << (likeliest - found.likelihood()).min(63)) as f32
+            };
             let all: f32 = word.alternatives.iter().map(likely).sum();
             for found in &word.alternatives {
                 if let Some(entry) = &found.entry {
@@ -460,23 +482,16 @@ impl<'a> Lookup<'a> {
             .collect()
     }
 
-    /// The terms that stand for the query's words and parts of compounds; for its compounds where there
-    /// is nothing else.
-    pub fn terms(&self) -> Vec<&str> {
-        let of = |is_part: bool| {
-            let words = self.words.iter();
-            let words = words.filter(move |word| (word.kind != TokenKind::Whole) == is_part);
-            words.map(|word| {
-                let first = word.alternatives.first();
-                first.map_or(word.term.as_str(), |first| first.term.as_str())
-            })
-        };
-        let parts: Vec<&str> = of(true).collect();
-        if parts.is_empty() {
-            of(false).collect()
-        } else {
-            parts
-        }
+    /// Whether these terms are what the query's words mean, one after the other: its words and parts of
+    /// compounds, or its compounds where there is nothing else.
+    pub fn reads(&self, terms: &[QueryTerm], meaning: Meaning) -> bool {
+        let is_part = |word: &Word| word.kind != TokenKind::Whole;
+        let has_parts = self.words.iter().any(is_part);
+        let mut terms = terms.iter();
+        let words = self.words.iter();
+        let mut words = words.filter(|word| !has_parts || is_part(word));
+        words.all(|word| terms.next().is_some_and(|term| word.means(term, meaning)))
+            && terms.next().is_none()
     }
 
     /// Whether the index has one of the words, or what it was corrected to.
@@ -514,17 +529,46 @@ impl<'a> Lookup<'a> {
     }
 }
 
+impl Alternative {
+    /// How likely it is meant, all in all.
+    fn likelihood(&self) -> u32 {
+        self.bits.saturating_add(self.context)
+    }
+}
+
 impl Word {
+    /// Whether it means this term.
+    fn means(&self, term: &QueryTerm, meaning: Meaning) -> bool {
+        let has = |term: &String| self.alternatives.iter().any(|found| found.term == *term);
+        let likeliest = match self.alternatives.first() {
+            Some(first) if !has(&self.term) => &first.term,
+            _ => &self.term,
+        };
+        let begins = |prefix: &String| term.folded.starts_with(prefix.as_str());
+        let may_be = || has(&term.term) || self.prefixes.iter().any(begins);
+        *likeliest == term.term || (meaning == Meaning::Possible && may_be())
+    }
+
     fn is_unknown(&self) -> bool {
         self.alternatives.is_empty()
             && self.substitutes.is_empty()
             && edits_allowed(&self.folded) > 0
     }
 
-    /// The most [`Alternative::bits`].
+    /// The most [`Alternative::likelihood`].
     fn likeliest(&self) -> u32 {
-        let all = self.alternatives.iter().map(|found| found.bits);
+        let all = self.alternatives.iter().map(Alternative::likelihood);
         all.max().unwrap_or(0)
+    }
+
+    /// Weighs alternatives by how likely they are meant: a quarter as likely, half the weight. Without it
+    /// the rarest would win, since a rare word tells chunks apart best.
+    fn weigh(&mut self) {
+        let likeliest = self.likeliest();
+        for found in &mut self.alternatives {
+            let halvings = (likeliest - found.likelihood()) / 2;
+            found.weight = (WEIGHT_ONE >> halvings.min(31)).max(1);
+        }
     }
 
     /// The words within so many edits that the blocks of [`Word::similar_blocks`] hold, and on demand others
@@ -600,18 +644,10 @@ fn alternatives(analyzer: &Analyzer, word: &str, df: u32) -> Vec<Alternative> {
         weight: WEIGHT_ONE,
         bits: bits_of(df),
         entry: None,
+        context: 0,
         left_out: false,
     };
     terms.map(alternative).collect()
-}
-
-/// Weighs alternatives by how likely they are meant: a quarter as likely, half of `weight`. Without it
-/// the rarest would win, since a rare word tells chunks apart best.
-fn weigh(word: &mut Word, weight: u32) {
-    let likeliest = word.likeliest();
-    for found in &mut word.alternatives {
-        found.weight = (weight >> ((likeliest - found.bits) / 2).min(31)).max(1);
-    }
 }
 
 fn bits_of(df: u32) -> u32 {
@@ -647,7 +683,7 @@ fn sort_out(found: &mut Vec<Alternative>) {
 
 /// Likeliest first, then the most frequent, ties by term.
 fn by_likelihood(a: &Alternative, b: &Alternative) -> Ordering {
-    let key = |found: &Alternative| (found.bits, found.df);
+    let key = |found: &Alternative| (found.likelihood(), found.df);
     key(b).cmp(&key(a)).then_with(|| a.term.cmp(&b.term))
 }
 

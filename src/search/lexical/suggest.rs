@@ -53,6 +53,7 @@ impl Lookup<'_> {
                     weight: 0,
                     // The nearer, the likelier.
                     bits: u32::MAX - edits,
+                    context: 0,
                     entry: None,
                     left_out: false,
                 });
