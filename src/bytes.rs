@@ -406,6 +406,18 @@ impl Writer {
     }
 }
 
+/// The values, or the first error: what `collect` does in a third of its code.
+///
+/// # Errors
+/// That of the first value that is one.
+pub fn gather<T, E>(values: impl Iterator<Item = Result<T, E>>) -> Result<Vec<T>, E> {
+    let mut all = Vec::new();
+    for value in values {
+        all.push(value?);
+    }
+    Ok(all)
+}
+
 /// Owned text read from an index.
 ///
 /// # Errors

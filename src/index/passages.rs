@@ -13,6 +13,7 @@ use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
+use crate::bytes::gather;
 use crate::bytes::string;
 use crate::document::Chunk;
 use crate::document::ChunkId;
@@ -64,9 +65,7 @@ impl Passage {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         let count = reader.count(1, "headings")?;
-        let headings = (0..count)
-            .map(|_| string(reader, "heading"))
-            .collect::<Result<Vec<_>, FormatError>>()?;
+        let headings = gather((0..count).map(|_| string(reader, "heading")))?;
         let anchor = string(reader, "anchor")?;
         let start = reader.varint("span start")?;
         let len = reader.varint_max(u64::MAX - start, "span length")?;
@@ -184,11 +183,7 @@ fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, FormatErro
         3 => Value::Bool(true),
         4 if depth > 0 => {
             let count = reader.count(1, "list value")?;
-            Value::List(
-                (0..count)
-                    .map(|_| read_value(reader, depth - 1))
-                    .collect::<Result<Vec<_>, FormatError>>()?,
-            )
+            Value::List(gather((0..count).map(|_| read_value(reader, depth - 1)))?)
         }
         kind => {
             let max = if depth > 0 { 4 } else { 3 };

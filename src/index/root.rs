@@ -11,6 +11,7 @@ use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
+use crate::bytes::gather;
 use crate::bytes::string;
 use alloc::format;
 use alloc::string::String;
@@ -225,9 +226,7 @@ impl Root {
         if part_bytes == 0 || Files::parts(body_len, part_bytes) != parts as u64 {
             return Err(reader.error("file count", Problem::Inconsistent));
         }
-        let hashes = (0..parts)
-            .map(|_| reader.u64("file hash"))
-            .collect::<Result<Vec<_>, FormatError>>()?;
+        let hashes = gather((0..parts).map(|_| reader.u64("file hash")))?;
         let counts = Counts {
             documents: reader.varint_u32("documents")?,
             chunks: reader.varint_u32("chunks")?,

@@ -8,6 +8,7 @@ use super::Block;
 use super::PostingList;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
+use crate::bytes::gather;
 use crate::document::ChunkId;
 use alloc::collections::BinaryHeap;
 use alloc::vec;
@@ -116,11 +117,7 @@ pub fn top_k(
     let mut cursors: Vec<Vec<Cursor<'_, '_>>> = Vec::with_capacity(clauses.len());
     for clause in clauses {
         let lists = clause.alternatives.iter();
-        cursors.push(
-            lists
-                .map(|list| Cursor::new(list, chunk_count))
-                .collect::<Result<_, _>>()?,
-        );
+        cursors.push(gather(lists.map(|list| Cursor::new(list, chunk_count)))?);
     }
     let mut matches = vec![0u64; (chunk_count as usize).div_ceil(64)];
     // The worst of the best is on top: by score, and of equals the later chunk.
@@ -201,7 +198,7 @@ pub fn top_k(
         hit.score = hit.contributions.iter().sum();
         Ok(hit)
     });
-    let complete = complete.collect::<Result<_, FormatError>>()?;
+    let complete = gather(complete)?;
     Ok(TopK {
         hits,
         matches,

@@ -4,6 +4,7 @@
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::bytes::gather;
 use crate::cells::CellScratch;
 use crate::cells::Cells;
 use crate::cells::Descent;
@@ -393,7 +394,7 @@ impl LoadCells<'_> {
             .wanted
             .iter()
             .map(|&extent| wave.require(extent).cloned());
-        self.levels.push(blocks.collect::<Result<_, _>>()?);
+        self.levels.push(gather(blocks)?);
         Ok(self.wanted.len())
     }
 }

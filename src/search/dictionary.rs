@@ -3,6 +3,7 @@
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::bytes::gather;
 use crate::index::CHECK_LEN;
 use crate::index::Extent;
 use crate::index::Root;
@@ -167,14 +168,12 @@ impl Dictionary {
         wave: &Wave,
     ) -> Result<Vec<SpellingBlock>, Damaged> {
         let extents = blocks.filter_map(|at| self.spelling_block(at));
-        extents
-            .map(|extent| {
-                let block = wave
-                    .require(extent)
-                    .and_then(|block| parse_spellings(block));
-                block.map_err(|error| (extent, error))
-            })
-            .collect()
+        gather(extents.map(|extent| {
+            let block = wave
+                .require(extent)
+                .and_then(|block| parse_spellings(block));
+            block.map_err(|error| (extent, error))
+        }))
     }
 }
 

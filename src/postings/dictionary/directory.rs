@@ -7,6 +7,7 @@ use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
+use crate::bytes::gather;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -81,10 +82,7 @@ impl Directory {
     pub fn parse(bytes: &[u8]) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes, WHAT);
         let count = reader.count(MIN_ENTRY_BYTES, "block count")?;
-        let mut numbers = |field| {
-            let numbers = (0..count).map(|_| reader.varint_u32(field));
-            numbers.collect::<Result<Vec<u32>, FormatError>>()
-        };
+        let mut numbers = |field| gather((0..count).map(|_| reader.varint_u32(field)));
         let shared = numbers("shared prefix")?;
         let lengths = numbers("suffix length")?;
         let units = numbers("stored length")?;

@@ -7,6 +7,7 @@ use super::Entry;
 use super::Lookup;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::bytes::gather;
 use crate::document::ChunkId;
 use crate::index::Extent;
 use crate::postings::BlockTable;
@@ -175,7 +176,7 @@ fn posting_blocks(dictionary: &Dictionary, found: &Alternative) -> Result<Vec<Ex
     };
     let table = table_of(entry, found.df)?;
     let blocks = (0..table.len()).map(|at| posting_block(dictionary, entry, &table, at));
-    blocks.collect()
+    gather(blocks)
 }
 
 /// The table of a term's list, empty for a short one.
