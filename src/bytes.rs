@@ -406,7 +406,8 @@ impl Writer {
     }
 }
 
-/// The values, or the first error: what `collect` does in a third of its code.
+/// The values, or the first error: what `collect` does, in less code. Where blocks are read, that spares
+/// the module 1 kB.
 ///
 /// # Errors
 /// That of the first value that is one.

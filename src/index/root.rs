@@ -498,7 +498,10 @@ mod tests {
     fn settings_out_of_range_are_refused_by_name() {
         let [scan, graph, cells] = accesses();
         let Access::Cells {
-            cells: mut blocks, ..
+            router,
+            cells: mut blocks,
+            patience,
+            nprobe,
         } = cells
         else {
             unreachable!("the third access is by cells");
@@ -510,19 +513,11 @@ mod tests {
         assert_eq!(blocks.upper(), Some(last));
         blocks.upper_len = blocks.len + 1;
         assert_eq!(blocks.upper(), None);
-        let more_than_all = match cells {
-            Access::Cells {
-                router,
-                patience,
-                nprobe,
-                ..
-            } => Access::Cells {
-                router,
-                cells: blocks,
-                patience,
-                nprobe,
-            },
-            other => other,
+        let upper_beyond_all = Access::Cells {
+            router,
+            cells: blocks,
+            patience,
+            nprobe,
         };
         let graph = |of: u32| match graph {
             Access::Graph { codes, links, .. } => Access::Graph {
@@ -544,7 +539,7 @@ mod tests {
         for (field, root) in [
             ("candidates", root(9, scan)),
             ("candidates", root(1001, scan)),
-            ("cells", root(50, more_than_all)),
+            ("cells", root(50, upper_beyond_all)),
             ("ef_search", root(50, graph(9))),
             ("ef_search", root(50, graph(10_001))),
             ("patience", root(50, cells(0, 1))),

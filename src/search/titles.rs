@@ -1,7 +1,6 @@
 //! A query that is a title: its page comes first.
 
 use super::lexical::Lookup;
-use super::lexical::Meaning;
 use super::ranking::Candidate;
 use crate::index::DocumentRecord;
 use crate::index::Passage;
@@ -19,14 +18,13 @@ pub fn titled_first(
     ranked: &mut [Candidate],
     records: &mut [(Passage, DocumentRecord)],
 ) {
-    let first = |meaning| {
-        records.iter().position(|(_, document)| {
-            [&document.title, last_segment(&document.url)]
-                .into_iter()
-                .any(|text| lookup.reads(&parts(analyzer, text), meaning))
-        })
-    };
-    let Some(at) = first(Meaning::Likeliest).or_else(|| first(Meaning::Possible)) else {
+    let places = records.iter().enumerate().flat_map(|(at, (_, document))| {
+        [&document.title, last_segment(&document.url)]
+            .into_iter()
+            .filter_map(|text| lookup.reads(&parts(analyzer, text)))
+            .map(move |meaning| (meaning, at))
+    });
+    let Some((_, at)) = places.min() else {
         return;
     };
     if let (Some(candidates), Some(records)) = (ranked.get_mut(..=at), records.get_mut(..=at)) {
@@ -59,8 +57,8 @@ fn last_segment(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lexical::Meaning;
     use super::Lookup;
-    use super::Meaning;
     use super::last_segment;
     use super::parts;
     use crate::text::Analyzer;
@@ -83,17 +81,18 @@ mod tests {
     #[test]
     fn title_is_read_in_the_words_of_a_query_and_in_what_they_may_become() {
         let analyzer = Analyzer::new(Language::English);
-        let reads = |query: &str, title: &str, meaning| {
+        let reads = |query: &str, title: &str| {
             let terms = analyzer.query_terms(query);
             let lookup = Lookup::new(&analyzer, &terms, true, false, None);
-            lookup.reads(&parts(&analyzer, title), meaning)
+            lookup.reads(&parts(&analyzer, title))
         };
         for (query, title) in [
             ("vector class", "The vector classes"),
             ("vector class", "vector-class"),
             ("push back", "push_back"),
         ] {
-            assert!(reads(query, title, Meaning::Likeliest), "{query} {title}");
+            let meaning = reads(query, title);
+            assert_eq!(meaning, Some(Meaning::Likeliest), "{query} {title}");
         }
         for (query, title) in [
             ("vector class", "class vector"),
@@ -101,12 +100,11 @@ mod tests {
             ("vector", ""),
             ("vect class", "vector class"),
         ] {
-            assert!(!reads(query, title, Meaning::Likeliest), "{query} {title}");
-            assert!(!reads(query, title, Meaning::Possible), "{query} {title}");
+            assert_eq!(reads(query, title), None, "{query} {title}");
         }
         // Only what stands last may be unfinished, unless something stands behind it.
-        assert!(!reads("vector cla", "vector class", Meaning::Likeliest));
-        assert!(reads("vector cla", "vector class", Meaning::Possible));
-        assert!(!reads("vector cla ", "vector class", Meaning::Possible));
+        let open = reads("vector cla", "vector class");
+        assert_eq!(open, Some(Meaning::Possible));
+        assert_eq!(reads("vector cla ", "vector class"), None);
     }
 }

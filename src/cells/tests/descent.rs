@@ -13,6 +13,16 @@ use crate::vector::topk::Candidate;
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
+/// Cells of six rows each.
+fn small_cells(sample: &Sample, copies: usize, top: usize) -> Cells {
+    sample.build(CellParams {
+        rows_per_cell: 6,
+        copies,
+        top,
+        seed: 3,
+    })
+}
+
 /// What a search that reads the cells it needs finds, and the bytes of the cells.
 fn descend(
     sample: &Sample,
@@ -43,13 +53,7 @@ fn descend(
 fn cells_read_one_by_one_score_rows_as_cells_in_memory_do() {
     for (top, dim) in [(usize::MAX, 64), (1, 100), (1, 192)] {
         let sample = Sample::new(Metric::Cosine, dim, 900, 700);
-        let params = CellParams {
-            rows_per_cell: 6,
-            copies: 1,
-            top,
-            seed: 3,
-        };
-        let cells = sample.build(params);
+        let cells = small_cells(&sample, 1, top);
         let all: BTreeMap<u32, u32> = sample
             .search(&cells, ALL, None)
             .into_iter()
@@ -107,12 +111,7 @@ fn router_of_the_specification_is_read_as_it_says() {
 #[test]
 fn a_search_reads_on_until_it_has_found_as_many_rows_as_are_wanted() {
     let sample = Sample::new(Metric::Cosine, 64, 900, 900);
-    let cells = sample.build(CellParams {
-        rows_per_cell: 6,
-        copies: 2,
-        top: usize::MAX,
-        seed: 3,
-    });
+    let cells = small_cells(&sample, 2, usize::MAX);
     let allowed = bitmap(900, |id| id % 90 == 7);
     let reach = Reach {
         bytes: 0,
@@ -130,13 +129,7 @@ fn a_search_reads_on_until_it_has_found_as_many_rows_as_are_wanted() {
 fn cells_of_the_upper_levels_lie_behind_all_others() {
     let sample = Sample::new(Metric::Cosine, 64, 900, 900);
     for (top, levels) in [(usize::MAX, 2), (20, 3)] {
-        let params = CellParams {
-            rows_per_cell: 6,
-            copies: 1,
-            top,
-            seed: 3,
-        };
-        let cells = sample.build(params);
+        let cells = small_cells(&sample, 1, top);
         assert_eq!(cells.levels.len(), levels);
         let stored = cells.store(4);
         let first_upper = cells.levels[0].len();

@@ -17,10 +17,13 @@ use alloc::vec::Vec;
 const CONTEXT_BITS: f32 = 8.0;
 
 impl Lookup<'_> {
-    /// Weighs the alternatives of each word anew, by the rows that are known by now.
+    /// Weighs the alternatives of words that were corrected or may be unfinished anew, by the rows that
+    /// are known by now.
     ///
     /// # Errors
     /// The block that is damaged.
+    /// # Cost
+    /// For each of these words the sum of all rows of the query, O(words · components).
     #[inline(never)]
     pub(super) fn weigh_by_context(&mut self) -> Result<(), Damaged> {
         let Some(dim) = self.row_dim else {

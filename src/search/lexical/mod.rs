@@ -3,7 +3,8 @@
 //! Each distinct term of the query becomes a [`Word`]. What the dictionary has for it, exactly or as
 //! completions of an unfinished last word, becomes its alternatives. A word that has none is, in this
 //! order, a word of general language that the corpus happens not to use, a misspelling that is
-//! corrected, or the sum of its pieces ([`crate::embed::piece`]).
+//! corrected ([`correct`]), or the sum of its pieces ([`crate::embed::piece`]). Completions and corrections are
+//! weighed by how likely they are meant, also by what stands beside them ([`context`]).
 //!
 //! ```text
 //! wave 1   term blocks of the words; spelling blocks of an unfinished one
@@ -14,6 +15,7 @@
 //! Most queries need nothing of waves 2 and 3, and the last one runs beside the waves of cells.
 
 mod context;
+mod correct;
 mod lists;
 mod suggest;
 
@@ -23,13 +25,10 @@ use super::dictionary::Dictionary;
 use crate::embed::QueryVector;
 use crate::embed::piece;
 use crate::embed::piece::piece_keys;
-use crate::embed::piece::word_key;
 use crate::index::Extent;
 use crate::postings::WEIGHT_ONE;
 use crate::postings::dictionary::ListPlace;
-use crate::postings::dictionary::Spelling;
 use crate::postings::dictionary::Term;
-use crate::postings::dictionary::backwards;
 use crate::postings::dictionary::edits_allowed;
 use crate::sort::sort_by;
 use crate::store::Wants;
@@ -56,30 +55,10 @@ const COMPLETING_SPELLINGS: usize = 32;
 /// Spelling blocks that are read for completions.
 const COMPLETION_BLOCKS: usize = 2;
 
-/// Spelling blocks that are read for corrections of one word, forwards and as many backwards. One edit
-/// leaves the longer part of a word before or behind it as it was, so the word meant is near in one of
-/// the two orders.
-const SIMILAR_BLOCKS: usize = 3;
-
-/// Characters that a block's words share with the one to correct: half of the shortest.
-const SIMILAR_CHARS: usize = 2;
-
-/// Corrections of equal distance that stand for a word together.
-const CORRECTIONS: usize = 3;
-
 /// How much likelier the word itself is meant than a completion, as a power of two: as if so many more
-/// chunks had it. With 4, *func* is no *function* in two of a hundred titles that are still being typed; of
+/// chunks had it. With 4, one in a hundred titles that are still being typed is not found for it; of
 /// finished questions neither changes what is found.
 const FINISHED_BITS: u32 = 2;
-
-/// The same for a correction that begins like the word: few mistype the first letter.
-const ALIKE_BITS: u32 = 2;
-
-/// The same for a correction of which the word lacks a letter or has two swapped. A noisy channel
-/// (M. Kernighan, K. Church, W. Gale: *A spelling correction program based on a noisy channel model*,
-/// COLING 1990) makes such errors as often as others, but there is one way to leave a letter out where
-/// there are 25 to replace it.
-const LEFT_OUT_BITS: u32 = 4;
 
 /// The words of a query and what the dictionary has for them.
 #[derive(Debug)]
@@ -92,12 +71,12 @@ pub struct Lookup<'a> {
     row_dim: Option<usize>,
 }
 
-/// Which of the terms that may stand for a word of the query are compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How well a term stands for a word of the query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Meaning {
-    /// The word itself, else what is likeliest meant.
+    /// It is the word itself, or what is likeliest meant.
     Likeliest,
-    /// Every correction that is searched, and every completion.
+    /// It is another correction that is searched, or completes the word.
     Possible,
 }
 
@@ -135,15 +114,6 @@ struct Alternative {
     entry: Option<Entry>,
     /// The blocks of its list are not read: it finds no chunk, but counts in those that are found.
     left_out: bool,
-}
-
-/// A word of the index that is spelt like one of the query.
-#[derive(Debug)]
-struct Similar {
-    word: String,
-    /// Chunks that hold it.
-    df: u32,
-    edits: u32,
 }
 
 /// What a term block says about a term.
@@ -275,68 +245,6 @@ impl<'a> Lookup<'a> {
         self.words
             .iter()
             .all(|word| exact(word) || (word.alternatives.is_empty() && !word.is_unknown()))
-    }
-
-    /// Wants the terms of completions, and the blocks where words that were not found may be spelt
-    /// differently or be known as words of general language; nothing where there are no such words.
-    pub fn want_spellings(&self, dictionary: &Dictionary) -> Option<Wants> {
-        let mut wants = self.want_completions(dictionary);
-        for word in self.words.iter().filter(|word| word.is_unknown()) {
-            let wants = wants.get_or_insert_with(Wants::new);
-            dictionary.want_spellings(word.similar_blocks(dictionary).into_iter(), wants);
-            dictionary.want_term(&word_key(&word.term), wants);
-        }
-        wants
-    }
-
-    /// Recognises or corrects the words that were not found.
-    ///
-    /// # Errors
-    /// The block that is damaged.
-    pub fn correct(&mut self, dictionary: &Dictionary, wave: &Wave) -> Result<(), Damaged> {
-        self.complete(dictionary, wave)?;
-        for word in self.words.iter_mut().filter(|word| word.is_unknown()) {
-            if let Some(found) = dictionary.find_term(&word_key(&word.term), wave)? {
-                word.substitutes.push((Entry::new(found), 1.0));
-                continue;
-            }
-            let mut found: Vec<Alternative> = Vec::new();
-            let mut fewest = u32::MAX;
-            let edits_allowed = edits_allowed(&word.folded);
-            for Similar {
-                word: meant,
-                df,
-                edits,
-            } in word.similar(dictionary, wave, edits_allowed, false)?
-            {
-                let alike = meant.chars().next() == word.folded.chars().next();
-                // Two errors, and one of them in the first letter, make another word.
-                if edits > fewest || (edits > 1 && !alike) {
-                    continue;
-                }
-                if edits < fewest {
-                    fewest = edits;
-                    found.clear();
-                }
-                let mut bits = 0;
-                if alike {
-                    bits += ALIKE_BITS;
-                }
-                if lacks_or_swaps(&word.folded, &meant) {
-                    bits += LEFT_OUT_BITS;
-                }
-                for mut correction in alternatives(self.analyzer, &meant, df) {
-                    correction.bits += bits;
-                    found.push(correction);
-                }
-            }
-            sort_out(&mut found);
-            found.truncate(CORRECTIONS);
-            word.alternatives = found;
-            word.corrected = !word.alternatives.is_empty();
-            word.weigh();
-        }
-        Ok(())
     }
 
     /// Wants the terms of corrections, and of the pieces that words still unknown may consist of;
@@ -482,16 +390,20 @@ impl<'a> Lookup<'a> {
             .collect()
     }
 
-    /// Whether these terms are what the query's words mean, one after the other: its words and parts of
-    /// compounds, or its compounds where there is nothing else.
-    pub fn reads(&self, terms: &[QueryTerm], meaning: Meaning) -> bool {
+    /// How well these terms stand for the query's words, one after the other: its words and parts of
+    /// compounds, or its compounds where there is nothing else; the worst of them says. Nothing where one does
+    /// not, and where there are more or fewer.
+    pub fn reads(&self, terms: &[QueryTerm]) -> Option<Meaning> {
         let is_part = |word: &Word| word.kind != TokenKind::Whole;
         let has_parts = self.words.iter().any(is_part);
         let mut terms = terms.iter();
-        let words = self.words.iter();
-        let mut words = words.filter(|word| !has_parts || is_part(word));
-        words.all(|word| terms.next().is_some_and(|term| word.means(term, meaning)))
-            && terms.next().is_none()
+        let mut worst = Meaning::Likeliest;
+        for word in &self.words {
+            if !has_parts || is_part(word) {
+                worst = worst.max(word.means(terms.next()?)?);
+            }
+        }
+        terms.next().is_none().then_some(worst)
     }
 
     /// Whether the index has one of the words, or what it was corrected to.
@@ -537,16 +449,21 @@ impl Alternative {
 }
 
 impl Word {
-    /// Whether it means this term.
-    fn means(&self, term: &QueryTerm, meaning: Meaning) -> bool {
+    /// How well a term stands for it, if it does.
+    fn means(&self, term: &QueryTerm) -> Option<Meaning> {
         let has = |term: &String| self.alternatives.iter().any(|found| found.term == *term);
         let likeliest = match self.alternatives.first() {
             Some(first) if !has(&self.term) => &first.term,
             _ => &self.term,
         };
         let begins = |prefix: &String| term.folded.starts_with(prefix.as_str());
-        let may_be = || has(&term.term) || self.prefixes.iter().any(begins);
-        *likeliest == term.term || (meaning == Meaning::Possible && may_be())
+        if *likeliest == term.term {
+            Some(Meaning::Likeliest)
+        } else if has(&term.term) || self.prefixes.iter().any(begins) {
+            Some(Meaning::Possible)
+        } else {
+            None
+        }
     }
 
     fn is_unknown(&self) -> bool {
@@ -569,61 +486,6 @@ impl Word {
             let halvings = (likeliest - found.likelihood()) / 2;
             found.weight = (WEIGHT_ONE >> halvings.min(31)).max(1);
         }
-    }
-
-    /// The words within so many edits that the blocks of [`Word::similar_blocks`] hold, and on demand others
-    /// that begin like the word, as if they were an edit farther away.
-    ///
-    /// # Errors
-    /// The block that is damaged.
-    fn similar(
-        &self,
-        dictionary: &Dictionary,
-        wave: &Wave,
-        edits: u32,
-        with_others: bool,
-    ) -> Result<Vec<Similar>, Damaged> {
-        let mut found = Vec::new();
-        let backwards = backwards(&self.folded);
-        // Half of the word, and two letters of it where it has them.
-        let half = self.folded.len().div_ceil(2).max(2);
-        let beginning = self.folded.get(..self.folded.floor_char_boundary(half));
-        let blocks = self.similar_blocks(dictionary).into_iter();
-        for block in dictionary.spellings(blocks, wave)? {
-            let mut add = |spelling: Spelling<'_>, edits| {
-                let (word, df) = (spelling.word(), spelling.df);
-                found.push(Similar { word, df, edits });
-            };
-            for form in core::iter::once(&self.folded).chain(&backwards) {
-                for similar in block.similar(form, edits) {
-                    add(similar.spelling, similar.edits);
-                }
-            }
-            for spelling in block.iter().filter(|_| with_others) {
-                if beginning.is_some_and(|half| spelling.key.starts_with(half)) {
-                    add(spelling, edits + 1);
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    fn similar_blocks(&self, dictionary: &Dictionary) -> Vec<usize> {
-        let around = |key: &str, alike| {
-            let spelling = dictionary.spelling();
-            spelling.blocks_around(key, alike, SIMILAR_BLOCKS)
-        };
-        let mut blocks = around(&self.folded, SIMILAR_CHARS);
-        if let Some(key) = backwards(&self.folded) {
-            // Its mark comes first.
-            let behind = around(&key, SIMILAR_CHARS + 1).into_iter();
-            behind.for_each(|block| {
-                if !blocks.contains(&block) {
-                    blocks.push(block)
-                }
-            });
-        }
-        blocks
     }
 }
 
@@ -654,16 +516,6 @@ fn bits_of(df: u32) -> u32 {
     df.max(1).ilog2()
 }
 
-/// Whether `typed`, an edit or two away from `meant`, lacks a letter of it or has its letters in another
-/// order.
-fn lacks_or_swaps(typed: &str, meant: &str) -> bool {
-    let [typed, meant] = [typed, meant].map(|word| {
-        let letters = word.chars().map(u64::from);
-        (word.chars().count(), letters.sum::<u64>())
-    });
-    typed.0 < meant.0 || typed == meant
-}
-
 /// Sorts alternatives and keeps the first of each term.
 #[inline(never)]
 fn sort_out(found: &mut Vec<Alternative>) {
@@ -685,21 +537,4 @@ fn sort_out(found: &mut Vec<Alternative>) {
 fn by_likelihood(a: &Alternative, b: &Alternative) -> Ordering {
     let key = |found: &Alternative| (found.likelihood(), found.df);
     key(b).cmp(&key(a)).then_with(|| a.term.cmp(&b.term))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::lacks_or_swaps;
-
-    #[test]
-    fn letters_left_out_or_swapped_are_told_from_replaced_and_added_ones() {
-        for (typed, meant, expected) in [
-            ("smrt", "smart", true),
-            ("smatr", "smart", true),
-            ("smrt", "sort", false),
-            ("smartt", "smart", false),
-        ] {
-            assert_eq!(lacks_or_swaps(typed, meant), expected, "{typed} {meant}");
-        }
-    }
 }

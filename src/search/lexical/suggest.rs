@@ -2,9 +2,9 @@
 
 use super::Alternative;
 use super::Lookup;
-use super::Similar;
 use super::Word;
 use super::by_likelihood;
+use super::correct::Similar;
 use crate::search::dictionary::Damaged;
 use crate::search::dictionary::Dictionary;
 use crate::sort::sort_by;
