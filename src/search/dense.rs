@@ -37,9 +37,13 @@ use core::cell::RefCell;
 /// In a graph, a filter that lets fewer chunks through than this is answered by scoring them all.
 const SCORE_BELOW: u32 = 20_000;
 
-/// Bytes of cells that a search reads at most where nothing is said, beside what leads to them. On
-/// 100,000 chunks twice as many find 0.09 more of the 10 nearest, for 42 kB.
+/// Bytes of cells that a search by meaning alone reads at most where nothing is said, beside what leads
+/// to them. On 100,000 chunks twice as many find 0.09 more of the 10 nearest, for 42 kB.
 pub const CELL_BYTES: u64 = 32_000;
+
+/// As [`CELL_BYTES`], by words and meaning where the router leads to cells directly: words find much of what is
+/// in cells that are not read. Where it leads to groups, what these hide has to be made up for.
+pub const HYBRID_CELL_BYTES: u64 = 16_000;
 
 /// The vector sections that stay in memory once they are read.
 #[derive(Debug)]
@@ -181,7 +185,8 @@ impl Resident {
         }
     }
 
-    /// Begins a search that reads the cells it needs, about `bytes` of them.
+    /// Begins a search that reads the cells it needs, about `bytes` of them or what is usual, `beside_words`
+    /// or alone.
     ///
     /// `None` if there are no cells: [`Resident::nearest`] then has everything.
     ///
@@ -191,12 +196,17 @@ impl Resident {
         &'a self,
         query: &'a Query,
         allowed: Option<&'a Bitmap>,
-        bytes: u64,
+        bytes: Option<u64>,
+        beside_words: bool,
     ) -> Result<Option<SearchCells<'a>>, FormatError> {
         let Codes::InCells { router, blocks, .. } = &self.codes else {
             return Ok(None);
         };
-        let reach = Reach::new(self.quantizer.metric(), bytes);
+        let usual = match beside_words && router.levels() <= 2 {
+            true => HYBRID_CELL_BYTES,
+            false => CELL_BYTES,
+        };
+        let reach = Reach::new(self.quantizer.metric(), bytes.unwrap_or(usual));
         let descent = Descent::new(router, query, allowed.map(Bitmap::words), reach)?;
         Ok(Some(SearchCells {
             descent,
@@ -362,6 +372,7 @@ impl LoadCells<'_> {
     ///
     /// # Errors
     /// [`FormatError`] for damaged cells.
+    #[inline(never)]
     pub fn wants(&mut self) -> Result<Option<Wants>, FormatError> {
         let read = self.levels.len() + 1;
         let Some(level) = self
@@ -389,6 +400,7 @@ impl LoadCells<'_> {
     ///
     /// # Errors
     /// [`FormatError`] for a cell that is not there.
+    #[inline(never)]
     pub fn take(&mut self, wave: &Wave) -> Result<usize, FormatError> {
         let blocks = self
             .wanted

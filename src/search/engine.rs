@@ -302,6 +302,7 @@ impl<S: Source> Engine<S> {
     }
 
     /// The projection out of the wave that brought it.
+    #[inline(never)]
     pub(super) fn read_projection(
         &self,
         extent: Extent,
@@ -514,9 +515,10 @@ impl<S: Source> Engine<S> {
         aim: &'a Aim,
     ) -> Result<Option<SearchCells<'a>>, SearchError> {
         let (allowed, bytes) = (aim.allowed.as_ref(), search.options.cell_bytes);
+        let beside_words = search.options.mode == Mode::Hybrid && search.lookup.is_known();
         Ok(match &aim.dense {
             Some((resident, query)) if !search.options.exact && !aim.is_few() => resident
-                .search_cells(query, allowed, bytes)
+                .search_cells(query, allowed, bytes, beside_words)
                 .map_err(|bad| self.damaged_cells(bad))?,
             _ => None,
         })

@@ -46,6 +46,7 @@ mod titles;
 mod verify;
 
 pub use dense::CELL_BYTES;
+pub use dense::HYBRID_CELL_BYTES;
 pub use dictionary::Dictionary;
 pub use engine::Engine;
 pub use fuse::DEFAULT_ALPHA;
@@ -130,8 +131,9 @@ pub struct SearchOptions {
     /// 48 kB.
     pub exact: bool,
     /// Bytes of cells that such a search reads at most, beside three eighths as many of what leads to
-    /// them: the more, the more of the near chunks it finds.
-    pub cell_bytes: u64,
+    /// them: the more, the more of the near chunks it finds. Without a number, [`CELL_BYTES`] or, by words
+    /// and meaning in an index of medium size, [`HYBRID_CELL_BYTES`].
+    pub cell_bytes: Option<u64>,
     /// How much hits are to differ from those above them, 0 to 1: 0 ranks by score alone, 1 by
     /// difference alone. Needs vectors; whatever it is, copies of a chunk in other documents go last.
     pub diversity: f32,
@@ -152,7 +154,7 @@ impl Default for SearchOptions {
             sections: 0,
             prefix: false,
             exact: false,
-            cell_bytes: CELL_BYTES,
+            cell_bytes: None,
             diversity: 0.0,
         }
     }

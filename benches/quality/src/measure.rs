@@ -8,6 +8,7 @@ use crate::data::Queries;
 use crate::data::document;
 use clap::Parser;
 use coracle::document::Document;
+use coracle::search::CELL_BYTES;
 use coracle::search::Engine;
 use coracle::search::Group;
 use coracle::search::Mode;
@@ -218,7 +219,7 @@ impl Built {
                 mode: Mode::Vector,
                 group: Group::Chunk,
                 embedding: Some(row.to_vec()),
-                cell_bytes: budget,
+                cell_bytes: Some(budget),
                 ..SearchOptions::default()
             };
             let (result, stats) = self.cold(text, &options)?;
@@ -259,7 +260,7 @@ impl Built {
             found.push(ids(result));
             exact.push(ids(pollster::block_on(warm.search(text, &all_cells))?));
         }
-        let vectors = self.vectors(queries, SearchOptions::default().cell_bytes, truths, None)?;
+        let vectors = self.vectors(queries, CELL_BYTES, truths, None)?;
         let Summary {
             chunks,
             files,
