@@ -170,6 +170,7 @@ impl Cells {
     /// Calls `found` with every one of `ids` that is a row, and its score from its 1-bit code.
     ///
     /// Cost: a block of 32 codes for each id, unless ids that follow each other share it.
+    #[inline(never)]
     pub fn estimate(
         &self,
         query: &Query,

@@ -124,6 +124,7 @@ impl Bitmap {
     ///
     /// `first_chunks` holds the first chunk of every document, ascending; a document's chunks end
     /// where the next one's begin, those of the last at `chunks`.
+    #[inline(never)]
     pub fn spread(&self, first_chunks: &[u32], chunks: u32) -> Self {
         let mut out = Self::new(chunks);
         for document in self.iter() {

@@ -271,6 +271,7 @@ impl Column {
     /// smaller value first among equals.
     ///
     /// Each document counts once for each of its values; `documents` must not repeat.
+    #[inline(never)]
     pub fn facet_counts(
         &self,
         documents: impl IntoIterator<Item = DocumentId>,

@@ -288,6 +288,7 @@ impl Columns {
     ///
     /// # Errors
     /// [`FilterError::UnknownField`].
+    #[inline(never)]
     pub fn missing<'a>(&self, filter: &'a Filter) -> Result<Vec<&'a str>, FilterError> {
         let mut fields = filter.fields();
         for field in &fields {
@@ -301,6 +302,7 @@ impl Columns {
     ///
     /// # Errors
     /// [`FilterError::UnknownField`], [`FilterError::Column`].
+    #[inline(never)]
     pub fn load(&mut self, field: &str, bytes: &[u8]) -> Result<(), FilterError> {
         let at = self.position(field)?;
         let column = Column::parse(bytes, self.documents).map_err(|error| FilterError::Column {

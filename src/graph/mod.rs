@@ -178,6 +178,7 @@ impl Graph {
     /// unsorted links, links of a node to itself, and bytes left over.
     ///
     /// Cost: one pass over the links.
+    #[inline(never)]
     pub fn parse(bytes: &[u8], len: usize) -> Result<Self, FormatError> {
         let mut reader = Reader::new(bytes, "graph");
         if u32::try_from(len).is_err() {

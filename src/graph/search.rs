@@ -55,6 +55,7 @@ impl Graph {
     /// brought none of the 10 nearest: queries whose neighbours lie together need no more. The fewer rows are admitted the longer it takes, and where they are
     /// less than about a tenth [`crate::vector::binary::BinaryCodes::scan`] is faster.
     #[must_use]
+    #[inline(never)]
     pub fn search(
         &self,
         rows: &BinaryRows,

@@ -67,7 +67,10 @@ impl<S: Source> Engine<S> {
             total = documents.count();
         }
         let (page, hits) = page(options, &candidates, options.limit);
-        let facets = self.facets(options, &documents)?;
+        let facets = match options.facets.is_empty() {
+            true => Vec::new(),
+            false => self.facets(options, &documents)?,
+        };
         // Either would have found something by itself: what is nearest, chunks that hold a word.
         let is_known = query.is_some() || (mode != Mode::Vector && lookup.is_known());
         let result = SearchResult {
@@ -140,6 +143,7 @@ impl<S: Source> Engine<S> {
         Ok(result)
     }
 
+    #[inline(never)]
     fn facets(
         &self,
         options: &SearchOptions,

@@ -67,6 +67,7 @@ impl Projection {
     /// # Errors
     /// [`VectorError`] for a wrong dimension, a component that is not finite, or a norm past
     /// [`crate::vector::MAX_NORM`].
+    #[inline(never)]
     pub fn apply(&self, embedding: &[f32]) -> Result<Vec<f32>, VectorError> {
         arithmetic::checked_norm(embedding, self.input_dim)?;
         let directions = self.codes.chunks_exact(self.input_dim.max(1));
@@ -88,6 +89,7 @@ impl Projection {
     ///
     /// # Errors
     /// [`FormatError`] for dimensions or a step out of range, and for missing bytes.
+    #[inline(never)]
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
         let input_dim = reader.varint_max(MAX_DIM as u64, "input dimension")? as usize;
         let dim = reader.varint_max(input_dim as u64, "dimension")? as usize;

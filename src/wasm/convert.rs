@@ -73,8 +73,8 @@ impl Members<'_> {
             .iter()
             .find(|(choice, _)| given.as_deref() == Some(*choice));
         found.map(|&(_, meaning)| meaning).ok_or_else(|| {
-            let known: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-            refusal(name, &value, &format!("one of {}", known.join(", ")))
+            let known = choices.iter().map(|(choice, _)| *choice);
+            one_of(name, &value, &known.collect::<Vec<_>>())
         })
     }
 
@@ -98,9 +98,15 @@ impl Members<'_> {
     }
 }
 
+#[inline(never)]
 fn refusal(name: &str, value: &JsValue, wanted: &str) -> JsValue {
     let shown = JSON::stringify(value).map(String::from).unwrap_or_default();
     usage(&format!("{name} is {shown}, it must be {wanted}"))
+}
+
+#[inline(never)]
+fn one_of(name: &str, value: &JsValue, known: &[&str]) -> JsValue {
+    refusal(name, value, &format!("one of {}", known.join(", ")))
 }
 
 /// Search options out of a JavaScript object.
@@ -128,26 +134,36 @@ pub fn options(value: &JsValue) -> Result<SearchOptions, JsValue> {
     options.fusion = given.choice("fusion", &fusions)?;
     options.limit = given.count("limit", options.limit)?;
     options.offset = given.count("offset", options.offset)?;
-    let facets = given.read("facets", "a list of field names", |value| {
-        let names = Array::is_array(value).then(|| Array::from(value))?;
-        names.iter().map(|name| name.as_string()).collect()
-    })?;
+    let facets = given.read("facets", "a list of field names", names)?;
     options.facets = facets.unwrap_or_default();
     options.explain = given.flag("explain")?;
     options.prefix = given.flag("prefix")?;
     options.exact = given.flag("exact")?;
     options.diversity = given.share("diversity")?.unwrap_or_default();
     // What is not a number becomes NaN, which the engine refuses.
-    options.embedding = given.read("vector", "a list of numbers", |value| {
-        value
-            .is_object()
-            .then(|| Float32Array::new(&Array::from(value)).to_vec())
-    })?;
-    if let Some(filter) = given.get("filter")? {
-        let filter = json(&filter).and_then(|filter| Filter::from_json(&filter));
-        options.filter = Some(filter.map_err(|bad| error("filter", &bad.to_string()))?);
+    options.embedding = given.read("vector", "a list of numbers", numbers)?;
+    if let Some(value) = given.get("filter")? {
+        options.filter = Some(filter(&value)?);
     }
     Ok(options)
+}
+
+#[inline(never)]
+fn names(value: &JsValue) -> Option<Vec<String>> {
+    let names = Array::is_array(value).then(|| Array::from(value))?;
+    names.iter().map(|name| name.as_string()).collect()
+}
+
+#[inline(never)]
+fn numbers(value: &JsValue) -> Option<Vec<f32>> {
+    let list = value.is_object().then(|| Array::from(value))?;
+    Some(Float32Array::new(&list).to_vec())
+}
+
+#[inline(never)]
+fn filter(value: &JsValue) -> Result<Filter, JsValue> {
+    let filter = json(value).and_then(|filter| Filter::from_json(&filter));
+    filter.map_err(|bad| error("filter", &bad.to_string()))
 }
 
 #[wasm_bindgen]
@@ -260,6 +276,7 @@ fn part(score: f64, normalised: f32, rank: Option<u32>) -> JsValue {
     out.into()
 }
 
+#[inline(never)]
 fn explanation(of: &Explain) -> JsValue {
     let out = Record::new();
     if let Some((score, normalised)) = of.keyword {

@@ -296,6 +296,54 @@ test('missing_module_names_the_file_to_copy', () =>
     await state(page, 'results');
   }, bare(STRICT_POLICY)));
 
+for (const [thread, policy] of [
+  ['a_worker', STRICT_POLICY],
+  ['the_page', STRICT_POLICY.replace("worker-src 'self'", "worker-src 'none'")],
+]) {
+  test(`filters_load_the_rest_of_the_module_and_plain_searches_in_${thread}_do_not`, () =>
+    onSite(async (page, { server }) => {
+      const asked = () => server.asked.filter(({ path }) => path === '/coracle/coracle_rest.wasm').length;
+      for (const [query, found] of [['keybord shortcuts', 'The search field'], ['wrangler buc', 'Workers']]) {
+        await page.getByRole('combobox').fill(query);
+        await page.getByRole('option').filter({ hasText: found }).first().waitFor();
+      }
+      assert.equal(page.workers().length, thread === 'a_worker' ? 1 : 0);
+      assert.equal(asked(), 0);
+      const found = await page.evaluate(() => document.querySelector('coracle-search').search('search', { filter: { section: 'guide' }, facets: ['section'] }));
+      assert.deepEqual(found.facets.section.map(({ value }) => value), ['guide']);
+      assert.equal(asked(), 1);
+    }, bare(policy)));
+}
+
+test('missing_rest_of_the_module_names_the_file_to_copy', () =>
+  onSite(async (page) => {
+    await page.getByRole('combobox').fill('keyboard');
+    await state(page, 'results');
+    await page.route('**/coracle_rest.wasm', (route) => route.fulfill({ status: 404, body: '<!doctype html>' }));
+    await page.locator('coracle-search').evaluate((field) => (field.filter = { section: 'guide' }));
+    await state(page, 'error');
+    assert.match(await page.locator('[part=message]').innerText(), /coracle_rest\.wasm is missing; copy it/);
+    await page.unroute('**/coracle_rest.wasm');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await state(page, 'results');
+  }, bare(STRICT_POLICY)));
+
+test('failed_read_is_said_without_the_rest_of_the_module', () =>
+  onSite(async (page, { server }) => {
+    const code = await page.evaluate(async () => {
+      const { open } = await import('/coracle/coracle-search.js');
+      const read = async (file, start, end) => {
+        if (file !== 'root.cora') throw Object.assign(new Error('gone'), { status: 404 });
+        const response = await fetch(`/search/${file}`);
+        return new Uint8Array(await response.arrayBuffer()).slice(start, end);
+      };
+      const index = await open({ read });
+      return index.search('keyboard').catch(({ code }) => code);
+    });
+    assert.equal(code, 'source');
+    assert.ok(!server.asked.some(({ path }) => path.endsWith('_rest.wasm')));
+  }, bare(STRICT_POLICY)));
+
 test('source_of_the_page_is_read_from_the_worker_thread', () =>
   onSite(async (page) => {
     const outcome = await page.evaluate(async () => {

@@ -76,7 +76,7 @@ export async function buildSite() {
   writeFileSync(`${out}/_headers`, filled(read('_headers'), { connect }));
   for (const name of ['site.css', 'site.js', 'icon.svg']) copyFileSync(at('www/demo', name), `${out}/${name}`);
   const scripts = ['search', 'more', 'parts', 'ask', 'modal', 'highlight', 'worker', 'verify'].map((name) => `coracle-${name}.js`);
-  for (const name of [...scripts, 'coracle_bg.wasm']) copyFileSync(at('www/dist', name), `${out}/coracle/${name}`);
+  for (const name of [...scripts, 'coracle_bg.wasm', 'coracle_rest.wasm']) copyFileSync(at('www/dist', name), `${out}/coracle/${name}`);
   cpSync(at('www/dist/languages'), `${out}/coracle/languages`, { recursive: true });
 
   for (const name of figures) cpSync(at('benches/record', name), `${out}/figures/${name}`);

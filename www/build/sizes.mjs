@@ -13,6 +13,7 @@ const artefacts = {
 
 /** What a page loads beside those, if it has the elements in them. */
 const extras = {
+  rest: 'www/dist/coracle_rest.wasm',
   ask: 'www/dist/coracle-ask.js',
   modal: 'www/dist/coracle-modal.js',
   parts: 'www/dist/coracle-parts.js',

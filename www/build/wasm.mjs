@@ -1,13 +1,13 @@
 // The WebAssembly modules and their JavaScript glue: src/wasm → www/pkg, the module that searches for
-// browsers and the npm package, and worker/pkg, the service for workers.
-import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
+// browsers and the npm package, in two parts, and worker/pkg, the service for workers.
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { at, run, say, unlessFresh } from './tools.mjs';
 
 /** An isolate has 128 MB for everything: a module of 96 MiB leaves room for JavaScript. */
 const SERVICE_BYTES = 96 << 20;
 
 export async function buildWasm() {
-  await build('coracle', 'index', 'edge', at('www/pkg'));
+  await build('coracle', 'index', 'edge', at('www/pkg'), { parts: true });
   await buildService();
 }
 
@@ -20,8 +20,8 @@ export function buildService() {
   });
 }
 
-/** Builds the module with one feature, in one of Cargo.toml's profiles, into a folder. */
-async function build(name, feature, profile, pkg, { rustc = [], bindgen = [] } = {}) {
+/** Builds the module with one feature, in one of Cargo.toml's profiles, into a folder, perhaps in two parts. */
+async function build(name, feature, profile, pkg, { rustc = [], bindgen = [], parts = false } = {}) {
   say(`wasm module: ${feature}`);
   const features = ['--no-default-features', '--features', feature];
   await run('cargo', ['rustc', '-p', 'coracle-wasm', '--profile', profile, '--target', 'wasm32-unknown-unknown', ...features, '--', ...rustc]);
@@ -29,14 +29,27 @@ async function build(name, feature, profile, pkg, { rustc = [], bindgen = [] } =
   const raw = at('target/wasm', `${name}.wasm`);
   mkdirSync(at('target/wasm'), { recursive: true });
   copyFileSync(at('target/wasm32-unknown-unknown', profile, 'coracle_wasm.wasm'), raw);
-  await unlessFresh(`wasm glue: ${feature}`, [raw, at('www/build/wasm.mjs')], [`${pkg}/${name}.js`, `${pkg}/${name}_bg.wasm`], async () => {
-    const strip = ['--remove-name-section', '--remove-producers-section'];
+  const inputs = [raw, at('www/build/wasm.mjs'), at('www/build/split.mjs')];
+  const outputs = [`${pkg}/${name}.js`, `${pkg}/${name}_bg.wasm`, ...(parts ? [`${pkg}/${name}_rest.wasm`] : [])];
+  await unlessFresh(`wasm glue: ${feature}`, inputs, outputs, async () => {
     const out = ['--target', 'web', '--typescript', '--out-dir', pkg, '--out-name', name];
-    await run('wasm-bindgen', [raw, ...out, ...strip, ...bindgen]);
+    await run('wasm-bindgen', [raw, ...out, '--remove-producers-section', ...bindgen]);
     // -O3 keeps the loops of the vector kernels; -Os would save nothing. What the compiler did not inline
     // stays a function: half a kilobyte. The lowest kilobyte is the end of the stack, where no field of a
     // structure is addressed from.
-    await run('wasm-opt', ['-O3', '-ocimfs=10', '--low-memory-unused', `${pkg}/${name}_bg.wasm`, '-o', `${pkg}/optimised.wasm`]);
-    renameSync(`${pkg}/optimised.wasm`, `${pkg}/${name}_bg.wasm`);
+    const optimised = `${pkg}/optimised.wasm`;
+    await run('wasm-opt', [parts ? '-g' : '--strip-debug', '-O3', '-ocimfs=10', '--low-memory-unused', `${pkg}/${name}_bg.wasm`, '-o', optimised]);
+    renameSync(optimised, `${pkg}/${name}_bg.wasm`);
+    if (parts) await divide(`${pkg}/${name}`);
   });
+}
+
+/** Divides a module whose functions have names still, and its glue with it. */
+async function divide(path) {
+  const { JOINED_TYPES, joined, split } = await import('./split.mjs');
+  const { first, rest } = split(readFileSync(`${path}_bg.wasm`));
+  writeFileSync(`${path}_bg.wasm`, first);
+  writeFileSync(`${path}_rest.wasm`, rest);
+  writeFileSync(`${path}.js`, joined(readFileSync(`${path}.js`, 'utf8')));
+  appendFileSync(`${path}.d.ts`, JOINED_TYPES);
 }

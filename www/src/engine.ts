@@ -28,6 +28,8 @@ export interface Engine {
 export interface PlainOpenOptions extends Pick<OpenOptions, 'timeout' | 'keep' | 'publicKey'> {
   /** Address of the scripts: a thread may have been started from a copy at another one. */
   base?: string | undefined;
+  /** Address of the module's other part. */
+  rest?: string | undefined;
   /** Bytes that were read ahead as the root file; if they are no root, it is read again. */
   root?: Uint8Array | undefined;
 }

@@ -53,7 +53,7 @@ export function isLost(thrown: unknown): boolean {
   return lost.has(codeOf(thrown) ?? '');
 }
 
-const lost = new Set(['source', 'root', 'damaged', 'signature', 'closed', 'worker-failed']);
+const lost = new Set(['source', 'root', 'damaged', 'signature', 'closed', 'worker-failed', 'module-unavailable']);
 
 export function codeOf(thrown: unknown): string | undefined {
   const { code } = Object(thrown) as { code?: unknown };

@@ -4,11 +4,12 @@
  * Runs as a module worker. A page that may not start workers imports it instead and calls `serve`
  * with one end of a message channel.
  */
-import init from '../pkg/coracle.js';
+import init, { onRest } from '../pkg/coracle.js';
 import { closed, openEngine, type Engine } from './engine.js';
 import { packError, unpackError } from './error.js';
 import type { Source } from './index.js';
 import type { Port, Request, Response } from './protocol.js';
+import { readRest } from './rest.js';
 
 export function serve(port: Port): void {
   const send = (message: Response) => port.postMessage(message);
@@ -16,6 +17,8 @@ export function serve(port: Port): void {
   const reads = new Map<number, PromiseWithResolvers<Uint8Array>>();
   let lastRead = 0;
   let engine: Engine | undefined;
+  /** Why the module could not go on: it was left in the middle of something. */
+  let failed: unknown;
 
   const remote: Source = {
     read(file, start, end) {
@@ -29,6 +32,13 @@ export function serve(port: Port): void {
 
   async function work(request: Request & { type: 'open' | 'search' | 'text' }, signal: AbortSignal) {
     if (request.type === 'open') {
+      onRest(() => {
+        try {
+          return readRest(request.options.rest!);
+        } catch (thrown) {
+          throw (failed = thrown);
+        }
+      });
       await init({ module_or_path: request.module });
       // Past the browser's cache: it would let only one read of a file run at a time.
       const ranges: RequestInit = { cache: 'no-store' };
@@ -36,6 +46,7 @@ export function serve(port: Port): void {
       engine = await openEngine(request.from ?? remote, { ...request.options, signal, loadVerify, request: ranges });
       return engine.info;
     }
+    if (failed) throw failed;
     if (!engine) throw closed();
     return request.type === 'search'
       ? engine.search(request.query, request.options, signal)
@@ -63,7 +74,7 @@ export function serve(port: Port): void {
     try {
       send({ type: 'answer', id, value: await work(data, stop.signal) });
     } catch (thrown) {
-      send({ type: 'failure', id, error: packError(thrown) });
+      send({ type: 'failure', id, error: packError(failed ?? thrown) });
     } finally {
       running.delete(id);
     }

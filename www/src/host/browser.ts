@@ -13,6 +13,7 @@ import { openRemote, Remote } from '../remote.js';
 
 const WORKER = new URL('./coracle-worker.js', import.meta.url);
 const MODULE = new URL('./coracle_bg.wasm', import.meta.url);
+const REST = new URL('./coracle_rest.wasm', import.meta.url);
 
 export const openOn: OpenOn = async (from, { worker = true, signal, ...options }) => {
   signal?.throwIfAborted();
@@ -27,7 +28,7 @@ export const openOn: OpenOn = async (from, { worker = true, signal, ...options }
   const remote = new Remote(thread.port, source);
   thread.onfailure = (reason) => remote.fail(reason);
   try {
-    return toIndex(await openRemote(remote, module, sent, { keep: true, ...options, root, base: WORKER.href }, signal, () => thread.end()));
+    return toIndex(await openRemote(remote, module, sent, { keep: true, ...options, root, base: WORKER.href, rest: REST.href }, signal, () => thread.end()));
   } catch (thrown) {
     thread.end();
     throw thrown;

@@ -1,12 +1,15 @@
 /** Node, Deno and Bun: the module is a file, and an index may be a folder on disk. */
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { initSync } from '../../pkg/coracle.js';
+import { initSync, onRest } from '../../pkg/coracle.js';
 import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.js';
 import { folderSource } from './folder.js';
 
 let ready: Promise<unknown> | undefined;
+
+onRest(() => new WebAssembly.Module(readFileSync(new URL('./coracle_rest.wasm', import.meta.url))));
 
 const loadVerify = () => import('../verify.js');
 

@@ -1,9 +1,12 @@
-/** Cloudflare's workerd: the module is an import, since isolates may not compile at run time. */
+/** Cloudflare's workerd: the module's parts are imports, since isolates may not compile at run time. */
 import module from '../../pkg/coracle_bg.wasm';
-import { initSync } from '../../pkg/coracle.js';
+import rest from '../../pkg/coracle_rest.wasm';
+import { initSync, onRest } from '../../pkg/coracle.js';
 import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.js';
 
 let ready = false;
+
+onRest(() => rest);
 
 const loadVerify = () => import('../verify.js');
 

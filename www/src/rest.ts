@@ -1,0 +1,18 @@
+import { CoracleError } from './error.js';
+
+/**
+ * The other part of the module, read while everything else in this thread waits: it is needed in the middle
+ * of a call. Threads that search have nothing else to do.
+ */
+export function readRest(url: string): WebAssembly.Module {
+  try {
+    const request = new XMLHttpRequest();
+    request.open('GET', url, false);
+    // On a page itself bytes are to be had as characters only.
+    request.overrideMimeType('text/plain; charset=x-user-defined');
+    request.send();
+    return new WebAssembly.Module(Uint8Array.from(request.responseText, (byte) => byte.charCodeAt(0)));
+  } catch (cause) {
+    throw new CoracleError('module-unavailable', `${url} is missing; copy it there`, { cause });
+  }
+}
