@@ -61,7 +61,7 @@ const POSTING_BYTES: u64 = 48_000;
 
 /// Hits beyond the page whose passages are read before the last ranking. It reaches deeper in two of five
 /// searches, which then take one more wave.
-const SPARE_HITS: usize = 6;
+const SPARE_HITS: usize = 4;
 
 /// An opened index.
 ///

@@ -25,10 +25,25 @@ const REST = [
 const { BulkMemory, BulkMemoryOpt, CallIndirectOverlong, Multivalue, MutableGlobals, NontrappingFPToInt, ReferenceTypes, SIMD128, SignExt } = binaryen.Features;
 const FEATURES = BulkMemory | BulkMemoryOpt | CallIndirectOverlong | Multivalue | MutableGlobals | NontrappingFPToInt | ReferenceTypes | SIMD128 | SignExt;
 
-/** Splits a module whose functions have names. @returns {{ first: Uint8Array, rest: Uint8Array }} */
-export function split(whole) {
+/** Where the module's imports come from in the glue's object of imports. */
+const GLUE = './coracle_bg.js';
+
+/**
+ * Splits a module whose functions have names, and the glue with it: a file of JavaScript and one of types.
+ *
+ * @returns {{ first: Uint8Array, rest: Uint8Array, glue: string, types: string }}
+ */
+export function split(whole, glue, types) {
   const [first, rest] = [parse(whole), parse(whole)];
   const names = new Map(functions(first).map(({ name }, at) => [name, at.toString(36)]));
+  // What the glue gives has long names, which nothing compresses, in the module and in the script.
+  const given = new Map(functions(first).filter(({ module }) => module === GLUE).map(({ name, base }) => [base, `_${names.get(name)}`]));
+  for (const part of [first, rest]) {
+    for (const { name, base, params, results } of functions(part).filter(({ module }) => module === GLUE)) {
+      part.removeFunction(name);
+      part.addFunctionImport(name, GLUE, given.get(base), params, results);
+    }
+  }
 
   const moved = functions(first).filter(({ name, module }) => module === '' && REST.some((pattern) => pattern.test(name)));
   for (const { name, params, results } of moved) {
@@ -49,7 +64,7 @@ export function split(whole) {
 
   const called = functions(rest).filter(({ module }) => module === 'first');
   for (const { name } of called) first.addFunctionExport(name, names.get(name));
-  return { first: written(first), rest: written(rest) };
+  return { first: written(first), rest: written(rest), glue: joined(glue, given), types: types + TYPES };
 }
 
 function parse(bytes) {
@@ -92,10 +107,14 @@ function share(first, rest) {
  * The glue of a split module: the first call of a function of the rest gives the rest its instance. Calls
  * cannot wait, so neither can what loads it.
  */
-export function joined(glue) {
-  const imports = '"./coracle_bg.js": import0,';
-  if (!glue.includes(imports)) throw new Error('the glue does not say what the module imports');
-  return `${glue.replace(imports, `${imports}\n        rest,`)}
+function joined(glue, given) {
+  const replace = (text, by) => {
+    if (!glue.includes(text)) throw new Error(`the glue has no \`${text}\``);
+    glue = glue.replace(text, () => by);
+  };
+  for (const [long, short] of given) replace(` ${long}: function`, ` ${short}: function`);
+  replace(`"${GLUE}": import0,`, `"${GLUE}": import0, rest,`);
+  return `${glue}
 let loadRest, restExports;
 const rest = new Proxy({}, {
     get: (_, name) => (...args) => {
@@ -108,7 +127,7 @@ export function onRest(load) { loadRest = load; }
 }
 
 /** What the glue's declarations lack. */
-export const JOINED_TYPES = `
+const TYPES = `
 /** Says what loads the module's other part, once, when something in it is called. */
 export function onRest(load: () => WebAssembly.Module): void;
 `;

@@ -1,6 +1,6 @@
 // The WebAssembly modules and their JavaScript glue: src/wasm → www/pkg, the module that searches for
 // browsers and the npm package, in two parts, and worker/pkg, the service for workers.
-import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { at, run, say, unlessFresh } from './tools.mjs';
 
 /** An isolate has 128 MB for everything: a module of 96 MiB leaves room for JavaScript. */
@@ -46,10 +46,11 @@ async function build(name, feature, profile, pkg, { rustc = [], bindgen = [], pa
 
 /** Divides a module whose functions have names still, and its glue with it. */
 async function divide(path) {
-  const { JOINED_TYPES, joined, split } = await import('./split.mjs');
-  const { first, rest } = split(readFileSync(`${path}_bg.wasm`));
+  const { split } = await import('./split.mjs');
+  const text = (file) => readFileSync(file, 'utf8');
+  const { first, rest, glue, types } = split(readFileSync(`${path}_bg.wasm`), text(`${path}.js`), text(`${path}.d.ts`));
   writeFileSync(`${path}_bg.wasm`, first);
   writeFileSync(`${path}_rest.wasm`, rest);
-  writeFileSync(`${path}.js`, joined(readFileSync(`${path}.js`, 'utf8')));
-  appendFileSync(`${path}.d.ts`, JOINED_TYPES);
+  writeFileSync(`${path}.js`, glue);
+  writeFileSync(`${path}.d.ts`, types);
 }
