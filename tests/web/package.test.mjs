@@ -103,7 +103,7 @@ test('init_keeps_the_pages_of_a_site_and_renews_its_scripts', async () => {
   assert.match(stdout, /<coracle-search src="\/search\/">/);
   assert.match(readFileSync(join(site, 'index.html'), 'utf8'), /Words of my own/);
   assert.deepEqual(readFileSync(join(site, 'coracle/coracle-search.js')), readFileSync(at('www/dist/coracle-search.js')));
-  for (const name of ['coracle-worker.js', 'coracle_bg.wasm']) assert.ok(existsSync(join(site, 'coracle', name)), name);
+  for (const name of ['coracle-worker.js', 'coracle_bg.wasm', 'coracle_rest.wasm']) assert.ok(existsSync(join(site, 'coracle', name)), name);
   assert.ok(!readdirSync(join(site, 'coracle')).some((name) => /server|build|cli|types/.test(name)));
   const found = JSON.parse((await inProject(launcher, ['search', 'own/search', 'words', '--json'])).stdout);
   assert.equal(found.hits[0].title, 'Mine');
