@@ -315,18 +315,23 @@ for (const [thread, policy] of [
     }, bare(policy)));
 }
 
-test('missing_rest_of_the_module_names_the_file_to_copy', () =>
-  onSite(async (page) => {
-    await page.getByRole('combobox').fill('keyboard');
-    await state(page, 'results');
-    await page.route('**/coracle_rest.wasm', (route) => route.fulfill({ status: 404, body: '<!doctype html>' }));
-    await page.locator('coracle-search').evaluate((field) => (field.filter = { section: 'guide' }));
-    await state(page, 'error');
-    assert.match(await page.locator('[part=message]').innerText(), /coracle_rest\.wasm is missing; copy it/);
-    await page.unroute('**/coracle_rest.wasm');
-    await page.getByRole('button', { name: 'Try again' }).click();
-    await state(page, 'results');
-  }, bare(STRICT_POLICY)));
+for (const [name, answer] of [
+  ['missing', (route) => route.fulfill({ status: 404, body: '<!doctype html>' })],
+  ['stuck', () => {}],
+]) {
+  test(`rest_of_the_module_that_is_${name}_is_named_and_asked_for_again`, () =>
+    onSite(async (page) => {
+      await page.getByRole('combobox').fill('keyboard');
+      await state(page, 'results');
+      await page.route('**/coracle_rest.wasm', answer);
+      await page.locator('coracle-search').evaluate((field) => (field.filter = { section: 'guide' }));
+      await state(page, 'error');
+      assert.match(await page.locator('[part=message]').innerText(), /coracle_rest\.wasm is missing; copy it/);
+      await page.unroute('**/coracle_rest.wasm');
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await state(page, 'results');
+    }, bare(STRICT_POLICY)));
+}
 
 test('failed_read_is_said_without_the_rest_of_the_module', () =>
   onSite(async (page, { server }) => {
