@@ -323,6 +323,12 @@ impl Router {
         self.members.len()
     }
 
+    /// Whether it leads to cells of rows directly, not to groups of them.
+    #[must_use]
+    pub fn is_one_level(&self) -> bool {
+        self.levels() <= 2
+    }
+
     /// Number of cells that hold rows.
     #[must_use]
     pub fn cell_count(&self) -> usize {

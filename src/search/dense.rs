@@ -37,12 +37,12 @@ use core::cell::RefCell;
 /// In a graph, a filter that lets fewer chunks through than this is answered by scoring them all.
 const SCORE_BELOW: u32 = 20_000;
 
-/// Bytes of cells that a search by meaning alone reads at most where nothing is said, beside what leads
-/// to them. On 100,000 chunks twice as many find 0.09 more of the 10 nearest, for 42 kB.
+/// Bytes of cells that a search reads at most where nothing is said, beside what leads to them. By meaning
+/// alone, on 100,000 chunks, twice as many find 0.09 more of the 10 nearest, for 42 kB.
 pub const CELL_BYTES: u64 = 32_000;
 
-/// As [`CELL_BYTES`], by words and meaning where the router leads to cells directly: words find much of what is
-/// in cells that are not read. Where it leads to groups, what these hide has to be made up for.
+/// The same by words and meaning where the router has one level ([`Router::is_one_level`]): words find much of
+/// what is in cells that are not read. A router of groups hides more, which has to be made up for.
 pub const HYBRID_CELL_BYTES: u64 = 16_000;
 
 /// The vector sections that stay in memory once they are read.
@@ -202,7 +202,7 @@ impl Resident {
         let Codes::InCells { router, blocks, .. } = &self.codes else {
             return Ok(None);
         };
-        let usual = match beside_words && router.levels() <= 2 {
+        let usual = match beside_words && router.is_one_level() {
             true => HYBRID_CELL_BYTES,
             false => CELL_BYTES,
         };

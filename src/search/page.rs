@@ -67,6 +67,7 @@ impl<S: Source> Engine<S> {
             total = documents.count();
         }
         let (page, hits) = page(options, &candidates, options.limit);
+        // Hosts may load the code that counts with the first call of it.
         let facets = match options.facets.is_empty() {
             true => Vec::new(),
             false => self.facets(options, &documents)?,
