@@ -11,7 +11,7 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
-use super::hits::page;
+use super::hits::likely;
 use super::hits::places;
 use super::hits::want_records;
 use super::lexical::Lookup;
@@ -59,9 +59,10 @@ const CANDIDATES: usize = 100;
 /// apart the least.
 const POSTING_BYTES: u64 = 48_000;
 
-/// Hits beyond the page whose passages are read before the last ranking. It reaches deeper in half of the
-/// searches, which then take one more wave; two passages more cost 3 kB and spare one search in twenty that.
-const SPARE_HITS: usize = 8;
+/// Passages of candidates whose scores lie so far behind the page are read before the last ranking, beside the
+/// rows. What it brings up from elsewhere takes one more wave, in a quarter of the searches; 0.005 more cost 1 to
+/// 2 kB and spare one search in twenty that.
+const SLACK: f32 = 0.03;
 
 /// An opened index.
 ///
@@ -337,11 +338,10 @@ impl<S: Source> Engine<S> {
         let Some(mut wants) = ranking.want_rows(self.root(), search.depth) else {
             return Ok(None);
         };
-        let spare = match self.store.source().reads_ahead() {
-            true => ranking.candidates.len(),
-            false => SPARE_HITS,
+        let likely = match self.store.source().reads_ahead() {
+            true => ranking.candidates.iter().collect(),
+            false => likely(options, &ranking.candidates, SLACK),
         };
-        let (likely, _) = page(options, &ranking.candidates, options.limit + spare);
         want_records(&*self.layout()?, &places(&likely), &mut wants);
         let chunks = ranking.chunks();
         let probes = search

@@ -70,6 +70,25 @@ pub fn page<'a>(
     (page, count)
 }
 
+/// The page by a ranking that is not the last one, and what the last one may bring to it: candidates whose
+/// scores lie outside of the page's by no more than `slack`, or, where scores are of a small scale, than a
+/// quarter of what they differ by.
+pub fn likely<'a>(
+    options: &SearchOptions,
+    candidates: &'a [Candidate],
+    slack: f32,
+) -> Vec<&'a Candidate> {
+    let (mut likely, hits) = page(options, candidates, options.limit);
+    let all = candidates.first().zip(candidates.last());
+    if let (Some((best, worst)), Some(last)) = (all, hits.checked_sub(1)) {
+        let slack = slack.min((best.score - worst.score) / 4.0);
+        let near = likely[last].score - slack..=likely[0].score + slack;
+        let others = candidates.iter();
+        likely.extend(others.filter(|other| near.contains(&other.score)));
+    }
+    likely
+}
+
 /// Passages and documents of these places out of the wave that brought their blocks.
 ///
 /// # Errors
