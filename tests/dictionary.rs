@@ -26,6 +26,7 @@ const ROW_LEN: usize = 5;
 const ROWS: RowShape = RowShape {
     len: ROW_LEN,
     least_df: 1,
+    routes_len: 0,
 };
 
 /// A list of `df` postings in consecutive chunks; a long one has blocks without gaps.
@@ -297,6 +298,10 @@ fn survives(bytes: &[u8]) {
         ROWS,
         RowShape {
             least_df: 3,
+            ..ROWS
+        },
+        RowShape {
+            routes_len: 2,
             ..ROWS
         },
     ] {

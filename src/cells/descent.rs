@@ -2,7 +2,10 @@
 
 use alloc::vec::Vec;
 
+use super::routes::RouteScores;
+use super::routes::RoutedCells;
 use super::search::widening;
+use super::stored::Levels;
 use super::stored::Place;
 use super::stored::Router;
 use crate::bytes::FormatError;
@@ -74,7 +77,7 @@ impl Reach {
 /// not on what was read for other queries: equal searches have equal answers.
 #[derive(Debug)]
 pub struct Descent<'a> {
-    router: &'a Router,
+    levels: &'a Levels,
     query: &'a Query,
     allowed: Option<&'a [u64]>,
     reach: Reach,
@@ -100,28 +103,63 @@ impl<'a> Descent<'a> {
         router: &'a Router,
         query: &'a Query,
         allowed: Option<&'a [u64]>,
-        mut reach: Reach,
+        reach: Reach,
     ) -> Result<Self, FormatError> {
+        let mut descent = Self::above(&router.levels, query, allowed, reach);
+        if router.levels() > 0 && query.code_dim() == router.levels.code_dim {
+            descent.take(&[router.top()])?;
+        }
+        Ok(descent)
+    }
+
+    /// Begins with the cells that the routes of the query's words lead to, best first, and goes on with all
+    /// others. The reach's gap does not count: these scores have a scale of their own.
+    #[must_use]
+    pub fn routed(
+        cells: &'a RoutedCells,
+        scores: &RouteScores,
+        query: &'a Query,
+        allowed: Option<&'a [u64]>,
+        reach: Reach,
+    ) -> Self {
+        let gap = f32::INFINITY;
+        let mut descent = Self::above(&cells.levels, query, allowed, Reach { gap, ..reach });
+        let scores = scores.0.iter().zip(&cells.places).zip(0..);
+        let ranked = scores.map(|((&score, &place), id)| (Candidate { id, score }.key(), place));
+        descent.rank(ranked.collect());
+        descent
+    }
+
+    /// Above the cells of the topmost level.
+    fn above(
+        levels: &'a Levels,
+        query: &'a Query,
+        allowed: Option<&'a [u64]>,
+        mut reach: Reach,
+    ) -> Self {
         if let Some(words) = allowed {
-            let rows = router.members.first().copied().unwrap_or(0);
+            let rows = levels.members.first().copied().unwrap_or(0);
             let factor = widening(rows, words).min(MAX_WIDENING);
             reach.bytes = (reach.bytes as f32 * factor) as u64;
             reach.gap *= factor;
         }
-        let mut descent = Self {
-            router,
+        Self {
+            levels,
             query,
             allowed,
             reach,
-            level: router.levels().saturating_sub(1),
+            level: levels.count().saturating_sub(1),
             ranked: Vec::new(),
             seen: Visited::default(),
             rows: Vec::new(),
-        };
-        if router.levels() > 0 && query.code_dim() == router.code_dim {
-            descent.take(&[router.top()])?;
         }
-        Ok(descent)
+    }
+
+    /// Goes down to these cells.
+    fn rank(&mut self, mut cells: Vec<(u64, Place)>) {
+        sort_by(&mut cells, |a, b| a.0.cmp(&b.0));
+        self.ranked = cells;
+        self.level -= 1;
     }
 
     /// Where the cells lie that are to be read next; none once there are `depth` rows, or no more
@@ -160,13 +198,13 @@ impl<'a> Descent<'a> {
     /// # Errors
     /// [`FormatError`] for a damaged cell.
     pub fn take(&mut self, cells: &[impl AsRef<[u8]>]) -> Result<(), FormatError> {
-        let members = self.router.members.get(self.level).copied().unwrap_or(0);
+        let members = self.levels.members.get(self.level).copied().unwrap_or(0);
         if self.rows.is_empty() {
             self.seen.clear(members);
         }
         let mut found = Vec::new();
         for bytes in cells {
-            let cell = self.router.cell(self.level, bytes.as_ref())?;
+            let cell = self.levels.cell(self.level, bytes.as_ref())?;
             cell.score(self.query, |at, member| {
                 if self.level > 0 {
                     if let Some(place) = cell.places.get(at)
@@ -180,9 +218,7 @@ impl<'a> Descent<'a> {
             });
         }
         if self.level > 0 {
-            sort_by(&mut found, |a, b| a.0.cmp(&b.0));
-            self.ranked = found;
-            self.level -= 1;
+            self.rank(found);
         }
         Ok(())
     }

@@ -24,6 +24,7 @@
 //! | `encode.rs` | the code of a row relative to a centroid |
 //! | `search.rs` | descent, scan, filters |
 //! | `stored.rs` | router and cells as they are stored |
+//! | `routes.rs` | the cells that rows of terms lead to |
 //! | `descent.rs` | descent that reads the cells it needs |
 //! | `tests.rs` | all of it against the formulas below |
 //!
@@ -44,6 +45,7 @@ mod build;
 mod descent;
 mod encode;
 mod kmeans;
+mod routes;
 mod search;
 mod spill;
 mod stored;
@@ -63,6 +65,10 @@ pub use build::build;
 pub use descent::Descent;
 pub use descent::MAX_WIDENING;
 pub use descent::Reach;
+pub use routes::ROUTES_LEN;
+pub use routes::RouteFinder;
+pub use routes::RouteScores;
+pub use routes::RoutedCells;
 pub use search::CellScratch;
 pub use search::Probe;
 pub use stored::Place;

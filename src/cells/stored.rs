@@ -41,6 +41,45 @@ pub struct Place {
     pub len: u32,
 }
 
+impl Place {
+    /// Appends places of cells; those of one after the other, if they are all there are.
+    pub(super) fn write_all(places: impl Iterator<Item = Self>, are_all: bool, out: &mut Writer) {
+        let mut end = 0;
+        for (at, place) in places.enumerate() {
+            if !are_all || at == 0 {
+                out.varint(place.offset - end);
+            }
+            out.varint(u64::from(place.len));
+            end = place.offset + u64::from(place.len);
+        }
+    }
+
+    /// Reads `count` places that [`Place::write_all`] wrote.
+    pub(super) fn read_all(
+        reader: &mut Reader<'_>,
+        count: usize,
+        are_all: bool,
+    ) -> Result<Vec<Self>, FormatError> {
+        let mut places = Vec::new();
+        let mut end = 0u64;
+        for at in 0..count {
+            let gap = match are_all && at > 0 {
+                true => 0,
+                false => reader.varint("cell offset")?,
+            };
+            let len = reader.varint_u32("cell length")?;
+            let offset = end.checked_add(gap);
+            let past = offset.and_then(|offset| offset.checked_add(u64::from(len)));
+            let (Some(offset), Some(past)) = (offset, past) else {
+                return Err(reader.error("cell offset", Problem::Inconsistent));
+            };
+            places.push(Self { offset, len });
+            end = past;
+        }
+        Ok(places)
+    }
+}
+
 /// What is encoded for one member.
 #[derive(Debug, Clone, Copy)]
 struct Member<'a> {
@@ -120,25 +159,10 @@ impl<'a> StoredCell<'a> {
         let signs = reader.take(count * sign_bytes, "signs")?;
         let rescale = reader.take(count, "rescale")?;
         let offset = reader.take(count, "offset")?;
-        let mut places = Vec::new();
-        if shape.of_cells {
-            places.reserve(count);
-            let mut end = 0u64;
-            for at in 0..count {
-                let gap = match has_all && at > 0 {
-                    true => 0,
-                    false => reader.varint("cell offset")?,
-                };
-                let len = reader.varint_u32("cell length")?;
-                let offset = end.checked_add(gap);
-                let past = offset.and_then(|offset| offset.checked_add(u64::from(len)));
-                let (Some(offset), Some(past)) = (offset, past) else {
-                    return Err(reader.error("cell offset", Problem::Inconsistent));
-                };
-                places.push(Place { offset, len });
-                end = past;
-            }
-        }
+        let places = match shape.of_cells {
+            true => Place::read_all(&mut reader, count, has_all)?,
+            false => Vec::new(),
+        };
         reader.end()?;
         Ok(Self {
             head,
@@ -191,17 +215,8 @@ impl<'a> StoredCell<'a> {
         }
         factors.iter().for_each(|of| out.u8(of.rescale as u8));
         factors.iter().for_each(|of| out.u8(of.offset as u8));
-        let mut end = 0;
-        for (at, (_, _, id)) in lanes().enumerate() {
-            let Some(place) = places.get(id as usize) else {
-                continue;
-            };
-            if !has_all || at == 0 {
-                out.varint(place.offset - end);
-            }
-            out.varint(u64::from(place.len));
-            end = place.offset + u64::from(place.len);
-        }
+        let places = lanes().filter_map(|(_, _, id)| places.get(id as usize).copied());
+        Place::write_all(places, has_all, out);
     }
 
     fn members(&self) -> impl Iterator<Item = Member<'a>> {
@@ -267,24 +282,21 @@ fn lane_of(block: &[u8], lane: usize, code_dim: usize) -> (Vec<u8>, Factors) {
     (signs.collect(), factors)
 }
 
-/// The topmost cell and what is known of the levels below it: all that a search has to keep.
+/// How many cells every level has.
 #[derive(Debug, Clone)]
-pub struct Router {
+pub(super) struct Levels {
     pub(super) code_dim: usize,
     /// Members of every level, from the rows upwards; each is a cell of the level before.
     pub(super) members: Vec<usize>,
-    /// The stored topmost cell.
-    top: Vec<u8>,
 }
 
-impl Router {
-    /// Reads the router of cells that hold `rows` rows.
-    ///
-    /// # Errors
-    /// [`FormatError`] for truncation, bytes left over, and numbers that a build cannot have
-    /// produced.
-    pub fn parse(bytes: &[u8], rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
-        let mut reader = Reader::new(bytes, "router");
+impl Levels {
+    /// Reads the levels of cells that hold `rows` rows.
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        rows: usize,
+        code_dim: usize,
+    ) -> Result<Self, FormatError> {
         let levels = reader.varint_max(MAX_LEVELS as u64, "level count")?;
         if (levels == 0) != (rows == 0) || rows > MAX_ROWS {
             return Err(reader.error("level count", Problem::Inconsistent));
@@ -300,15 +312,73 @@ impl Router {
             }
             count = cells;
         }
+        Ok(Self { code_dim, members })
+    }
+
+    /// Appends what [`Levels::read`] reads.
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.varint(self.members.len() as u64);
+        let cells = self.members.iter().skip(1).copied();
+        let topmost = (!self.members.is_empty()).then_some(1);
+        cells
+            .chain(topmost)
+            .for_each(|cells| out.varint(cells as u64));
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Number of cells that hold rows.
+    pub(super) fn cell_count(&self) -> usize {
+        match self.members.as_slice() {
+            [] => 0,
+            [_] => 1,
+            [_, cells, ..] => *cells,
+        }
+    }
+
+    /// Reads a whole cell of a level.
+    pub(super) fn cell<'a>(
+        &self,
+        level: usize,
+        bytes: &'a [u8],
+    ) -> Result<StoredCell<'a>, FormatError> {
+        let shape = Shape {
+            code_dim: self.code_dim,
+            all: self.members.get(level).copied().unwrap_or(0),
+            is_top: level + 1 == self.count(),
+            of_cells: level > 0,
+        };
+        StoredCell::read(bytes, shape)
+    }
+}
+
+/// The topmost cell and what is known of the levels below it: all that a search has to keep.
+#[derive(Debug, Clone)]
+pub struct Router {
+    pub(super) levels: Levels,
+    /// The stored topmost cell.
+    top: Vec<u8>,
+}
+
+impl Router {
+    /// Reads the router of cells that hold `rows` rows.
+    ///
+    /// # Errors
+    /// [`FormatError`] for truncation, bytes left over, and numbers that a build cannot have
+    /// produced.
+    pub fn parse(bytes: &[u8], rows: usize, quantizer: &Quantizer) -> Result<Self, FormatError> {
+        let mut reader = Reader::new(bytes, "router");
+        let levels = Levels::read(&mut reader, rows, quantizer.code_dim())?;
         let router = Self {
-            code_dim: quantizer.code_dim(),
-            members,
+            levels,
             top: reader.take(reader.left(), "topmost cell")?.to_vec(),
         };
-        if levels > 0 {
+        if let Some(&all) = router.levels.members.last() {
             // What it holds is looked at by every search; here it is only checked.
             let top = router.cell(router.levels() - 1, &router.top)?;
-            if top.ids.len() != router.members[router.levels() - 1] {
+            if top.ids.len() != all {
                 return Err(reader.error("topmost cell", Problem::Inconsistent));
             }
         } else if !router.top.is_empty() {
@@ -320,7 +390,7 @@ impl Router {
     /// Number of levels; 0 only where there is no row.
     #[must_use]
     pub fn levels(&self) -> usize {
-        self.members.len()
+        self.levels.count()
     }
 
     /// Whether it leads to cells of rows directly, not to groups of them.
@@ -332,11 +402,7 @@ impl Router {
     /// Number of cells that hold rows.
     #[must_use]
     pub fn cell_count(&self) -> usize {
-        match self.members.as_slice() {
-            [] => 0,
-            [_] => 1,
-            [_, cells, ..] => *cells,
-        }
+        self.levels.cell_count()
     }
 
     /// The topmost cell.
@@ -351,13 +417,7 @@ impl Router {
         level: usize,
         bytes: &'a [u8],
     ) -> Result<StoredCell<'a>, FormatError> {
-        let shape = Shape {
-            code_dim: self.code_dim,
-            all: self.members.get(level).copied().unwrap_or(0),
-            is_top: level + 1 == self.levels(),
-            of_cells: level > 0,
-        };
-        StoredCell::read(bytes, shape)
+        self.levels.cell(level, bytes)
     }
 
     /// Where the cells of the level below `level` lie, given all cells of `level` in order.
@@ -371,7 +431,7 @@ impl Router {
     ) -> Result<Vec<Place>, FormatError> {
         let nowhere = Place { offset: 0, len: 0 };
         let wrong = || Reader::new(&[], "cell").error("cell offset", Problem::Inconsistent);
-        let all = self.members.get(level).copied().unwrap_or(0);
+        let all = self.levels.members.get(level).copied().unwrap_or(0);
         let mut places = Vec::new();
         // As many as were counted, but not before there is a byte for each.
         if all <= cells.iter().map(|cell| cell.as_ref().len()).sum() {
@@ -461,9 +521,11 @@ impl Cells {
     pub fn load(router: &Router, cells: &[Vec<impl AsRef<[u8]>>]) -> Result<Self, FormatError> {
         let mut levels = Vec::with_capacity(router.levels());
         let mut words = Vec::new();
-        for (at, &members) in router.members.iter().enumerate() {
-            let mut level = Level::new(members);
-            let count = router.members.get(at + 1).copied().unwrap_or(1);
+        let Levels { code_dim, members } = &router.levels;
+        let code_dim = *code_dim;
+        for (at, &in_level) in members.iter().enumerate() {
+            let mut level = Level::new(in_level);
+            let count = members.get(at + 1).copied().unwrap_or(1);
             let mut push = |bytes: &[u8]| {
                 let cell = router.cell(at, bytes)?;
                 let mut codes = Vec::new();
@@ -473,14 +535,14 @@ impl Cells {
                 }
                 let codes = codes.iter();
                 let codes = codes.map(|(id, words, factors)| (*id, words.as_slice(), *factors));
-                level.push(router.code_dim, cell.head, cell.centroid, codes);
+                level.push(code_dim, cell.head, cell.centroid, codes);
                 Ok::<(), FormatError>(())
             };
             match cells.get(at) {
                 Some(cells) => cells.iter().try_for_each(|cell| push(cell.as_ref()))?,
                 None => push(&router.top)?,
             }
-            let blocks = level.blocks.len() / listed_block_len(router.code_dim);
+            let blocks = level.blocks.len() / listed_block_len(code_dim);
             if level.len() != count || blocks > MAX_BLOCKS {
                 let reader = Reader::new(&[], "cell");
                 return Err(reader.error("cell count", Problem::Inconsistent));
@@ -488,7 +550,7 @@ impl Cells {
             levels.push(level);
         }
         let wrong = || Reader::new(&[], "cell").error("member", Problem::Inconsistent);
-        Self::new(router.code_dim, levels).ok_or_else(wrong)
+        Self::new(code_dim, levels).ok_or_else(wrong)
     }
 
     /// Appends router and cells in one piece, for [`Cells::parse`].

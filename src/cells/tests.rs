@@ -49,6 +49,8 @@ struct Sample {
     quantizer: Quantizer,
     codes: Vec<i8>,
     count: usize,
+    /// What the query was made of.
+    asked: Vec<f32>,
     query: Query,
 }
 
@@ -75,9 +77,11 @@ impl Sample {
             .map(|row| quantizer.encode_row(row).expect("row").int8)
             .collect();
         let codes = (0..count).flat_map(|id| encoded[id % distinct].clone());
+        let asked = vector(5);
         Self {
             codes: codes.collect(),
-            query: Query::new(&quantizer, &vector(5)).expect("query"),
+            query: Query::new(&quantizer, &asked).expect("query"),
+            asked,
             quantizer,
             count,
         }

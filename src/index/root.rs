@@ -418,6 +418,10 @@ mod tests {
                     offset: 100,
                     len: 30,
                 },
+                places: Some(Extent {
+                    offset: 60,
+                    len: 40,
+                }),
                 cells: CellBlocks {
                     offset: 130,
                     len: 3000,
@@ -499,6 +503,7 @@ mod tests {
         let [scan, graph, cells] = accesses();
         let Access::Cells {
             router,
+            places,
             cells: mut blocks,
             patience,
             nprobe,
@@ -515,6 +520,7 @@ mod tests {
         assert_eq!(blocks.upper(), None);
         let upper_beyond_all = Access::Cells {
             router,
+            places,
             cells: blocks,
             patience,
             nprobe,
@@ -528,8 +534,14 @@ mod tests {
             other => other,
         };
         let cells = |patience_of: u32, nprobe_of: u32| match cells {
-            Access::Cells { router, cells, .. } => Access::Cells {
+            Access::Cells {
                 router,
+                places,
+                cells,
+                ..
+            } => Access::Cells {
+                router,
+                places,
                 cells,
                 patience: patience_of,
                 nprobe: nprobe_of,

@@ -9,6 +9,7 @@ use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
 use crate::bytes::string;
+use crate::cells::ROUTES_LEN;
 use crate::vector::Metric;
 use crate::vector::binary::BLOCK_ROWS;
 use crate::vector::binary::block_len;
@@ -117,6 +118,9 @@ pub enum Access {
     Cells {
         /// What leads to the cells.
         router: Extent,
+        /// Where the cells lie that routes lead to, see [`crate::cells::RoutedCells`]; then there are routes
+        /// behind the row of every term that chunks hold.
+        places: Option<Extent>,
         /// Cells with the codes of all chunks, a block each.
         cells: CellBlocks,
         /// The scan ends after so many cells in vain, [`PROBES`].
@@ -156,6 +160,17 @@ impl CellBlocks {
 }
 
 impl Access {
+    /// Bytes of the routes behind the row of every term that chunks hold; 0 if there are none.
+    #[must_use]
+    pub fn routes_len(&self) -> usize {
+        match self {
+            Self::Cells {
+                places: Some(_), ..
+            } => ROUTES_LEN,
+            _ => 0,
+        }
+    }
+
     /// Its name in the specification and on the command line.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -179,11 +194,17 @@ impl Access {
     /// Where its sections begin, with their names.
     pub fn sections(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let cells = match *self {
-            Self::Cells { router, cells, .. } => [
+            Self::Cells {
+                router,
+                places,
+                cells,
+                ..
+            } => [
                 Some(("router", router.offset)),
+                places.map(|places| ("places", places.offset)),
                 Some(("cells", cells.offset)),
             ],
-            _ => [None, None],
+            _ => [None; 3],
         };
         let runs = self.runs().map(|(name, run)| (name, run.offset));
         runs.chain(cells.into_iter().flatten())
@@ -207,12 +228,17 @@ impl Access {
             }
             Self::Cells {
                 router,
+                places,
                 cells,
                 patience,
                 nprobe,
             } => {
                 out.u8(2);
                 router.write(out);
+                out.u8(u8::from(places.is_some()));
+                if let Some(places) = places {
+                    places.write(out);
+                }
                 out.varint(cells.offset);
                 out.varint(cells.len);
                 out.varint(cells.upper_len);
@@ -247,6 +273,10 @@ impl Access {
             }),
             2 => Ok(Self::Cells {
                 router: Extent::read(reader, body_len, "router")?,
+                places: match flag(reader, "routes")? {
+                    true => Some(Extent::read(reader, body_len, "places")?),
+                    false => None,
+                },
                 cells: {
                     let offset = reader.varint_max(body_len, "cells")?;
                     let len = reader.varint_max(body_len - offset, "cells")?;

@@ -204,6 +204,12 @@ impl<'a> ReadCells<'a> {
             metric,
         }
     }
+
+    /// The router that it searches by.
+    #[must_use]
+    pub fn into_router(self) -> Router {
+        self.router
+    }
 }
 
 /// The setting is the number of bytes to read.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! documents ─ analyse ─► postings ───────────────────────────────┐
-//!     └─ texts ─ embed ─► embeddings ─ fit ─► term rows ─────────┤
+//!     └─ texts ─ embed ─► embeddings ─ fit ─► term rows, routes ─┤
 //!                             └─ encode ─► int8 rows, codes in ──┼─► body ─► root
 //!                                          cells or a graph ─────┘
 //! ```
@@ -21,6 +21,8 @@ use crate::vectors;
 use crate::vectors::VectorOptions;
 use coracle::bytes::Writer;
 use coracle::cells::CellsError;
+use coracle::cells::ROUTES_LEN;
+use coracle::cells::RouteFinder;
 use coracle::document::Chunk;
 use coracle::document::Document;
 use coracle::executor::Executor;
@@ -58,7 +60,6 @@ use coracle::text::MAX_TERM_BYTES;
 use coracle::vector::Metric;
 use coracle::vector::Projection;
 use coracle::vector::VectorError;
-use coracle::vector::row::NotFinite;
 use coracle::vector::row::encode_row;
 use coracle::vector::row::row_len;
 use rayon::iter::IntoParallelIterator;
@@ -135,6 +136,9 @@ pub enum BuildError {
     /// A term row is not usable.
     #[error(transparent)]
     TermRow(#[from] coracle::vector::row::NotFinite),
+    /// A term row is not of the index's vectors.
+    #[error("row of a term: {0}")]
+    Routes(VectorError),
     /// There are more chunks or terms than ids.
     #[error(
         "{what}: {got} are more than an index holds (2^32); split the input into several indexes"
@@ -257,14 +261,14 @@ pub fn write(
     }
     drop(stage);
 
-    let words = dictionary(&mut body, postings, embeddings, reporter)?;
-    let (vectors, measured) = match embeddings {
-        Some(embeddings) => {
-            let written = vectors::write(&mut body, &chunks, embeddings, options, reporter)?;
-            (Some(written.0), Some(written.1))
-        }
-        None => (None, None),
-    };
+    let (mut vectors, mut measured, mut routes) = (None, None, None);
+    if let Some(embeddings) = embeddings {
+        let written = vectors::write(&mut body, &chunks, embeddings, options, reporter)?;
+        vectors = Some(written.sections);
+        measured = Some(written.measured);
+        routes = written.routes;
+    }
+    let words = dictionary(&mut body, postings, embeddings, routes.as_ref(), reporter)?;
     let layout = body.block(&deflate(&layout.to_bytes()))?;
 
     let mut staging = body.into_sink();
@@ -403,6 +407,7 @@ fn dictionary(
     body: &mut BodyWriter<Staging>,
     postings: &Postings,
     embeddings: Option<&Embeddings>,
+    routes: Option<&RouteFinder>,
     reporter: &Reporter,
 ) -> Result<Words, BuildError> {
     let term_rows = embeddings.and_then(|embeddings| embeddings.term_rows.as_ref());
@@ -412,19 +417,25 @@ fn dictionary(
         let (what, got) = ("terms", count);
         return Err(BuildError::TooMany { what, got });
     };
-    // The row at a place, of a key that `df` chunks hold.
+    // The row at a place, of a key that `df` chunks hold, and the routes of a term's.
     let row = |at: usize, df: u32| {
-        let mut row = Vec::new();
+        let mut out = Vec::new();
         if let Some(rows) = term_rows.filter(|rows| df == 0 || df >= rows.least_df) {
-            encode_row(rows.row(at), &mut row)?;
+            let row = rows.row(at);
+            encode_row(row, &mut out)?;
+            if let Some(routes) = routes.filter(|_| df > 0) {
+                out.extend(routes.routes(row).map_err(BuildError::Routes)?);
+            }
         }
-        Ok::<_, NotFinite>(row)
+        Ok::<_, BuildError>(out)
     };
     let stage = reporter.stage("dictionary", count as u64);
     // On average.
     let row_len = term_rows.map_or(0, |rows| {
         let with_row = (0..postings.len()).filter(|&at| postings.df(at) >= rows.least_df);
-        row_len(rows.dim) * (extra.len() + with_row.count()) / count.max(1)
+        let with_row = with_row.count();
+        let routes = routes.map_or(0, |_| ROUTES_LEN * with_row);
+        (row_len(rows.dim) * (extra.len() + with_row) + routes) / count.max(1)
     });
     let mut builder = TermBlockBuilder::new(block_bytes(count, row_len));
     let mut term_blocks = Vec::new();
@@ -440,7 +451,7 @@ fn dictionary(
             let at = start + at;
             let term = postings.encode(at);
             let row = row(extra.len() + at, term.df)?;
-            Ok::<_, NotFinite>((term, row))
+            Ok::<_, BuildError>((term, row))
         });
         for item in batch {
             let (term, row) = item?;

@@ -15,6 +15,8 @@ use crate::report::Stage;
 use coracle::bytes::Writer;
 use coracle::cells;
 use coracle::cells::CellParams;
+use coracle::cells::RouteFinder;
+use coracle::cells::RoutedCells;
 use coracle::document::Chunk;
 use coracle::document::Document;
 use coracle::executor::Executor;
@@ -116,6 +118,17 @@ impl VectorOptions {
     }
 }
 
+/// The vector sections, and what the dictionary has to know of them.
+#[derive(Debug)]
+pub struct Written {
+    /// Where they lie.
+    pub sections: VectorSections,
+    /// How well searches find with them.
+    pub measured: Measured,
+    /// Finds what follows the rows of terms, where something does.
+    pub routes: Option<RouteFinder>,
+}
+
 /// Writes quantizer, codes and rows, and chooses how they are searched.
 ///
 /// What a first search reads stands in one piece, rows behind it.
@@ -128,7 +141,7 @@ pub fn write(
     embeddings: &Embeddings,
     options: &VectorOptions,
     reporter: &Reporter,
-) -> Result<(VectorSections, Measured), BuildError> {
+) -> Result<Written, BuildError> {
     let Embeddings {
         embedder,
         dim,
@@ -173,6 +186,7 @@ pub fn write(
         |stage: &Stage<'_>| Sample::new(&quantizer, &int8, rows, queries, stage).map_err(place);
     let calibration = || reporter.stage("calibrate", Sample::steps(chunks.len()));
     let target = options.recall;
+    let mut routes = None;
     let (access, measured) = match access {
         AccessChoice::Auto | AccessChoice::Scan => {
             let stage = calibration();
@@ -205,7 +219,15 @@ pub fn write(
             let read = ReadCells::new(&stored, chunks.len(), &quantizer);
             measured.recall_cold = Some(sample.measure(&read, CELL_BYTES, measured.candidates));
             let Probes { patience, nprobe } = probes;
+            if term_rows.is_some() {
+                let router = read.into_router();
+                routes = RouteFinder::new(quantizer.clone(), router);
+            }
             let router = body.block(&stored.router)?;
+            let places = match &routes {
+                Some(finder) => Some(body.block(&RoutedCells::write(finder, &stored.places))?),
+                None => None,
+            };
             let offset = body.offset();
             for cell in &stored.cells {
                 body.block(cell)?;
@@ -213,6 +235,7 @@ pub fn write(
             let len = body.offset() - offset;
             let access = Access::Cells {
                 router,
+                places,
                 cells: CellBlocks {
                     offset,
                     len,
@@ -247,7 +270,11 @@ pub fn write(
         alpha_percent: *alpha_percent,
         access,
     };
-    Ok((sections, measured))
+    Ok(Written {
+        sections,
+        measured,
+        routes,
+    })
 }
 
 /// Writes the rows by which candidates are rescored.

@@ -1,6 +1,7 @@
 //! Codes: resident, in a graph or as they are, or in cells that are read as they are needed; candidates
 //! by meaning; rescoring.
 
+use super::dictionary::Damaged;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
@@ -11,6 +12,8 @@ use crate::cells::Descent;
 use crate::cells::Place;
 use crate::cells::Probe;
 use crate::cells::Reach;
+use crate::cells::RouteScores;
+use crate::cells::RoutedCells;
 use crate::cells::Router;
 use crate::document::ChunkId;
 use crate::filter::Bitmap;
@@ -32,6 +35,7 @@ use crate::vector::row::row_len;
 use crate::vector::topk::Candidate;
 use crate::vector::topk::TopK;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 use core::cell::RefCell;
 
 /// In a graph, a filter that lets fewer chunks through than this is answered by scoring them all.
@@ -44,6 +48,15 @@ pub const CELL_BYTES: u64 = 32_000;
 /// The same by words and meaning where the router has one level ([`Router::is_one_level`]): words find much of
 /// what is in cells that are not read. A router of groups hides more, which has to be made up for.
 pub const HYBRID_CELL_BYTES: u64 = 16_000;
+
+/// What leads a search to cells, where codes are in cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// Routes of the query's words.
+    Routes,
+    /// The router.
+    Router,
+}
 
 /// The vector sections that stay in memory once they are read.
 #[derive(Debug)]
@@ -67,7 +80,10 @@ enum Codes {
     },
     /// Cells, scanned in order of their centroids.
     InCells {
-        router: Router,
+        /// Once a search came that goes by it.
+        router: OnceCell<Router>,
+        /// Once one came that goes by routes.
+        routed: OnceCell<RoutedCells>,
         blocks: CellBlocks,
         /// All of them, once a search was to be exact.
         cells: RefCell<Option<Cells>>,
@@ -101,35 +117,89 @@ impl Codes {
                 scratch: RefCell::default(),
             },
             Access::Cells {
-                router,
                 cells,
                 patience,
                 nprobe,
-            } => {
-                let router = Router::parse(wave.require(*router)?, chunks, quantizer)?;
-                Self::InCells {
-                    patience: *patience as usize,
-                    nprobe: (*nprobe as usize).min(router.cell_count()),
-                    router,
-                    blocks: *cells,
-                    cells: RefCell::default(),
-                    scratch: RefCell::default(),
-                }
-            }
+                ..
+            } => Self::InCells {
+                router: OnceCell::new(),
+                routed: OnceCell::new(),
+                blocks: *cells,
+                cells: RefCell::default(),
+                patience: *patience as usize,
+                nprobe: *nprobe as usize,
+                scratch: RefCell::default(),
+            },
         })
     }
 }
 
 impl Resident {
-    /// Names what has to be read.
+    /// Names what has to be read, but for what leads to cells: [`Resident::want_lead`].
     pub fn wants(sections: &VectorSections, wants: &mut Wants) {
         wants.block(sections.quantizer);
         sections
             .access
             .runs()
             .for_each(|(_, run)| wants.resident(&run));
-        if let Access::Cells { router, .. } = sections.access {
-            wants.block(router);
+    }
+
+    /// Names what leads to cells, as far as `known` lacks it: their places for a search that goes by routes,
+    /// else the router.
+    pub fn want_lead(
+        known: Option<&Self>,
+        sections: &VectorSections,
+        lead: Lead,
+        wants: &mut Wants,
+    ) {
+        let Access::Cells { router, places, .. } = sections.access else {
+            return;
+        };
+        let is_known = known.is_some_and(|known| match (&known.codes, lead) {
+            (Codes::InCells { routed, .. }, Lead::Routes) => routed.get().is_some(),
+            (Codes::InCells { router, .. }, Lead::Router) => router.get().is_some(),
+            _ => true,
+        });
+        let block = match lead {
+            Lead::Routes => places,
+            Lead::Router => Some(router),
+        };
+        let block = block.filter(|_| !is_known);
+        block.into_iter().for_each(|extent| wants.block(extent));
+    }
+
+    /// Takes what leads to cells out of the wave that brought it.
+    ///
+    /// # Errors
+    /// What is damaged.
+    pub fn take_lead(&self, sections: &VectorSections, wave: &Wave) -> Result<(), Damaged> {
+        let (
+            Access::Cells {
+                router: at, places, ..
+            },
+            Codes::InCells { router, routed, .. },
+        ) = (&sections.access, &self.codes)
+        else {
+            return Ok(());
+        };
+        let (chunks, quantizer) = (self.chunks, &self.quantizer);
+        if let Some(block) = wave.get(*at).filter(|_| router.get().is_none()) {
+            let parsed = Router::parse(block, chunks, quantizer).map_err(|bad| (*at, bad))?;
+            _ = router.set(parsed);
+        }
+        let places = places.and_then(|at| Some((at, wave.get(at)?)));
+        if let Some((at, block)) = places.filter(|_| routed.get().is_none()) {
+            let parsed = RoutedCells::parse(block, chunks, quantizer).map_err(|bad| (at, bad))?;
+            _ = routed.set(parsed);
+        }
+        Ok(())
+    }
+
+    /// Scores of cells by routes, of none yet; nothing if no search has read where these lead.
+    pub fn route_scores(&self) -> Option<RouteScores> {
+        match &self.codes {
+            Codes::InCells { routed, .. } => Some(routed.get()?.scores()),
+            _ => None,
         }
     }
 
@@ -175,7 +245,7 @@ impl Resident {
                 cells,
                 ..
             } if cells.borrow().is_none() => Some(LoadCells {
-                router,
+                router: router.get()?,
                 blocks,
                 kept: cells,
                 levels: Vec::new(),
@@ -186,7 +256,7 @@ impl Resident {
     }
 
     /// Begins a search that reads the cells it needs, about `bytes` of them or what is usual, `beside_words`
-    /// or alone.
+    /// or alone, those first that routes lead to, if there are scores by these.
     ///
     /// `None` if there are no cells: [`Resident::nearest`] then has everything.
     ///
@@ -198,16 +268,34 @@ impl Resident {
         allowed: Option<&'a Bitmap>,
         bytes: Option<u64>,
         beside_words: bool,
+        routes: Option<&RouteScores>,
     ) -> Result<Option<SearchCells<'a>>, FormatError> {
-        let Codes::InCells { router, blocks, .. } = &self.codes else {
+        let Codes::InCells {
+            router,
+            routed,
+            blocks,
+            ..
+        } = &self.codes
+        else {
             return Ok(None);
         };
-        let usual = match beside_words && router.is_one_level() {
-            true => HYBRID_CELL_BYTES,
-            false => CELL_BYTES,
+        let allowed = allowed.map(Bitmap::words);
+        let reach = |is_one_level| {
+            let usual = match beside_words && is_one_level {
+                true => HYBRID_CELL_BYTES,
+                false => CELL_BYTES,
+            };
+            Reach::new(self.quantizer.metric(), bytes.unwrap_or(usual))
         };
-        let reach = Reach::new(self.quantizer.metric(), bytes.unwrap_or(usual));
-        let descent = Descent::new(router, query, allowed.map(Bitmap::words), reach)?;
+        let descent = match (routes.zip(routed.get()), router.get()) {
+            (Some((scores, cells)), _) => {
+                Descent::routed(cells, scores, query, allowed, reach(true))
+            }
+            (None, Some(router)) => {
+                Descent::new(router, query, allowed, reach(router.is_one_level()))?
+            }
+            (None, None) => return Ok(None),
+        };
         Ok(Some(SearchCells {
             descent,
             blocks,
@@ -269,7 +357,7 @@ impl Resident {
                     cells.search(query, &probe, words, &mut scratch.borrow_mut())
                 };
                 let there = allowed.map_or(self.chunks, |allowed| allowed.count() as usize);
-                let found = search(*patience, *nprobe);
+                let found = search(*patience, (*nprobe).min(cells.cell_count()));
                 if found.len() >= depth.min(there) {
                     return found;
                 }

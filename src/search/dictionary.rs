@@ -28,8 +28,11 @@ pub type Damaged = (Extent, FormatError);
 fn row_shape(root: &Root) -> RowShape {
     let rows = root.vectors.as_ref().and_then(|vectors| {
         let len = row_len(vectors.dim as usize);
-        let least_df = vectors.term_rows?;
-        Some(RowShape { len, least_df })
+        Some(RowShape {
+            len,
+            least_df: vectors.term_rows?,
+            routes_len: vectors.access.routes_len(),
+        })
     });
     rows.unwrap_or(RowShape::NONE)
 }

@@ -7,6 +7,7 @@ use super::Mode;
 use super::SearchError;
 use super::SearchOptions;
 use super::SearchResult;
+use super::dense::Lead;
 use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
@@ -23,6 +24,7 @@ use super::ranking::unite;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::cells::RouteScores;
 use crate::document::ChunkId;
 use crate::filter::Bitmap;
 use crate::filter::Columns;
@@ -84,7 +86,8 @@ pub struct Search<'a> {
     pub(super) options: &'a SearchOptions,
     /// Candidates down to the last hit of the page.
     depth: usize,
-    has_vectors: bool,
+    /// What leads to codes; nothing if they have no part in it.
+    lead: Option<Lead>,
     /// Whether term rows can embed the query.
     offline: bool,
     /// Fields whose columns are to be read.
@@ -208,6 +211,11 @@ impl<S: Source> Engine<S> {
             }
         }
 
+        // Words that no chunk has stand for others, and lead to no cells by themselves.
+        if search.lookup.lacks_routes() {
+            self.read_router(&mut search).await?;
+        }
+
         // Long posting lists and near cells, which give two rankings.
         let aim = self.aim(&search)?;
         let (postings, by_meaning) = self.read_candidates(&mut search, &aim).await?;
@@ -227,6 +235,15 @@ impl<S: Source> Engine<S> {
         let mut result = self.show(&search, page, &wave)?;
         result.stats = search.stats.into_inner();
         Ok(result)
+    }
+
+    /// Goes on by the router instead of by routes.
+    async fn read_router(&self, search: &mut Search<'_>) -> Result<(), SearchError> {
+        search.lead = search.lead.map(|_| Lead::Router);
+        let mut wants = Wants::new();
+        self.want_parts(search.lead, &[], &mut wants);
+        let wave = self.wave(&search.stats, &wants).await?;
+        self.load_parts(search.lead.is_some(), &[], &wave)
     }
 
     async fn wave(&self, stats: &RefCell<ReadStats>, wants: &Wants) -> Result<Wave, StoreError> {
@@ -261,10 +278,17 @@ impl<S: Source> Engine<S> {
             row_dim_of(self.root()),
         );
         let fields = self.fields(options)?;
+        // By meaning alone all rests on the cells, and an embedding that is given has no routes.
+        let is_routed = options.mode == Mode::Hybrid && options.embedding.is_none();
+        let has_routes = self.dictionary.rows().routes_len > 0;
+        let lead = match is_routed && has_routes && !options.exact {
+            true => Lead::Routes,
+            false => Lead::Router,
+        };
         Ok(Search {
             options,
             depth,
-            has_vectors,
+            lead: has_vectors.then_some(lead),
             offline,
             fields,
             lookup,
@@ -275,7 +299,7 @@ impl<S: Source> Engine<S> {
 
     fn first_wants(&self, search: &Search<'_>) -> Wants {
         let mut wants = search.lookup.want_words(&self.dictionary);
-        self.want_parts(search.has_vectors, &search.fields, &mut wants);
+        self.want_parts(search.lead, &search.fields, &mut wants);
         if let Some(extent) = self.projection(search) {
             wants.block(extent);
         }
@@ -285,7 +309,7 @@ impl<S: Source> Engine<S> {
     /// Where the projection lies that the search's embedding has to go through.
     fn projection(&self, search: &Search<'_>) -> Option<Extent> {
         let sections = self.root().vectors.as_ref()?;
-        let given = search.options.embedding.is_some() && search.has_vectors;
+        let given = search.options.embedding.is_some() && search.lead.is_some();
         Some(sections.projection.filter(|_| given)?.extent)
     }
 
@@ -321,7 +345,7 @@ impl<S: Source> Engine<S> {
     }
 
     fn find_words(&self, search: &mut Search<'_>, wave: &Wave) -> Result<(), SearchError> {
-        self.load_parts(search.has_vectors, &search.fields, wave)?;
+        self.load_parts(search.lead.is_some(), &search.fields, wave)?;
         search.embedding = self.project(search, wave)?;
         let found = search.lookup.find(&self.dictionary, wave);
         found.map_err(|(at, bad)| self.damaged(at, bad).into())
@@ -406,7 +430,7 @@ impl<S: Source> Engine<S> {
         search: &Search<'_>,
     ) -> Result<Option<(Rc<Resident>, Query)>, SearchError> {
         let resident = self.resident.borrow().clone();
-        let Some(resident) = resident.filter(|_| search.has_vectors) else {
+        let Some(resident) = resident.filter(|_| search.lead.is_some()) else {
             return Ok(None);
         };
         let quantizer = resident.quantizer();
@@ -517,11 +541,30 @@ impl<S: Source> Engine<S> {
         let (allowed, bytes) = (aim.allowed.as_ref(), search.options.cell_bytes);
         let beside_words = search.options.mode == Mode::Hybrid && search.lookup.is_known();
         Ok(match &aim.dense {
-            Some((resident, query)) if !search.options.exact && !aim.is_few() => resident
-                .search_cells(query, allowed, bytes, beside_words)
-                .map_err(|bad| self.damaged_cells(bad))?,
+            Some((resident, query)) if !search.options.exact && !aim.is_few() => {
+                let routes = match search.lead {
+                    Some(Lead::Routes) => self.routes(search, resident)?,
+                    _ => None,
+                };
+                resident
+                    .search_cells(query, allowed, bytes, beside_words, routes.as_ref())
+                    .map_err(|bad| self.damaged_cells(bad))?
+            }
             _ => None,
         })
+    }
+
+    /// What the query's words give each cell.
+    fn routes(
+        &self,
+        search: &Search<'_>,
+        resident: &Resident,
+    ) -> Result<Option<RouteScores>, StoreError> {
+        let scores = resident.route_scores().map(|scores| {
+            let scores = search.lookup.route(scores);
+            scores.map_err(|(at, bad)| self.damaged(at, bad))
+        });
+        scores.transpose()
     }
 
     /// The chunks nearest to the query where all that it takes is in memory.

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::SearchError;
 use super::SearchOptions;
+use super::dense::Lead;
 use super::dense::Resident;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -40,15 +41,18 @@ impl<S: Source> Engine<S> {
             .map(|&(_, extent)| extent)
     }
 
-    pub(super) fn want_parts(&self, vectors: bool, fields: &[String], wants: &mut Wants) {
+    /// Wants what a search with such fields needs and that is not loaded yet; with vectors, what leads to
+    /// cells.
+    pub(super) fn want_parts(&self, lead: Option<Lead>, fields: &[String], wants: &mut Wants) {
         if self.layout.borrow().is_none() {
             wants.block(self.root().layout);
         }
-        if vectors
-            && self.resident.borrow().is_none()
-            && let Some(sections) = &self.root().vectors
-        {
-            Resident::wants(sections, wants);
+        if let Some((lead, sections)) = lead.zip(self.root().vectors.as_ref()) {
+            let resident = self.resident.borrow();
+            if resident.is_none() {
+                Resident::wants(sections, wants);
+            }
+            Resident::want_lead(resident.as_deref(), sections, lead, wants);
         }
         fields
             .iter()
@@ -58,7 +62,7 @@ impl<S: Source> Engine<S> {
 
     pub(super) fn load_parts(
         &self,
-        vectors: bool,
+        has_vectors: bool,
         fields: &[String],
         wave: &Wave,
     ) -> Result<(), SearchError> {
@@ -69,13 +73,18 @@ impl<S: Source> Engine<S> {
                 .map_err(|bad| self.damaged(root.layout, bad))?;
             *self.layout.borrow_mut() = Some(Rc::new(layout));
         }
-        if vectors
-            && self.resident.borrow().is_none()
-            && let Some(sections) = &root.vectors
-        {
-            let resident = Resident::load(root, sections, wave)
-                .map_err(|bad| self.damaged(sections.quantizer, bad))?;
-            *self.resident.borrow_mut() = Some(Rc::new(resident));
+        if let Some(sections) = root.vectors.as_ref().filter(|_| has_vectors) {
+            let mut kept = self.resident.borrow_mut();
+            let resident = match kept.take() {
+                Some(resident) => resident,
+                None => Rc::new(
+                    Resident::load(root, sections, wave)
+                        .map_err(|bad| self.damaged(sections.quantizer, bad))?,
+                ),
+            };
+            let taken = resident.take_lead(sections, wave);
+            *kept = Some(resident);
+            taken.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
         for field in fields {
             if let Some(extent) = self.column(field)
@@ -91,7 +100,7 @@ impl<S: Source> Engine<S> {
     /// Reads the layout if no search has yet.
     pub(super) async fn load_layout(&self) -> Result<(), SearchError> {
         let mut wants = Wants::new();
-        self.want_parts(false, &[], &mut wants);
+        self.want_parts(None, &[], &mut wants);
         let wave = self.store.wave(&wants).await?;
         self.load_parts(false, &[], &wave)
     }

@@ -2,12 +2,14 @@
 
 use super::Engine;
 use super::SearchError;
+use super::dense::Lead;
 use super::dense::Resident;
 use super::dictionary::parse_spellings;
 use super::engine::row_dim_of;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::cells::RouteScores;
 use crate::filter::Column;
 use crate::index::Access;
 use crate::index::DocumentRecord;
@@ -51,7 +53,11 @@ impl<S: Source> Engine<S> {
     /// [`SearchError::Store`] for the first block that is damaged or contradicts the root.
     pub async fn verify(&self) -> Result<Verified, SearchError> {
         let mut done = Verified::default();
-        self.load_layout().await?;
+        let mut wants = Wants::new();
+        let lead = self.root().vectors.as_ref().map(|_| Lead::Routes);
+        self.want_parts(lead, &[], &mut wants);
+        let wave = self.store().wave(&wants).await?;
+        self.load_parts(lead.is_some(), &[], &wave)?;
         let layout = self.layout()?;
         done.blocks += 1;
         self.verify_records(&layout.passages, &layout.preset, &mut done, |raw, at| {
@@ -112,7 +118,11 @@ impl<S: Source> Engine<S> {
     }
 
     async fn verify_words(&self, done: &mut Verified) -> Result<(), SearchError> {
-        let mut terms = Terms::default();
+        let resident = self.resident.borrow().clone();
+        let mut terms = Terms {
+            routes: resident.and_then(|resident| resident.route_scores()),
+            ..Terms::default()
+        };
         let blocks: Vec<Extent> = (0..self.dictionary().terms().len())
             .filter_map(|at| self.dictionary().term_block(at))
             .collect();
@@ -208,6 +218,9 @@ impl<S: Source> Engine<S> {
             if let Some(dim) = row_dim.filter(|_| !term.row.is_empty()) {
                 Row::parse(term.row, dim)?;
             }
+            if let Some(scores) = terms.routes.as_mut().filter(|_| !term.routes.is_empty()) {
+                scores.add(term.routes, 1.0)?;
+            }
             if term.place != terms.place {
                 return Err(reader.error("place of a list", Problem::Inconsistent));
             }
@@ -266,20 +279,25 @@ impl<S: Source> Engine<S> {
         };
         let mut wants = Wants::new();
         Resident::wants(sections, &mut wants);
+        for lead in [Lead::Router, Lead::Routes] {
+            Resident::want_lead(None, sections, lead, &mut wants);
+        }
         if let Some(projection) = &sections.projection {
             wants.block(projection.extent);
         }
         let wave = self.store().wave(&wants).await?;
         let resident = Resident::load(root, sections, &wave)
             .map_err(|bad| self.damaged(sections.quantizer, bad))?;
+        let taken = resident.take_lead(sections, &wave);
+        taken.map_err(|(at, bad)| self.damaged(at, bad))?;
         done.blocks += self.load_cells(&resident, &RefCell::default()).await?;
         if let Some(projection) = &sections.projection {
             self.read_projection(projection.extent, &wave)
                 .map_err(|bad| self.damaged(projection.extent, bad))?;
             done.blocks += 1;
         }
-        if matches!(sections.access, Access::Cells { .. }) {
-            done.blocks += 1;
+        if let Access::Cells { places, .. } = sections.access {
+            done.blocks += 1 + u64::from(places.is_some());
         }
         let runs = sections.access.runs();
         done.blocks += 1 + runs.map(|(_, run)| run.blocks()).sum::<u64>();
@@ -305,6 +323,8 @@ struct Terms {
     count: u64,
     /// Fingerprints of those that chunks hold.
     names: Vec<u64>,
+    /// What their routes add up to.
+    routes: Option<RouteScores>,
     /// Where the next long list has to begin.
     place: ListPlace,
 }

@@ -337,11 +337,18 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     for (_, run) in vectors.access.runs() {
         blocks.extend(run.extents());
     }
-    if let Access::Cells { router, cells, .. } = vectors.access {
+    if let Access::Cells {
+        router,
+        places,
+        cells,
+        ..
+    } = vectors.access
+    {
         let bytes = stored(vectors.quantizer);
         let quantizer = Quantizer::read(&mut Reader::new(&bytes, "quantizer")).expect("quantizer");
         let chunks = root.counts.chunks as usize;
         blocks.push(router);
+        blocks.extend(places);
         let router = Router::parse(&stored(router), chunks, &quantizer).expect("router");
         let mut above = vec![router.top().to_vec()];
         for level in (1..router.levels()).rev() {

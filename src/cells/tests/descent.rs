@@ -6,7 +6,10 @@ use super::bitmap;
 use crate::cells::CellParams;
 use crate::cells::Cells;
 use crate::cells::Descent;
+use crate::cells::Place;
 use crate::cells::Reach;
+use crate::cells::RouteFinder;
+use crate::cells::RoutedCells;
 use crate::cells::Router;
 use crate::vector::Metric;
 use crate::vector::topk::Candidate;
@@ -81,6 +84,65 @@ fn cells_read_one_by_one_score_rows_as_cells_in_memory_do() {
             assert_eq!(last, 900);
         }
     }
+}
+
+#[test]
+fn routes_of_a_vector_lead_to_the_cells_that_the_router_leads_it_to() {
+    let sample = Sample::new(Metric::Cosine, 64, 900, 700);
+    let cells = small_cells(&sample, 1, usize::MAX);
+    let stored = cells.store(4);
+    let router = Router::parse(&stored.router, sample.count, &sample.quantizer).expect("router");
+    let finder = RouteFinder::new(sample.quantizer.clone(), router.clone()).expect("one level");
+    let bytes = RoutedCells::write(&finder, &stored.places);
+    let routed =
+        RoutedCells::parse(&bytes, sample.count, &sample.quantizer).expect("places of cells");
+    for len in 0..bytes.len() {
+        assert!(RoutedCells::parse(&bytes[..len], sample.count, &sample.quantizer).is_err());
+    }
+    let reach = Reach {
+        bytes: u64::MAX,
+        upper_bytes: u64::MAX,
+        gap: f32::INFINITY,
+    };
+    // A sum of two rows, as a query of two words is.
+    let mut scores = routed.scores();
+    for (part, weight) in [(0.6, 0.5), (0.35, 2.0)] {
+        let row: Vec<f32> = sample.asked.iter().map(|x| part * x).collect();
+        let routes = finder.routes(&row).expect("a row");
+        scores.add(&routes, weight).expect("routes");
+    }
+    let descent = Descent::new(&router, &sample.query, None, reach);
+    let by_router = descent.expect("descent").wanted(1);
+    let mut descent = Descent::routed(&routed, &scores, &sample.query, None, reach);
+    let by_routes = descent.wanted(1);
+    // Gains have 16 levels, so near ones change places.
+    assert!(by_router[..8].contains(&by_routes[0]));
+    assert!(
+        by_routes[..4]
+            .iter()
+            .all(|place| by_router[..12].contains(place))
+    );
+    // All others follow, and are searched alike.
+    let sorted = |mut places: Vec<Place>| {
+        places.sort_unstable();
+        places
+    };
+    assert_eq!(sorted(by_routes.clone()), sorted(by_router));
+    let read: Vec<&[u8]> = by_routes
+        .iter()
+        .map(|&place| stored.cell(place).expect("a cell"))
+        .collect();
+    descent.take(&read).expect("cells");
+    let (all, _) = descend(&sample, &cells, None, reach, 1);
+    assert!(descent.nearest(usize::MAX) == all);
+}
+
+#[test]
+fn no_routes_lead_through_groups() {
+    let sample = Sample::new(Metric::Cosine, 64, 900, 700);
+    let stored = small_cells(&sample, 1, 1).store(4);
+    let router = Router::parse(&stored.router, sample.count, &sample.quantizer).expect("router");
+    assert!(RouteFinder::new(sample.quantizer.clone(), router).is_none());
 }
 
 #[test]

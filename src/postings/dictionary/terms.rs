@@ -85,7 +85,7 @@ impl TermBlockBuilder {
     }
 
     /// Adds a term; the blocks of its list are stored elsewhere, behind those of the terms before.
-    /// Returns the block before if that is full.
+    /// Its row, if it has one, is with its routes. Returns the block before if that is full.
     pub fn push_term(
         &mut self,
         term: &str,
@@ -129,6 +129,8 @@ pub struct RowShape {
     pub len: usize,
     /// Terms that fewer chunks hold have no row; reserved keys always have one.
     pub least_df: u32,
+    /// Bytes that follow the row of a term, but not of a reserved key.
+    pub routes_len: usize,
 }
 
 impl RowShape {
@@ -136,6 +138,7 @@ impl RowShape {
     pub const NONE: Self = Self {
         len: 0,
         least_df: 1,
+        routes_len: 0,
     };
 
     /// Bytes of the row of a key that `df` chunks hold.
@@ -143,6 +146,15 @@ impl RowShape {
     pub fn len_at(&self, df: u32) -> usize {
         match df == 0 || df >= self.least_df {
             true => self.len,
+            false => 0,
+        }
+    }
+
+    /// Bytes of the routes of a key that `df` chunks hold.
+    #[must_use]
+    pub fn routes_len_at(&self, df: u32) -> usize {
+        match df > 0 && self.len_at(df) > 0 {
+            true => self.routes_len,
             false => 0,
         }
     }
@@ -157,6 +169,8 @@ pub struct Term<'a> {
     pub idf: f32,
     /// Its row; empty if it has none.
     pub row: &'a [u8],
+    /// The routes of its row, see [`crate::cells::RouteScores`]; empty if it has none.
+    pub routes: &'a [u8],
     /// Its posting list, or the table of a long one: [`PostingList::new`](crate::postings::PostingList::new).
     pub list: &'a [u8],
     /// Where the blocks of a long list are.
@@ -222,6 +236,7 @@ impl<'a> TermBlock<'a> {
             _ => reader.u16("idf")?,
         };
         let row = reader.take(self.rows.len_at(df), "term row")?;
+        let routes = reader.take(self.rows.routes_len_at(df), "routes")?;
         let place = self.next;
         let start = reader.offset();
         match BlockTable::byte_len(df) {
@@ -241,6 +256,7 @@ impl<'a> TermBlock<'a> {
                 df,
                 idf,
                 row,
+                routes,
                 list,
                 place,
             },

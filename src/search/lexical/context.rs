@@ -103,6 +103,7 @@ mod tests {
                 block: Extent { offset: 0, len: 0 },
                 idf: 1.0,
                 row: bytes,
+                routes: Vec::new(),
                 list: Vec::new(),
                 place: ListPlace::default(),
             }),

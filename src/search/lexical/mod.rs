@@ -22,6 +22,8 @@ mod suggest;
 use super::Correction;
 use super::dictionary::Damaged;
 use super::dictionary::Dictionary;
+use crate::bytes::FormatError;
+use crate::cells::RouteScores;
 use crate::embed::QueryVector;
 use crate::embed::piece;
 use crate::embed::piece::piece_keys;
@@ -123,6 +125,7 @@ struct Entry {
     block: Extent,
     idf: f32,
     row: Vec<u8>,
+    routes: Vec<u8>,
     list: Vec<u8>,
     place: ListPlace,
 }
@@ -133,6 +136,7 @@ impl Entry {
             block,
             idf: term.idf,
             row: term.row.to_vec(),
+            routes: term.routes.to_vec(),
             list: term.list.to_vec(),
             place: term.place,
         }
@@ -341,20 +345,43 @@ impl<'a> Lookup<'a> {
 
     /// The query's embedding: the sum of the rows of its words.
     ///
-    /// A word counts with its own row, one that is corrected or unfinished with the mean of its
-    /// alternatives, by how likely they are meant.
-    ///
     /// # Errors
     /// The block that is damaged.
     pub fn embedding(&self, dim: usize) -> Result<Option<Vec<f32>>, Damaged> {
         let mut vector = QueryVector::new(dim);
+        self.each_row(|entry, weight| vector.add(&entry.row, weight))?;
+        Ok(vector.finish())
+    }
+
+    /// What the rows of that sum give each cell.
+    ///
+    /// # Errors
+    /// The block that is damaged.
+    pub fn route(&self, mut scores: RouteScores) -> Result<RouteScores, Damaged> {
+        self.each_row(|entry, weight| scores.add(&entry.routes, weight))?;
+        Ok(scores)
+    }
+
+    /// Whether some of these rows lead to no cells: those of words and pieces that no chunk has.
+    pub fn lacks_routes(&self) -> bool {
+        let words = &self.words;
+        words.iter().any(|word| !word.substitutes.is_empty())
+    }
+
+    /// Calls `add` with each row that the query's embedding is a sum of, and its weight.
+    ///
+    /// A word counts with its own row, one that is corrected or unfinished with the mean of its
+    /// alternatives, by how likely they are meant.
+    fn each_row(
+        &self,
+        mut add: impl FnMut(&Entry, f32) -> Result<(), FormatError>,
+    ) -> Result<(), Damaged> {
         let mut add = |entry: &Entry, weight: f32| {
             // Terms of few chunks may have no row.
             if entry.row.is_empty() {
                 return Ok(());
             }
-            let added = vector.add(&entry.row, weight);
-            added.map_err(|error| (entry.block, error))
+            add(entry, weight).map_err(|error| (entry.block, error))
         };
         for word in &self.words {
             // The fit weighs a repeated term by the root of its count, so the query does too.
@@ -373,7 +400,7 @@ impl<'a> Lookup<'a> {
                 add(entry, weight * share)?;
             }
         }
-        Ok(vector.finish())
+        Ok(())
     }
 
     /// The dictionary terms in use with their weights, for excerpts.
