@@ -204,16 +204,23 @@ impl<S: Source> Engine<S> {
                 let corrected = search.lookup.correct(&self.dictionary, &wave);
                 corrected.map_err(|(at, bad)| self.damaged(at, bad))?;
             }
-            if let Some(wants) = search.lookup.want_rest(&self.dictionary) {
+            if let Some(mut wants) = search.lookup.want_rest(&self.dictionary) {
+                if search.lookup.may_lack_routes() {
+                    self.want_router(&mut search, &mut wants);
+                }
                 let wave = self.wave(&search.stats, &wants).await?;
+                self.load_parts(search.lead.is_some(), &[], &wave)?;
                 let decomposed = search.lookup.decompose(&self.dictionary, &wave);
                 decomposed.map_err(|(at, bad)| self.damaged(at, bad))?;
             }
         }
 
         // Words that no chunk has stand for others, and lead to no cells by themselves.
-        if search.lookup.lacks_routes() {
-            self.read_router(&mut search).await?;
+        if search.lead == Some(Lead::Routes) && search.lookup.lacks_routes() {
+            let mut wants = Wants::new();
+            self.want_router(&mut search, &mut wants);
+            let wave = self.wave(&search.stats, &wants).await?;
+            self.load_parts(true, &[], &wave)?;
         }
 
         // Long posting lists and near cells, which give two rankings.
@@ -238,12 +245,9 @@ impl<S: Source> Engine<S> {
     }
 
     /// Goes on by the router instead of by routes.
-    async fn read_router(&self, search: &mut Search<'_>) -> Result<(), SearchError> {
+    fn want_router(&self, search: &mut Search<'_>, wants: &mut Wants) {
         search.lead = search.lead.map(|_| Lead::Router);
-        let mut wants = Wants::new();
-        self.want_parts(search.lead, &[], &mut wants);
-        let wave = self.wave(&search.stats, &wants).await?;
-        self.load_parts(search.lead.is_some(), &[], &wave)
+        self.want_parts(search.lead, &[], wants);
     }
 
     async fn wave(&self, stats: &RefCell<ReadStats>, wants: &Wants) -> Result<Wave, StoreError> {

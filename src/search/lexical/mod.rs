@@ -368,6 +368,11 @@ impl<'a> Lookup<'a> {
         words.iter().any(|word| !word.substitutes.is_empty())
     }
 
+    /// Whether that may come to be once words are taken apart.
+    pub fn may_lack_routes(&self) -> bool {
+        self.lacks_routes() || self.words.iter().any(|word| self.takes_apart(word))
+    }
+
     /// Calls `add` with each row that the query's embedding is a sum of, and its weight.
     ///
     /// A word counts with its own row, one that is corrected or unfinished with the mean of its
