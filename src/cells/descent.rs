@@ -94,7 +94,7 @@ pub struct Descent<'a> {
 impl<'a> Descent<'a> {
     /// Begins with the topmost cell.
     ///
-    /// A filter, as in [`Cells::search`], makes a search read more, up to
+    /// A filter, as in [`Cells::search`](super::Cells::search), makes a search read more, up to
     /// [`MAX_WIDENING`] times as much.
     ///
     /// # Errors

@@ -5,7 +5,7 @@
 //! over a query's words rank the cells nearly as the router does. They come with the words, in the bytes of
 //! blocks that are read anyway, where a router takes 28 bytes for each cell of the index.
 //!
-//! Beside words, where the cells of keyword hits need not be found: see `DESIGN.md` for what is lost.
+//! `DESIGN.md` has what is lost, and why searches by meaning alone keep to the router.
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -232,7 +232,7 @@ fn compress(
 /// Undoes [`deflate`].
 ///
 /// # Errors
-/// [`Problem::BadCompression`], or [`Problem::OutOfRange`] for a length above [`MAX_INFLATED`].
+/// [`Problem::BadCompression`], or [`Problem::OutOfRange`] for a length above `MAX_INFLATED`.
 pub fn inflate(payload: &[u8], what: &'static str) -> Result<Vec<u8>, FormatError> {
     inflate_after(&[], payload, what)
 }

@@ -11,7 +11,7 @@ const PAUSE: u64 = 10_000;
 /// Longest time between trials, in milliseconds.
 const LONGEST_PAUSE: u64 = 300_000;
 
-/// One upstream's circuit: closed while it answers, open for a while after [`FAILURES`] failures in a
+/// One upstream's circuit: closed while it answers, open for a while after `FAILURES` failures in a
 /// row, then open to one trial. Times are milliseconds of any clock that does not run back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Breaker {

@@ -62,8 +62,8 @@ const CANDIDATES: usize = 100;
 const POSTING_BYTES: u64 = 48_000;
 
 /// Passages of candidates whose scores lie so far behind the page are read before the last ranking, beside the
-/// rows. What it brings up from elsewhere takes one more wave, in a quarter of the searches; 0.005 more cost 1 to
-/// 2 kB and spare one search in twenty that.
+/// rows. What it brings up from elsewhere takes one more wave, in a third of the searches; 0.005 more cost 1 kB and
+/// spare one search in twenty-five that.
 const SLACK: f32 = 0.03;
 
 /// An opened index.
