@@ -311,6 +311,18 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(bytes).map_err(|_| self.error(field, Problem::BadUtf8))
     }
 
+    /// Requires that nothing is left but zeros.
+    ///
+    /// # Errors
+    /// [`Problem::Inconsistent`].
+    pub fn padding(&mut self) -> Result<(), FormatError> {
+        let padding = self.take(self.left(), "padding")?;
+        match padding.iter().all(|&byte| byte == 0) {
+            true => Ok(()),
+            false => Err(self.error("padding", Problem::Inconsistent)),
+        }
+    }
+
     /// Requires that everything has been read.
     ///
     /// # Errors

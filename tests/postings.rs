@@ -281,7 +281,7 @@ fn blocks_can_be_read_one_by_one_from_their_byte_ranges() {
     }
 }
 
-/// The example of SPEC.md, section 6.6.
+/// The example of SPEC.md, section 6.7.
 #[test]
 fn last_block_is_the_one_of_the_specification() {
     let full = [&[0xe7, 3, 0, 0, 9, 0][..], &[0xf1, 3, 0, 0, 0x14, 4]].concat();

@@ -49,11 +49,14 @@ use coracle::postings::ChunkTerms;
 use coracle::postings::Postings;
 use coracle::postings::PostingsBuilder;
 use coracle::postings::dictionary::DirectoryBuilder;
+use coracle::postings::dictionary::Placement;
+use coracle::postings::dictionary::ReservedBlockBuilder;
 use coracle::postings::dictionary::SPELLING_BLOCK_BYTES;
 use coracle::postings::dictionary::SpellingBuilder;
 use coracle::postings::dictionary::TermBlockBuilder;
+use coracle::postings::dictionary::TermDirectory;
 use coracle::postings::dictionary::backwards;
-use coracle::postings::dictionary::block_bytes;
+use coracle::postings::dictionary::block_count;
 use coracle::text::Analyzer;
 use coracle::text::Language;
 use coracle::text::MAX_TERM_BYTES;
@@ -435,45 +438,55 @@ fn dictionary(
         let with_row = (0..postings.len()).filter(|&at| postings.df(at) >= rows.least_df);
         let with_row = with_row.count();
         let routes = routes.map_or(0, |_| ROUTES_LEN * with_row);
-        (row_len(rows.dim) * (extra.len() + with_row) + routes) / count.max(1)
+        (row_len(rows.dim) * with_row + routes) / postings.len().max(1)
     });
-    let mut builder = TermBlockBuilder::new(block_bytes(count, row_len));
-    let mut term_blocks = Vec::new();
-    let mut spelling = SpellingBuilder::new(SPELLING_BLOCK_BYTES);
-    let mut spelling_blocks = Vec::new();
-    // Keys of words and pieces that no chunk has come first: they begin with a smaller byte.
-    for (at, key) in extra.iter().enumerate() {
-        term_blocks.extend(builder.push_row(key, &row(at, 0)?));
-    }
+    let blocks = block_count(postings.len(), row_len);
+    let (placement, order) = Placement::of(postings.terms(), blocks);
+    let mut builder = TermBlockBuilder::new(placement);
     let postings_offset = body.offset();
-    for start in (0..postings.len()).step_by(BATCH) {
-        let batch = Threads.map(BATCH.min(postings.len() - start), |at| {
-            let at = start + at;
+    for batch in order.chunks(BATCH) {
+        let batch = Threads.map(batch.len(), |at| {
+            let at = batch[at] as usize;
             let term = postings.encode(at);
             let row = row(extra.len() + at, term.df)?;
             Ok::<_, BuildError>((term, row))
         });
         for item in batch {
             let (term, row) = item?;
-            term_blocks.extend(builder.push_term(term.term, (term.df, term.idf), &row, &term.list));
+            builder.push(term.term, (term.df, term.idf), &row, &term.list);
             for block in &term.list.blocks {
                 body.block(block)?;
             }
             stage.advance(1);
         }
     }
-    term_blocks.extend(builder.finish());
+    let term_blocks = builder.finish();
+    let mut reserved = ReservedBlockBuilder::default();
+    let mut reserved_blocks = Vec::new();
+    for (at, key) in extra.iter().enumerate() {
+        reserved_blocks.extend(reserved.push(key, row(at, 0)?));
+    }
+    reserved_blocks.extend(reserved.finish());
+    let mut spelling = SpellingBuilder::new(SPELLING_BLOCK_BYTES);
+    let mut spelling_blocks = Vec::new();
     for (key, df) in spellings(postings) {
         spelling_blocks.extend(spelling.push(&key, df));
     }
     spelling_blocks.extend(spelling.finish());
 
     let terms_offset = body.offset();
-    let mut directory = DirectoryBuilder::new();
+    let mut units = Vec::with_capacity(term_blocks.len());
     for block in &term_blocks {
+        units.push(match block.is_empty() {
+            true => 0,
+            false => body.padded_block(block)?,
+        });
+    }
+    let mut directory = DirectoryBuilder::new();
+    for block in &reserved_blocks {
         directory.push(block, body.padded_block(&block.bytes)?);
     }
-    let term_directory = directory.finish();
+    let term_directory = TermDirectory::encode(placement, &units, &directory.finish());
     let spelling_offset = body.offset();
     let mut directory = DirectoryBuilder::new();
     let packed = Threads.map(spelling_blocks.len(), |at| {

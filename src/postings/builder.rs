@@ -1,4 +1,4 @@
-//! Gathers the terms of all chunks and yields them encoded, in term order.
+//! Gathers the terms of all chunks and yields them encoded.
 
 use super::Bm25Params;
 use super::ChunkTerms;
@@ -221,7 +221,7 @@ impl Postings {
     }
 
     /// The terms in byte order.
-    pub fn terms(&self) -> impl Iterator<Item = &str> {
+    pub fn terms(&self) -> impl Iterator<Item = &str> + Clone {
         self.order
             .iter()
             .map(|&ordinal| self.terms.get(ordinal as usize))

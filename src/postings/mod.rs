@@ -4,8 +4,8 @@
 //! build   chunk ──ChunkTerms::new──▶ terms × field frequencies      (pure, any thread)
 //!               ──PostingsBuilder::push──▶ compressed runs          (in chunk order)
 //!               ──finish──▶ Postings ──encode(i)──▶ EncodedTerm     (pure, any thread)
-//! files   EncodedTerm ──▶ term block {term, df, idf, row, list} + blocks of long lists, in term order
-//! query   term ──Directory──▶ block number ──TermBlock::find──▶ Term {list, place of its blocks}
+//! files   EncodedTerm ──Placement──▶ term block {df, idf, row, list} + blocks of long lists, by the terms' hashes
+//! query   term ──TermDirectory──▶ block ──TermBlock::find──▶ Term {list, place of its blocks}
 //!         list, blocks ──PostingList::new──▶ top_k ──▶ hits, total
 //! ```
 //!

@@ -12,10 +12,12 @@ use crate::index::inflate;
 use crate::postings::BlockTable;
 use crate::postings::dictionary::Directory;
 use crate::postings::dictionary::ListPlace;
+use crate::postings::dictionary::ReservedBlock;
 use crate::postings::dictionary::RowShape;
 use crate::postings::dictionary::SpellingBlock;
 use crate::postings::dictionary::Term;
 use crate::postings::dictionary::TermBlock;
+use crate::postings::dictionary::TermDirectory;
 use crate::store::Wants;
 use crate::store::Wave;
 use crate::vector::row::row_len;
@@ -24,7 +26,7 @@ use alloc::vec::Vec;
 /// A block, and what is wrong with it.
 pub type Damaged = (Extent, FormatError);
 
-/// Which keys of the index with this root have rows.
+/// Which terms of the index with this root have rows.
 fn row_shape(root: &Root) -> RowShape {
     let rows = root.vectors.as_ref().and_then(|vectors| {
         let len = row_len(vectors.dim as usize);
@@ -40,7 +42,7 @@ fn row_shape(root: &Root) -> RowShape {
 /// Both directories and the places of what they list.
 #[derive(Debug)]
 pub struct Dictionary {
-    terms: Directory,
+    terms: TermDirectory,
     spelling: Directory,
     terms_offset: u64,
     spelling_offset: u64,
@@ -54,10 +56,11 @@ impl Dictionary {
     /// # Errors
     /// [`FormatError`] when a directory is damaged.
     pub fn open(root: &Root) -> Result<Self, FormatError> {
-        let directory = |packed: &[u8], what| Directory::parse(&inflate(packed, what)?);
+        let terms = inflate(&root.term_directory, "term directory")?;
+        let spelling = inflate(&root.spelling_directory, "spelling directory")?;
         Ok(Self {
-            terms: directory(&root.term_directory, "term directory")?,
-            spelling: directory(&root.spelling_directory, "spelling directory")?,
+            terms: TermDirectory::parse(&terms)?,
+            spelling: Directory::parse(&spelling)?,
             terms_offset: root.terms_offset,
             spelling_offset: root.spelling_offset,
             postings_offset: root.postings_offset,
@@ -65,8 +68,8 @@ impl Dictionary {
         })
     }
 
-    /// The directory of the term blocks.
-    pub fn terms(&self) -> &Directory {
+    /// The directory of the blocks of terms and of reserved keys.
+    pub fn terms(&self) -> &TermDirectory {
         &self.terms
     }
 
@@ -75,14 +78,20 @@ impl Dictionary {
         &self.spelling
     }
 
-    /// Which keys have rows.
+    /// Which terms have rows.
     pub fn rows(&self) -> RowShape {
         self.rows
     }
 
-    /// Where a term block lies; `None` past the last one or where offsets exceed 64 bits.
+    /// Where a term block lies; `None` past the last one, if no term belongs to it, or where offsets exceed
+    /// 64 bits.
     pub fn term_block(&self, at: usize) -> Option<Extent> {
-        extent_of_units(self.terms_offset, self.terms.get(at)?.stored.clone())
+        extent_of_units(self.terms_offset, self.terms.block(at)?)
+    }
+
+    /// Where a block of reserved keys lies; `None` as for [`Dictionary::term_block`].
+    pub fn reserved_block(&self, at: usize) -> Option<Extent> {
+        extent_of_units(self.terms_offset, self.terms.reserved_block(at)?)
     }
 
     /// Where a spelling block lies; `None` as for [`Dictionary::term_block`].
@@ -104,9 +113,9 @@ impl Dictionary {
         Some(Extent { offset, len })
     }
 
-    /// Where the term block lies that holds `key` if any does.
+    /// Where the block lies that holds `key`, a term or reserved, if any does.
     pub fn block_of_term(&self, key: &str) -> Option<Extent> {
-        self.term_block(self.terms.block_of(key)?)
+        extent_of_units(self.terms_offset, self.terms.block_of(key)?)
     }
 
     /// Where the spelling block lies that holds `key` if any does.
@@ -133,9 +142,20 @@ impl Dictionary {
         let Some((extent, block)) = extent.and_then(|at| Some((at, wave.get(at)?))) else {
             return Ok(None);
         };
-        let term = TermBlock::new(block, self.rows).and_then(|block| block.find(key));
+        let term = self.find_in(key, block);
         let term = term.map_err(|error| (extent, error))?;
         Ok(term.map(|term| (extent, term)))
+    }
+
+    fn find_in<'w>(&self, key: &str, block: &'w [u8]) -> Result<Option<Term<'w>>, FormatError> {
+        if let Some(slot) = self.terms.slot(key) {
+            return TermBlock::new(block, self.rows)?.find(slot);
+        }
+        let row = ReservedBlock::new(block, self.rows.len)?.find(key)?;
+        Ok(row.map(|row| Term {
+            row,
+            ..Term::default()
+        }))
     }
 
     /// The same for a key that is in the dictionary, since its spelling is.

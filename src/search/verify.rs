@@ -22,6 +22,8 @@ use crate::postings::Block;
 use crate::postings::BlockTable;
 use crate::postings::PostingList;
 use crate::postings::dictionary::ListPlace;
+use crate::postings::dictionary::ReservedBlock;
+use crate::postings::dictionary::Slot;
 use crate::postings::dictionary::TermBlock;
 use crate::postings::dictionary::backwards as backwards_of;
 use crate::store::Source;
@@ -123,22 +125,37 @@ impl<S: Source> Engine<S> {
             routes: resident.and_then(|resident| resident.route_scores()),
             ..Terms::default()
         };
-        let blocks: Vec<Extent> = (0..self.dictionary().terms().len())
-            .filter_map(|at| self.dictionary().term_block(at))
+        let blocks: Vec<(u32, Extent)> = (0u32..)
+            .zip(0..self.dictionary().terms().len())
+            .filter_map(|(block, at)| Some((block, self.dictionary().term_block(at)?)))
             .collect();
         for batch in blocks.chunks(BATCH) {
-            let wave = self.store().wave(&Wants::from_blocks(batch)).await?;
-            for &extent in batch {
+            let extents: Vec<Extent> = batch.iter().map(|&(_, extent)| extent).collect();
+            let wave = self.store().wave(&Wants::from_blocks(&extents)).await?;
+            for &(at, extent) in batch {
                 let lists = wave
                     .require(extent)
-                    .and_then(|block| self.verify_terms(block, extent, &mut terms, done))
+                    .and_then(|block| self.verify_terms(block, at, &mut terms, done))
                     .map_err(|bad| self.damaged(extent, bad))?;
                 for list in lists {
                     self.verify_list(list, done).await?;
                 }
             }
         }
-        terms.names.sort_unstable();
+        let blocks: Vec<Extent> = (0..self.dictionary().terms().reserved_len())
+            .filter_map(|at| self.dictionary().reserved_block(at))
+            .collect();
+        for batch in blocks.chunks(BATCH) {
+            let wave = self.store().wave(&Wants::from_blocks(batch)).await?;
+            for &extent in batch {
+                let keys = wave
+                    .require(extent)
+                    .and_then(|block| self.verify_reserved(block, extent))
+                    .map_err(|bad| self.damaged(extent, bad))?;
+                terms.count += keys;
+                done.blocks += 1;
+            }
+        }
         // Sums of fingerprints: both directions have the same words, in different orders.
         let (mut forwards, mut backwards) = (0u64, 0u64);
         let blocks: Vec<Extent> = (0..self.dictionary().spelling().len())
@@ -170,8 +187,8 @@ impl<S: Source> Engine<S> {
                     }
                     let names = self.analyzer().terms_of(&word);
                     let is_there = |name: &String| {
-                        let name = fingerprint(name);
-                        terms.names.binary_search(&name).is_ok()
+                        let slot = self.dictionary().terms().slot(name);
+                        slot.is_some_and(|slot| terms.slots.binary_search(&slot).is_ok())
                     };
                     if !names.iter().any(is_there) {
                         let bad = Reader::new(&[], "spelling").error("word", Problem::Inconsistent);
@@ -200,7 +217,7 @@ impl<S: Source> Engine<S> {
     fn verify_terms(
         &self,
         block: &[u8],
-        extent: Extent,
+        at: u32,
         terms: &mut Terms,
         done: &mut Verified,
     ) -> Result<Vec<LongList>, FormatError> {
@@ -210,11 +227,12 @@ impl<S: Source> Engine<S> {
         let mut reading = TermBlock::new(block, self.dictionary().rows())?;
         let mut long = Vec::new();
         done.blocks += 1;
-        while let Some((key, term)) = reading.next_term()? {
+        while let Some((fingerprint, term)) = reading.next_term()? {
             terms.count += 1;
-            if self.dictionary().block_of_term(key) != Some(extent) {
-                return Err(reader.error("separator", Problem::Inconsistent));
-            }
+            terms.slots.push(Slot {
+                block: at,
+                fingerprint,
+            });
             if let Some(dim) = row_dim.filter(|_| !term.row.is_empty()) {
                 Row::parse(term.row, dim)?;
             }
@@ -224,10 +242,6 @@ impl<S: Source> Engine<S> {
             if term.place != terms.place {
                 return Err(reader.error("place of a list", Problem::Inconsistent));
             }
-            if term.df == 0 {
-                continue;
-            }
-            terms.names.push(fingerprint(key));
             if BlockTable::byte_len(term.df) == 0 {
                 let list = PostingList::new(term.list, term.df, Vec::new())?;
                 done.postings += postings_of(&list, root.counts.chunks)?;
@@ -249,6 +263,24 @@ impl<S: Source> Engine<S> {
             });
         }
         Ok(long)
+    }
+
+    /// Reads a block of reserved keys; returns how many there are.
+    fn verify_reserved(&self, block: &[u8], extent: Extent) -> Result<u64, FormatError> {
+        let reader = Reader::new(block, "block of reserved keys");
+        let Some(dim) = row_dim_of(self.root()) else {
+            return Err(reader.error("key count", Problem::Inconsistent));
+        };
+        let mut reading = ReservedBlock::new(block, self.dictionary().rows().len)?;
+        let mut count = 0;
+        while let Some((key, row)) = reading.next_key()? {
+            if self.dictionary().block_of_term(key) != Some(extent) {
+                return Err(reader.error("separator", Problem::Inconsistent));
+            }
+            Row::parse(row, dim)?;
+            count += 1;
+        }
+        Ok(count)
     }
 
     async fn verify_list(&self, list: LongList, done: &mut Verified) -> Result<(), SearchError> {
@@ -321,8 +353,8 @@ impl<S: Source> Engine<S> {
 #[derive(Default)]
 struct Terms {
     count: u64,
-    /// Fingerprints of those that chunks hold.
-    names: Vec<u64>,
+    /// Where those are that chunks hold, ascending.
+    slots: Vec<Slot>,
     /// What their routes add up to.
     routes: Option<RouteScores>,
     /// Where the next long list has to begin.

@@ -1,4 +1,4 @@
-//! Writing blocks of keys.
+//! Writing blocks of sorted keys.
 
 use super::keys::separator;
 use super::keys::shared_prefix;
@@ -36,12 +36,10 @@ pub(super) struct BlockBuilder {
 struct Item {
     key: String,
     record: Vec<u8>,
-    /// What a block that begins with it has at its head.
-    head: Vec<u8>,
 }
 
-/// Bytes of the count and of a head, at most.
-const HEAD_BYTES: usize = 3 + 2 * 10;
+/// Bytes of the count, at most.
+const HEAD_BYTES: usize = 3;
 
 impl BlockBuilder {
     pub(super) fn new(limit: usize) -> Self {
@@ -53,16 +51,10 @@ impl BlockBuilder {
         }
     }
 
-    /// Adds a key that follows all others, with its record; a block that begins with it gets `head`.
-    /// Returns the block before if that is full.
-    pub(super) fn push(
-        &mut self,
-        key: &str,
-        record: Vec<u8>,
-        head: Vec<u8>,
-    ) -> Option<EncodedBlock> {
+    /// Adds a key that follows all others, with its record. Returns the block before if that is full.
+    pub(super) fn push(&mut self, key: &str, record: Vec<u8>) -> Option<EncodedBlock> {
         let key = String::from(key);
-        let item = Item { key, record, head };
+        let item = Item { key, record };
         let full = if !self.items.is_empty() && self.end_with(&item) > self.limit {
             Some(self.close_before(&item))
         } else {
@@ -122,7 +114,6 @@ impl BlockBuilder {
         left.into_iter().for_each(|item| self.append(item));
         let mut bytes = Writer::new();
         bytes.varint(count as u64);
-        bytes.raw(items.first().map_or(&[], |first| &first.head));
         let mut before = "";
         for item in &items {
             write_key(before, &item.key, &mut bytes);

@@ -3,13 +3,13 @@
 use super::block::BlockBuilder;
 use super::block::EncodedBlock;
 use super::keys::KeyReader;
+use super::placement::is_term;
 use super::similar;
 use super::similar::Similar;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
-use crate::text::FIRST_TERM_BYTE;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -63,7 +63,7 @@ impl SpellingBuilder {
     pub fn push(&mut self, key: &str, df: u32) -> Option<EncodedBlock> {
         let mut record = Writer::new();
         record.varint(u64::from(df));
-        self.blocks.push(key, record.into_bytes(), Vec::new())
+        self.blocks.push(key, record.into_bytes())
     }
 
     /// The last block; `None` if it would be empty.
@@ -112,12 +112,12 @@ impl SpellingBlock {
         for _ in 0..count {
             let key = front.read(&mut reader)?;
             text.push_str(key);
-            let is_term = key.as_bytes().first() >= Some(&FIRST_TERM_BYTE)
-                || (key.starts_with(BACKWARDS) && key.len() > BACKWARDS.len_utf8());
+            let is_word =
+                is_term(key) || (key.starts_with(BACKWARDS) && key.len() > BACKWARDS.len_utf8());
             let end = u32::try_from(text.len())
                 .map_err(|_| reader.error("suffix", Problem::Inconsistent))?;
             let df = reader.varint_u32("document frequency")?;
-            if df == 0 || !is_term {
+            if df == 0 || !is_word {
                 return Err(reader.error("document frequency", Problem::Inconsistent));
             }
             keys.push((end, df));

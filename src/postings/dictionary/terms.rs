@@ -1,8 +1,7 @@
 //! Term blocks: everything about a term in one place.
 
-use super::block::BlockBuilder;
-use super::block::EncodedBlock;
-use super::keys::KeyReader;
+use super::placement::Placement;
+use super::placement::Slot;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
@@ -11,34 +10,30 @@ use crate::postings::BlockTable;
 use crate::postings::EncodedList;
 use crate::postings::list::skip_short;
 use crate::postings::scoring::IDF_STEPS;
-use crate::text::FIRST_TERM_BYTE;
-use core::cmp::Ordering;
+use alloc::vec::Vec;
 
-/// Bytes of a term block, at least and at most; the tables of a frequent term may take more.
-const BLOCK_BYTES: core::ops::RangeInclusive<usize> = 1024..=8192;
+/// Bytes of a term block on average, at least and at most.
+const BLOCK_BYTES: core::ops::RangeInclusive<f32> = 1024.0..=8192.0;
 
 /// Bytes of a term besides its row, on average, and of a block in the directory: measured on
 /// documentation. They only decide how large blocks become.
 const TERM_BYTES: usize = 18;
-const DIRECTORY_BYTES: f32 = 2.8;
+const DIRECTORY_BYTES: f32 = 0.5;
 
-/// Term blocks that a query reads, on average.
-const BLOCKS_READ: f32 = 4.5;
+/// Term blocks that a query reads, on average; a sixth larger than blocks are, since larger ones hold more terms.
+const BLOCKS_READ: f32 = 4.5 * 7.0 / 6.0;
 
-/// The least bytes of a term: shared, suffix length, df.
-const MIN_TERM_BYTES: usize = 3;
+/// The least bytes of a term: fingerprint, df, idf, a list of one chunk.
+const MIN_TERM_BYTES: usize = 9;
 
 const WHAT: &str = "term block";
 
-/// The bytes at which blocks of `terms` terms with rows of `row_len` bytes on average should end, so that the
+/// The blocks over which `terms` terms with rows of `row_len` bytes on average should be spread, so that the
 /// directory and the blocks that a query reads are smallest together.
-pub fn block_bytes(terms: usize, row_len: usize) -> usize {
+pub fn block_count(terms: usize, row_len: usize) -> u32 {
     let all = terms.saturating_mul(TERM_BYTES + row_len) as f32;
-    let best = libm::sqrtf(all * (DIRECTORY_BYTES / BLOCKS_READ)) as usize;
-    // The nearest power of two, by ratio.
-    (best * 5 / 7)
-        .next_power_of_two()
-        .clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())
+    let best = libm::sqrtf(all * (DIRECTORY_BYTES / BLOCKS_READ));
+    libm::ceilf(all / best.clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end())) as u32
 }
 
 /// Where the blocks of long lists begin among those of all lists.
@@ -60,110 +55,115 @@ impl ListPlace {
     }
 }
 
-/// Writes term blocks, term by term in byte order.
+/// Writes term blocks, term by term in the order of their slots.
 #[derive(Debug)]
 pub struct TermBlockBuilder {
-    blocks: BlockBuilder,
+    placement: Placement,
+    /// Those before the one that is being written.
+    blocks: Vec<Vec<u8>>,
+    count: u64,
+    head: ListPlace,
+    terms: Writer,
     next: ListPlace,
 }
 
 impl TermBlockBuilder {
-    /// Makes blocks of about `limit` bytes, see [`block_bytes`].
-    pub fn new(limit: usize) -> Self {
+    /// Makes the blocks of this placement.
+    pub fn new(placement: Placement) -> Self {
         Self {
-            blocks: BlockBuilder::new(limit),
+            placement,
+            blocks: Vec::new(),
+            count: 0,
+            head: ListPlace::default(),
+            terms: Writer::new(),
             next: ListPlace::default(),
         }
     }
 
-    /// Adds a key that has a row and no postings.
-    pub fn push_row(&mut self, key: &str, row: &[u8]) -> Option<EncodedBlock> {
-        let mut record = Writer::new();
-        record.varint(0);
-        record.raw(row);
-        self.push(key, record)
-    }
-
     /// Adds a term; the blocks of its list are stored elsewhere, behind those of the terms before.
-    /// Its row, if it has one, is with its routes. Returns the block before if that is full.
-    pub fn push_term(
-        &mut self,
-        term: &str,
-        (df, idf): (u32, f32),
-        row: &[u8],
-        list: &EncodedList,
-    ) -> Option<EncodedBlock> {
-        let mut record = Writer::new();
-        record.varint(u64::from(df));
-        record.u16((f64::from(idf) * IDF_STEPS) as u16);
-        record.raw(row);
-        record.raw(&list.head);
-        let full = self.push(term, record);
+    /// Its row, if it has one, is with its routes.
+    pub fn push(&mut self, term: &str, (df, idf): (u32, f32), row: &[u8], list: &EncodedList) {
+        let Some(slot) = self.placement.slot(term) else {
+            return;
+        };
+        while self.blocks.len() < slot.block as usize {
+            self.close();
+        }
+        self.count += 1;
+        self.terms.u32(slot.fingerprint);
+        self.terms.varint(u64::from(df));
+        self.terms.u16((f64::from(idf) * IDF_STEPS) as u16);
+        self.terms.raw(row);
+        self.terms.raw(&list.head);
         self.next.blocks += list.blocks.len() as u64;
-        self.next.bytes += list
-            .blocks
-            .iter()
-            .map(|block| block.len() as u64)
-            .sum::<u64>();
-        full
+        let bytes = list.blocks.iter().map(|block| block.len() as u64);
+        self.next.bytes += bytes.sum::<u64>();
     }
 
-    fn push(&mut self, key: &str, record: Writer) -> Option<EncodedBlock> {
-        let mut head = Writer::new();
-        head.varint(self.next.blocks);
-        head.varint(self.next.bytes);
+    fn close(&mut self) {
+        let mut block = Writer::new();
+        if self.count > 0 {
+            block.varint(self.count);
+            block.varint(self.head.blocks);
+            block.varint(self.head.bytes);
+            block.raw(&core::mem::take(&mut self.terms).into_bytes());
+        }
+        self.blocks.push(block.into_bytes());
+        self.count = 0;
+        self.head = self.next;
+    }
+
+    /// All blocks; one to which no term belongs is empty.
+    pub fn finish(mut self) -> Vec<Vec<u8>> {
+        while self.blocks.len() < self.placement.blocks() as usize {
+            self.close();
+        }
         self.blocks
-            .push(key, record.into_bytes(), head.into_bytes())
-    }
-
-    /// The last block; `None` if it would be empty.
-    pub fn finish(&mut self) -> Option<EncodedBlock> {
-        self.blocks.finish()
     }
 }
 
-/// Which keys have rows, and how long these are.
+/// Which terms have rows, and how long these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowShape {
     /// Bytes of a row; 0 if there are none.
     pub len: usize,
-    /// Terms that fewer chunks hold have no row; reserved keys always have one.
+    /// Terms that fewer chunks hold have no row.
     pub least_df: u32,
-    /// Bytes that follow the row of a term, but not of a reserved key.
+    /// Bytes that follow the row of a term.
     pub routes_len: usize,
 }
 
 impl RowShape {
-    /// No key has a row.
+    /// No term has a row.
     pub const NONE: Self = Self {
         len: 0,
         least_df: 1,
         routes_len: 0,
     };
 
-    /// Bytes of the row of a key that `df` chunks hold.
+    /// Bytes of the row of a term that `df` chunks hold.
     #[must_use]
     pub fn len_at(&self, df: u32) -> usize {
-        match df == 0 || df >= self.least_df {
+        match df >= self.least_df {
             true => self.len,
             false => 0,
         }
     }
 
-    /// Bytes of the routes of a key that `df` chunks hold.
+    /// Bytes of the routes of a term that `df` chunks hold.
     #[must_use]
     pub fn routes_len_at(&self, df: u32) -> usize {
-        match df > 0 && self.len_at(df) > 0 {
-            true => self.routes_len,
-            false => 0,
+        match self.len_at(df) {
+            0 => 0,
+            _ => self.routes_len,
         }
     }
 }
 
-/// What a term block says about a key.
-#[derive(Debug, Clone, PartialEq)]
+/// What is known about a key.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Term<'a> {
-    /// How many chunks hold it; 0 for keys that are no terms ([`crate::embed::piece`]).
+    /// How many chunks hold it; 0 for reserved keys, which have nothing but a row.
     pub df: u32,
     /// Its inverse document frequency, 0 to 15.99 in steps of 1/4096.
     pub idf: f32,
@@ -182,7 +182,7 @@ pub struct Term<'a> {
 pub struct TermBlock<'a> {
     bytes: &'a [u8],
     reader: Reader<'a>,
-    keys: KeyReader,
+    last: Option<u32>,
     left: usize,
     rows: RowShape,
     next: ListPlace,
@@ -203,38 +203,34 @@ impl<'a> TermBlock<'a> {
         Ok(Self {
             bytes,
             reader,
-            keys: KeyReader::default(),
+            last: None,
             left,
             rows,
             next,
         })
     }
 
-    /// The next key and what is known about it; `None` at the end, which is only zeros.
+    /// The fingerprint of the next term and what is known about it; `None` at the end, which is only zeros.
     ///
     /// # Errors
-    /// [`FormatError`] when bytes are missing or left over, keys are too long, not UTF-8 or do not
-    /// ascend, a term has no postings or another key has, or a table is damaged.
-    pub fn next_term(&mut self) -> Result<Option<(&str, Term<'a>)>, FormatError> {
+    /// [`FormatError`] when bytes are missing or left over, fingerprints do not ascend, a term has no
+    /// postings, or a table is damaged.
+    pub fn next_term(&mut self) -> Result<Option<(u32, Term<'a>)>, FormatError> {
         let reader = &mut self.reader;
         let Some(left) = self.left.checked_sub(1) else {
-            let padding = reader.take(reader.left(), "padding")?;
-            return match padding.iter().all(|&byte| byte == 0) {
-                true => Ok(None),
-                false => Err(reader.error("padding", Problem::Inconsistent)),
-            };
+            return reader.padding().map(|()| None);
         };
         self.left = left;
-        let key = self.keys.read(reader)?;
+        let fingerprint = reader.u32("fingerprint")?;
+        if self.last >= Some(fingerprint) {
+            return Err(reader.error("fingerprint", Problem::Inconsistent));
+        }
+        self.last = Some(fingerprint);
         let df = reader.varint_u32("document frequency")?;
-        // Keys below all terms have rows and no postings.
-        if (df == 0) != (key.as_bytes().first() < Some(&FIRST_TERM_BYTE)) {
+        if df == 0 {
             return Err(reader.error("document frequency", Problem::Inconsistent));
         }
-        let idf = match df {
-            0 => 0,
-            _ => reader.u16("idf")?,
-        };
+        let idf = reader.u16("idf")?;
         let row = reader.take(self.rows.len_at(df), "term row")?;
         let routes = reader.take(self.rows.routes_len_at(df), "routes")?;
         let place = self.next;
@@ -250,29 +246,25 @@ impl<'a> TermBlock<'a> {
         }
         let list = self.bytes.get(start..reader.offset()).unwrap_or_default();
         let idf = (f64::from(idf) / IDF_STEPS) as f32;
-        Ok(Some((
-            self.keys.key(),
-            Term {
-                df,
-                idf,
-                row,
-                routes,
-                list,
-                place,
-            },
-        )))
+        let term = Term {
+            df,
+            idf,
+            row,
+            routes,
+            list,
+            place,
+        };
+        Ok(Some((fingerprint, term)))
     }
 
-    /// What the block says about `key`.
+    /// What the block says about the term of this slot.
     ///
     /// # Errors
-    /// As [`TermBlock::next_term`], for the terms up to `key`.
-    pub fn find(mut self, key: &str) -> Result<Option<Term<'a>>, FormatError> {
+    /// As [`TermBlock::next_term`], for the terms up to it.
+    pub fn find(mut self, slot: Slot) -> Result<Option<Term<'a>>, FormatError> {
         while let Some((at, term)) = self.next_term()? {
-            match at.cmp(key) {
-                Ordering::Less => {}
-                Ordering::Equal => return Ok(Some(term)),
-                Ordering::Greater => break,
+            if at >= slot.fingerprint {
+                return Ok((at == slot.fingerprint).then_some(term));
             }
         }
         Ok(None)
