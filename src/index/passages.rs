@@ -392,20 +392,9 @@ impl Layout {
     /// Serializes the layout.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Writer::new();
-        let chunks = self.first_chunks.last().copied().unwrap_or(0) as usize;
-        let mut begins = alloc::vec![0u8; chunks.div_ceil(8)];
-        let mut empty = Vec::new();
-        for (document, pair) in self.first_chunks.windows(2).enumerate() {
-            match begins.get_mut(pair[0] as usize / 8) {
-                Some(byte) if pair[0] < pair[1] => *byte |= 1 << (pair[0] % 8),
-                _ => empty.push(document),
-            }
+        for pair in self.first_chunks.windows(2) {
+            out.varint(u64::from(pair[1] - pair[0]));
         }
-        out.raw(&begins);
-        out.varint(empty.len() as u64);
-        empty
-            .iter()
-            .for_each(|&document| out.varint(document as u64));
         out.varint(self.weights.len() as u64);
         for &(document, weight) in &self.weights {
             out.varint(u64::from(document));
@@ -463,38 +452,19 @@ fn read_first_chunks(
     documents: u32,
     chunks: u32,
 ) -> Result<Vec<ChunkId>, FormatError> {
-    let begins = reader.take((chunks as usize).div_ceil(8), "first chunks")?;
-    let ones: u32 = begins.iter().map(|byte| byte.count_ones()).sum();
-    let count = reader.count(1, "documents without chunks")?;
-    let bad = |reader: &Reader<'_>| reader.error("first chunks", Problem::Inconsistent);
-    if u64::from(ones) + count as u64 != u64::from(documents) {
+    let bad = |reader: &Reader<'_>| reader.error("chunks of documents", Problem::Inconsistent);
+    if documents as usize > reader.left() {
         return Err(bad(reader));
     }
     let mut first_chunks = Vec::with_capacity(documents as usize + 1);
-    let mut begins = (0..chunks)
-        .filter(|&chunk| begins[chunk as usize / 8] >> (chunk % 8) & 1 == 1)
-        .peekable();
-    // Chunks before the first document's would belong to none.
-    if begins.peek().is_some_and(|&first| first > 0) || (ones == 0 && chunks > 0) {
-        return Err(bad(reader));
+    let mut first = 0;
+    first_chunks.push(first);
+    for _ in 0..documents {
+        let left = u64::from(chunks - first);
+        first += reader.varint_max(left, "chunks of documents")? as u32;
+        first_chunks.push(first);
     }
-    for _ in 0..count {
-        let empty = reader.varint_max(u64::from(documents), "document without chunks")? as usize;
-        if empty < first_chunks.len() {
-            return Err(bad(reader));
-        }
-        let before = empty - first_chunks.len();
-        first_chunks.extend(begins.by_ref().take(before));
-        if first_chunks.len() != empty {
-            return Err(bad(reader));
-        }
-        // It shares its first chunk with the next document, so that none is left for it.
-        first_chunks.push(begins.peek().copied().unwrap_or(chunks));
-    }
-    first_chunks.extend(begins);
-    first_chunks.push(chunks);
-    // Bits past the last chunk stand for documents that got none.
-    if first_chunks.len() != documents as usize + 1 {
+    if first != chunks {
         return Err(bad(reader));
     }
     Ok(first_chunks)

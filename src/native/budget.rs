@@ -8,6 +8,7 @@ use coracle::search::SearchOptions;
 use coracle::store::ReadStats;
 use coracle::store::Source;
 use std::cmp::Reverse;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Queries whose cost is measured.
 pub const SAMPLE: usize = 40;
@@ -61,10 +62,11 @@ impl ColdCost {
     }
 }
 
-/// A sample of what people may ask: at most `count` titles and headings, spread evenly over the
-/// documents.
+/// A sample of what people may ask: a title or heading each of at most `count` documents, those whose ids have
+/// the smallest hashes, so that it does not depend on their order.
 pub fn sample(documents: &[Document], count: usize) -> Vec<String> {
-    let step = documents.len().div_ceil(count).max(1);
+    let mut documents: Vec<&Document> = documents.iter().collect();
+    documents.sort_by_cached_key(|document| xxh3_64(document.id.as_bytes()));
     let text = |document: &Document| {
         let heading = document
             .chunks
@@ -87,8 +89,8 @@ pub fn sample(documents: &[Document], count: usize) -> Vec<String> {
         query.clone()
     };
     documents
-        .iter()
-        .step_by(step)
+        .into_iter()
+        .take(count)
         .map(text)
         .filter(|query| !query.is_empty())
         .collect()

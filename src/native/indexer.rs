@@ -272,7 +272,7 @@ pub fn write(
         routes = written.routes;
     }
     let words = dictionary(&mut body, postings, embeddings, routes.as_ref(), reporter)?;
-    let layout = body.block(&deflate(&layout.to_bytes()))?;
+    let layout = body.block(&squeeze(&layout.to_bytes()))?;
 
     let mut staging = body.into_sink();
     let (files, body_len) = staging.finish_body()?;
@@ -294,9 +294,9 @@ pub fn write(
         analyzer: analyzer.id().0,
         languages: languages(analyzer),
         layout,
-        term_directory: deflate(&words.term_directory),
+        term_directory: squeeze(&words.term_directory),
         terms_offset: words.terms_offset,
-        spelling_directory: deflate(&words.spelling_directory),
+        spelling_directory: squeeze(&words.spelling_directory),
         spelling_offset: words.spelling_offset,
         postings_offset: words.postings_offset,
         passages_offset,
@@ -311,6 +311,19 @@ pub fn write(
         measured,
         left_out: built.left_out.into_iter().collect(),
     })
+}
+
+/// A compressed payload as small as DEFLATE can make it, a hundred times as slowly: for what every reader takes.
+fn squeeze(raw: &[u8]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.varint(raw.len() as u64);
+    let mut packed = out.into_bytes();
+    let options = zopfli::Options::default();
+    match zopfli::compress(options, zopfli::Format::Deflate, raw, &mut packed) {
+        Ok(()) => packed,
+        // Memory takes all that is written to it.
+        Err(_) => deflate(raw),
+    }
 }
 
 /// What a root says of the languages.

@@ -67,6 +67,7 @@ use rayon::slice::ParallelSlice;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Largest file of the range layout: under the limits of all hosts and content networks.
 const RANGE_PART_BYTES: u64 = 256 << 20;
@@ -652,8 +653,9 @@ impl<'a> TermTable<'a> {
         let least = sentences.len().min(MAX_QUERIES / 2);
         let titles = budget::sample(documents, MAX_QUERIES - least);
         let missing = (MAX_QUERIES - titles.len()).max(1);
-        let step = sentences.len().div_ceil(missing).max(1);
-        let sentences = sentences.iter().step_by(step).copied();
+        let mut sentences = sentences.to_vec();
+        sentences.sort_by_cached_key(|sentence| xxh3_64(sentence.as_bytes()));
+        let sentences = sentences.into_iter().take(missing);
         let texts = titles.iter().map(String::as_str).chain(sentences);
         texts
             .filter_map(|text| self.query(table, text))
