@@ -302,10 +302,10 @@ fn blocks_of_long_lists_follow_one_another() {
 
 #[test]
 fn blocks_are_as_many_as_keep_a_search_small() {
-    // 18 bytes a term besides its row, in blocks of 1 kB at least.
+    // 18 bytes a term besides its row, in blocks of 512 bytes at least.
     assert_eq!(block_count(0, 0), 0);
     assert_eq!(block_count(1, 100), 1);
-    assert_eq!(block_count(10_000, 100), 1153);
+    assert_eq!(block_count(10_000, 100), 2305);
     // Many terms have larger blocks, so that the directory stays small.
     let bytes = |terms| terms * 118 / block_count(terms, 100) as usize;
     assert!(bytes(1_000_000) > 3 * bytes(10_000));

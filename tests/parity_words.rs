@@ -176,18 +176,18 @@ fn entries_and_scores_are_the_bytes_written_down() {
 
 /// Term, df, bits of the idf, encoded list.
 const EXPECTED_ENTRIES: [&str; 10] = [
-    "boat 2 3ef0a000 [68, 56, 0, 0]",
-    "coracl 2 3ef0a000 [122, 56, 0, 0]",
-    "move 2 3ef0a000 [56, 68, 1, 0]",
-    "oar 2 3ef0a000 [121, 68, 1, 0]",
-    "one 1 3f7b1000 [117, 1]",
-    "paddl 1 3f7b1000 [117, 1]",
-    "river 1 3f7b1000 [255, 2]",
-    "round 1 3f7b1000 [141, 0]",
-    "small 1 3f7b1000 [141, 0]",
-    "without 1 3f7b1000 [141, 2]",
+    "boat 2 3ef0a000 [34, 28, 0, 0]",
+    "coracl 2 3ef0a000 [61, 28, 0, 0]",
+    "move 2 3ef0a000 [28, 34, 1, 0]",
+    "oar 2 3ef0a000 [60, 34, 1, 0]",
+    "one 1 3f7b1000 [58, 1]",
+    "paddl 1 3f7b1000 [58, 1]",
+    "river 1 3f7b1000 [127, 2]",
+    "round 1 3f7b1000 [70, 0]",
+    "small 1 3f7b1000 [70, 0]",
+    "without 1 3f7b1000 [70, 2]",
 ];
 /// Bits of the BM25F score of one unit of impact.
-const EXPECTED_STEP_BITS: u32 = 1_005_824_958;
+const EXPECTED_STEP_BITS: u32 = 1_014_276_437;
 /// Chunk and score.
-const EXPECTED_HITS: [(u32, u32); 2] = [(0, 190 * 16), (1, 112 * 16)];
+const EXPECTED_HITS: [(u32, u32); 2] = [(0, 95 * 16), (1, 56 * 16)];

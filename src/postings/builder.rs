@@ -13,6 +13,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use xxhash_rust::xxh3::xxh3_64;
 
+/// The impact of the best posting of all. The format has 8 bits; a bit less is a bit less for each posting of a
+/// long list, and nothing that nine judged collections notice (`DESIGN.md`).
+const LARGEST_IMPACT: f64 = 127.0;
+
 /// The postings of a term while chunks come in, as varints: the gap to the chunk before, then the
 /// frequencies; about two bytes each. Mean lengths, and with them scores, are known only at the end.
 #[derive(Debug, Default, Clone)]
@@ -135,7 +139,7 @@ impl PostingsBuilder {
         }
     }
 
-    /// Sorts the terms, and fixes the scale of impacts: the best posting of all gets 255.
+    /// Sorts the terms, and fixes the scale of impacts: the best posting of all gets [`LARGEST_IMPACT`].
     pub fn finish(self) -> Postings {
         let saturation = Saturation::new(self.params, &self.lengths);
         let mut order: Vec<u32> = (0..self.runs.len() as u32).collect();
@@ -160,7 +164,7 @@ impl PostingsBuilder {
         }
         if largest > 0.0 {
             // Rounded to f32, as `impact_step` tells it: impacts times it are the scores.
-            postings.step = f64::from((largest / 255.0) as f32);
+            postings.step = f64::from((largest / LARGEST_IMPACT) as f32);
         }
         postings
     }
@@ -265,7 +269,7 @@ impl Postings {
         for (chunk, score) in self.scores(run) {
             chunks.push(chunk);
             // At least 1: a chunk with the term is a hit, however common the term.
-            impacts.push(libm::round(score / self.step).clamp(1.0, 255.0) as u8);
+            impacts.push(libm::round(score / self.step).clamp(1.0, LARGEST_IMPACT) as u8);
         }
         EncodedTerm {
             term: self.terms.get(ordinal),

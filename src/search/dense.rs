@@ -308,14 +308,30 @@ impl Resident {
     ///
     /// Fewer only if fewer are allowed, or if a graph leads to fewer.
     pub fn nearest(&self, query: &Query, allowed: Option<&Bitmap>, depth: usize) -> Vec<Candidate> {
-        let words = allowed.map(Bitmap::words);
         match &self.codes {
             Codes::Scanned(blocks) => {
+                let words = allowed.map(Bitmap::words);
                 match BinaryCodes::parse(blocks, self.chunks, &self.quantizer) {
                     Ok(codes) => codes.scan(query, words, depth),
                     Err(_) => Vec::new(),
                 }
             }
+            // Hosts may load the code of these with the first call of it.
+            _ => self.nearest_resident(query, allowed, depth),
+        }
+    }
+
+    /// The same by a graph, or by cells that are in memory.
+    #[inline(never)]
+    fn nearest_resident(
+        &self,
+        query: &Query,
+        allowed: Option<&Bitmap>,
+        depth: usize,
+    ) -> Vec<Candidate> {
+        let words = allowed.map(Bitmap::words);
+        match &self.codes {
+            Codes::Scanned(_) => Vec::new(),
             Codes::Linked {
                 rows,
                 graph,

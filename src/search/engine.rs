@@ -28,6 +28,7 @@ use crate::cells::RouteScores;
 use crate::document::ChunkId;
 use crate::filter::Bitmap;
 use crate::filter::Columns;
+use crate::filter::Filter;
 use crate::index::Access;
 use crate::index::Extent;
 use crate::index::Layout;
@@ -48,10 +49,13 @@ use crate::text::Language;
 use crate::vector::Projection;
 use crate::vector::Query;
 use crate::vector::topk::Candidate as Near;
+use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::future::Future;
+use core::pin::Pin;
 
 /// Chunks that each ranking proposes before they are fused.
 const CANDIDATES: usize = 100;
@@ -59,12 +63,12 @@ const CANDIDATES: usize = 100;
 /// Bytes of long posting lists that a search by words and meaning reads at most to find chunks, unless
 /// the rarest word's are more: lists grow with the index, and those of frequent words tell chunks
 /// apart the least.
-const POSTING_BYTES: u64 = 48_000;
+const POSTING_BYTES: u64 = 40_000;
 
 /// Passages of candidates whose scores lie so far behind the page are read before the last ranking, beside the
-/// rows. What it brings up from elsewhere takes one more wave, in a third of the searches; 0.005 more cost 1 kB and
-/// spare one search in twenty-five that.
-const SLACK: f32 = 0.03;
+/// rows. What it brings up from elsewhere takes one more wave, in two fifths of the searches; 0.005 more cost 1.6 kB and
+/// spare one search in sixteen that.
+const SLACK: f32 = 0.025;
 
 /// An opened index.
 ///
@@ -117,6 +121,12 @@ impl Aim {
         let allowed = self.allowed.as_ref();
         allowed.is_some_and(|allowed| allowed.count() as usize <= self.rows)
     }
+}
+
+/// All that a filter admits: they are rescored whatever they are estimated at.
+#[inline(never)]
+fn not_estimated(allowed: &Bitmap) -> Vec<Near> {
+    allowed.iter().map(|id| Near { id, score: 0.0 }).collect()
 }
 
 /// The analyzer with which the index of this root was built.
@@ -194,7 +204,10 @@ impl<S: Source> Engine<S> {
         self.find_words(&mut search, &wave)?;
         let resident = self.resident.borrow().clone();
         if let Some(resident) = resident.filter(|_| options.exact) {
-            self.load_cells(&resident, &search.stats).await?;
+            // Behind a pointer, so that its code is not part of every search's.
+            let cells: Pin<Box<dyn Future<Output = _>>> =
+                Box::pin(self.load_cells(&resident, &search.stats));
+            cells.await?;
         }
 
         // Words that the index lacks, or has only as beginnings of others.
@@ -452,14 +465,19 @@ impl<S: Source> Engine<S> {
         Ok(Some((resident, query)))
     }
 
+    /// The chunks that a filter admits.
+    #[inline(never)]
+    fn admitted(&self, filter: &Filter) -> Result<Bitmap, SearchError> {
+        let documents = filter.evaluate(&self.columns.borrow())?;
+        let chunks = self.root().counts.chunks;
+        Ok(documents.spread(&self.layout()?.first_chunks, chunks))
+    }
+
     /// What candidates are admitted, and what those by meaning are found with.
     fn aim(&self, search: &Search<'_>) -> Result<Aim, SearchError> {
         let root = self.root();
         let allowed = match &search.options.filter {
-            Some(filter) => {
-                let documents = filter.evaluate(&self.columns.borrow())?;
-                Some(documents.spread(&self.layout()?.first_chunks, root.counts.chunks))
-            }
+            Some(filter) => Some(self.admitted(filter)?),
             None => None,
         };
         let rows = rescored(root, search.depth);
@@ -575,11 +593,10 @@ impl<S: Source> Engine<S> {
     fn nearest(&self, search: &Search<'_>, aim: &Aim) -> Vec<Near> {
         match (&aim.dense, &aim.allowed) {
             (None, _) => Vec::new(),
-            // All of them are rescored, whatever they are estimated at.
             (Some((resident, _)), Some(allowed))
                 if aim.is_few() && !search.options.exact && resident.are_cells() =>
             {
-                allowed.iter().map(|id| Near { id, score: 0.0 }).collect()
+                not_estimated(allowed)
             }
             (Some((resident, query)), allowed) => {
                 resident.nearest(query, allowed.as_ref(), aim.depth)

@@ -66,6 +66,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::fmt::Display;
 use core::ops::Range;
 
 /// The longest query that is read; what follows is ignored.
@@ -128,7 +129,7 @@ pub struct SearchOptions {
     /// Whether all cells of a large index are read and kept, and all posting lists of the query, for
     /// searches that find what the build promises; otherwise each search reads the few cells that it
     /// needs, and by words and meaning finds chunks by the rarer words where all lists are more than
-    /// 48 kB.
+    /// 40 kB.
     pub exact: bool,
     /// Bytes of cells that such a search reads at most, beside three eighths as many of what leads to
     /// them: the more, the more of the near chunks it finds. Without a number, [`CELL_BYTES`] or, by words
@@ -282,6 +283,17 @@ pub enum SearchError {
 
 impl fmt::Display for SearchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            _ => self.refusal(f),
+        }
+    }
+}
+
+impl SearchError {
+    /// What is said where a search was refused.
+    #[inline(never)]
+    fn refusal(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Filter(error) => error.fmt(f),

@@ -20,6 +20,15 @@ use alloc::vec::Vec;
 impl<S: Source> Engine<S> {
     /// Fields whose columns the search needs and that are not loaded yet.
     pub(super) fn fields(&self, options: &SearchOptions) -> Result<Vec<String>, SearchError> {
+        // Hosts may load the code of filters and facets with the first call of it.
+        match options.filter.is_none() && options.facets.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.missing_fields(options),
+        }
+    }
+
+    #[inline(never)]
+    fn missing_fields(&self, options: &SearchOptions) -> Result<Vec<String>, SearchError> {
         let columns = self.columns.borrow();
         let mut fields: Vec<String> = Vec::new();
         if let Some(filter) = &options.filter {
@@ -33,6 +42,7 @@ impl<S: Source> Engine<S> {
         Ok(fields)
     }
 
+    #[inline(never)]
     fn column(&self, field: &str) -> Option<Extent> {
         self.root()
             .columns
@@ -86,13 +96,18 @@ impl<S: Source> Engine<S> {
             *kept = Some(resident);
             taken.map_err(|(at, bad)| self.damaged(at, bad))?;
         }
-        for field in fields {
-            if let Some(extent) = self.column(field)
-                && let Some(block) = wave.get(extent)
-            {
-                let bytes = inflate(block, "column").map_err(|bad| self.damaged(extent, bad))?;
-                self.columns.borrow_mut().load(field, &bytes)?;
-            }
+        fields
+            .iter()
+            .try_for_each(|field| self.load_column(field, wave))
+    }
+
+    #[inline(never)]
+    fn load_column(&self, field: &str, wave: &Wave) -> Result<(), SearchError> {
+        if let Some(extent) = self.column(field)
+            && let Some(block) = wave.get(extent)
+        {
+            let bytes = inflate(block, "column").map_err(|bad| self.damaged(extent, bad))?;
+            self.columns.borrow_mut().load(field, &bytes)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use core::ops::Range;
 
 /// Two extents closer than this are read together: the bytes between cost no more than the heads of
 /// another request and its answer.
-const GAP_BYTES: u64 = 512;
+const GAP_BYTES: u64 = 128;
 
 /// The same where reads cost more than bytes do. A cold search of 100,000 chunks takes 109 reads for 140,
 /// one of an instance that stays 68 for 83, and 46 kB more.

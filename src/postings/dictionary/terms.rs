@@ -13,7 +13,7 @@ use crate::postings::scoring::IDF_STEPS;
 use alloc::vec::Vec;
 
 /// Bytes of a term block on average, at least and at most.
-const BLOCK_BYTES: core::ops::RangeInclusive<f32> = 1024.0..=8192.0;
+const BLOCK_BYTES: core::ops::RangeInclusive<f32> = 512.0..=8192.0;
 
 /// Bytes of a term besides its row, on average, and of a block in the directory: measured on
 /// documentation. They only decide how large blocks become.

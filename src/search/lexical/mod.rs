@@ -458,6 +458,7 @@ impl<'a> Lookup<'a> {
     }
 
     /// Names the clauses of a hit's contributions, in units of impact.
+    #[inline(never)]
     pub fn explain(&self, contributions: &[u32]) -> Vec<(String, u32)> {
         self.known()
             .zip(contributions)

@@ -25,6 +25,7 @@ const CHARS_EACH: u32 = 3;
 impl Lookup<'_> {
     /// Wants the spellings around the words that the index lacks. Those of words that were to be corrected
     /// have been read.
+    #[inline(never)]
     pub fn want_suggestions(&self, dictionary: &Dictionary, wants: &mut Wants) {
         for word in self.lacking() {
             dictionary.want_spellings(word.similar_blocks(dictionary).into_iter(), wants);
@@ -36,6 +37,7 @@ impl Lookup<'_> {
     ///
     /// # Errors
     /// The block that is damaged.
+    #[inline(never)]
     pub fn suggestions(
         &self,
         dictionary: &Dictionary,

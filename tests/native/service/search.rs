@@ -411,6 +411,9 @@ fn requests_that_are_dropped_leave_nothing_locked() {
     assert_eq!(get(&service, "/search?q=harbour").status, 200);
 
     // A request that is kept and never driven again holds what it reads, until it is released.
+    let service = searching();
+    assert_eq!(get(&service, "/health").status, 200);
+    let machine = service.host();
     machine.files.is_stuck.set(true);
     let asked = request("GET", "/search?q=river&mode=keyword", "");
     let mut got = Got::default();
