@@ -414,6 +414,7 @@ fn requests_that_are_dropped_leave_nothing_locked() {
     let service = searching();
     assert_eq!(get(&service, "/health").status, 200);
     let machine = service.host();
+    machine.is_frozen.set(true);
     machine.files.is_stuck.set(true);
     let asked = request("GET", "/search?q=river&mode=keyword", "");
     let mut got = Got::default();
