@@ -454,26 +454,26 @@ fn dictionary(
         (row_len(rows.dim) * with_row + routes) / postings.len().max(1)
     });
     let blocks = block_count(postings.len(), row_len);
-    let (placement, order) = Placement::of(postings.terms(), blocks);
-    let mut builder = TermBlockBuilder::new(placement);
+    let (placement, slots) = Placement::of(postings.terms(), blocks);
+    let mut builder = TermBlockBuilder::new();
     let postings_offset = body.offset();
-    for batch in order.chunks(BATCH) {
+    for batch in slots.chunks(BATCH) {
         let batch = Threads.map(batch.len(), |at| {
-            let at = batch[at] as usize;
-            let term = postings.encode(at);
-            let row = row(extra.len() + at, term.df)?;
-            Ok::<_, BuildError>((term, row))
+            let (slot, at) = batch[at];
+            let term = postings.encode(at as usize);
+            let row = row(extra.len() + at as usize, term.df)?;
+            Ok::<_, BuildError>((slot, term, row))
         });
         for item in batch {
-            let (term, row) = item?;
-            builder.push(term.term, (term.df, term.idf), &row, &term.list);
+            let (slot, term, row) = item?;
+            builder.push(slot, (term.df, term.idf), &row, &term.list);
             for block in &term.list.blocks {
                 body.block(block)?;
             }
             stage.advance(1);
         }
     }
-    let term_blocks = builder.finish();
+    let term_blocks = builder.finish(blocks);
     let mut reserved = ReservedBlockBuilder::default();
     let mut reserved_blocks = Vec::new();
     for (at, key) in extra.iter().enumerate() {

@@ -263,7 +263,11 @@ impl<S: Source> Engine<S> {
         self.want_parts(search.lead, &[], wants);
     }
 
-    async fn wave(&self, stats: &RefCell<ReadStats>, wants: &Wants) -> Result<Wave, StoreError> {
+    pub(super) async fn wave(
+        &self,
+        stats: &RefCell<ReadStats>,
+        wants: &Wants,
+    ) -> Result<Wave, StoreError> {
         let wave = self.store.wave(wants).await?;
         stats.borrow_mut().add(wave.stats());
         Ok(wave)
@@ -675,25 +679,7 @@ impl<S: Source> Engine<S> {
         })
     }
 
-    /// Brings all cells into memory, where the index has cells that are not; returns their number.
-    pub(super) async fn load_cells(
-        &self,
-        resident: &Resident,
-        stats: &RefCell<ReadStats>,
-    ) -> Result<u64, SearchError> {
-        let mut blocks = 0;
-        let Some(mut loading) = resident.load_cells() else {
-            return Ok(blocks);
-        };
-        let damaged = |bad| self.damaged_cells(bad);
-        while let Some(wants) = loading.wants().map_err(damaged)? {
-            let wave = self.wave(stats, &wants).await?;
-            blocks += loading.take(&wave).map_err(damaged)? as u64;
-        }
-        Ok(blocks)
-    }
-
-    fn damaged_cells(&self, error: FormatError) -> StoreError {
+    pub(super) fn damaged_cells(&self, error: FormatError) -> StoreError {
         let access = self.root().vectors.as_ref().map(|vectors| vectors.access);
         let extent = match access {
             Some(Access::Cells { router, .. }) => router,

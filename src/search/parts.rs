@@ -10,12 +10,14 @@ use crate::bytes::Problem;
 use crate::index::Extent;
 use crate::index::Layout;
 use crate::index::inflate;
+use crate::store::ReadStats;
 use crate::store::Source;
 use crate::store::Wants;
 use crate::store::Wave;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 impl<S: Source> Engine<S> {
     /// Fields whose columns the search needs and that are not loaded yet.
@@ -110,6 +112,24 @@ impl<S: Source> Engine<S> {
             self.columns.borrow_mut().load(field, &bytes)?;
         }
         Ok(())
+    }
+
+    /// Brings all cells into memory, where the index has cells that are not; returns their number.
+    pub(super) async fn load_cells(
+        &self,
+        resident: &Resident,
+        stats: &RefCell<ReadStats>,
+    ) -> Result<u64, SearchError> {
+        let mut blocks = 0;
+        let Some(mut loading) = resident.load_cells() else {
+            return Ok(blocks);
+        };
+        let damaged = |bad| self.damaged_cells(bad);
+        while let Some(wants) = loading.wants().map_err(damaged)? {
+            let wave = self.wave(stats, &wants).await?;
+            blocks += loading.take(&wave).map_err(damaged)? as u64;
+        }
+        Ok(blocks)
     }
 
     /// Reads the layout if no search has yet.

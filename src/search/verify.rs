@@ -106,17 +106,12 @@ impl<S: Source> Engine<S> {
     }
 
     async fn verify_columns(&self, done: &mut Verified) -> Result<(), SearchError> {
-        for &(_, extent) in &self.root().columns {
-            let mut wants = Wants::new();
-            wants.block(extent);
-            let wave = self.store().wave(&wants).await?;
-            wave.require(extent)
-                .and_then(|block| inflate(block, "column"))
-                .and_then(|raw| Column::parse(&raw, self.root().counts.documents))
-                .map_err(|bad| self.damaged(extent, bad))?;
-            done.blocks += 1;
-        }
-        Ok(())
+        let columns = self.root().columns.iter().map(|&(_, extent)| extent);
+        let documents = self.root().counts.documents;
+        self.each_block(columns, done, |_, block| {
+            Column::parse(&inflate(block, "column")?, documents).map(|_| ())
+        })
+        .await
     }
 
     async fn verify_words(&self, done: &mut Verified) -> Result<(), SearchError> {
@@ -142,62 +137,46 @@ impl<S: Source> Engine<S> {
                 }
             }
         }
-        let blocks: Vec<Extent> = (0..self.dictionary().terms().reserved_len())
-            .filter_map(|at| self.dictionary().reserved_block(at))
-            .collect();
-        for batch in blocks.chunks(BATCH) {
-            let wave = self.store().wave(&Wants::from_blocks(batch)).await?;
-            for &extent in batch {
-                let keys = wave
-                    .require(extent)
-                    .and_then(|block| self.verify_reserved(block, extent))
-                    .map_err(|bad| self.damaged(extent, bad))?;
-                terms.count += keys;
-                done.blocks += 1;
-            }
-        }
+        let reserved = (0..self.dictionary().terms().reserved_len())
+            .filter_map(|at| self.dictionary().reserved_block(at));
+        self.each_block(reserved, done, |extent, block| {
+            terms.count += self.verify_reserved(block, extent)?;
+            Ok(())
+        })
+        .await?;
         // Sums of fingerprints: both directions have the same words, in different orders.
         let (mut forwards, mut backwards) = (0u64, 0u64);
-        let blocks: Vec<Extent> = (0..self.dictionary().spelling().len())
-            .filter_map(|at| self.dictionary().spelling_block(at))
-            .collect();
-        for batch in blocks.chunks(BATCH) {
-            let wave = self.store().wave(&Wants::from_blocks(batch)).await?;
-            for &extent in batch {
-                let block = wave
-                    .require(extent)
-                    .and_then(|block| parse_spellings(block));
-                let block = block.map_err(|bad| self.damaged(extent, bad))?;
-                let mut keys = block.iter();
-                if !keys.all(|found| self.dictionary().block_of_spelling(found.key) == Some(extent))
-                {
-                    let bad =
-                        Reader::new(&[], "spelling").error("separator", Problem::Inconsistent);
-                    return Err(self.damaged(extent, bad).into());
-                }
-                for spelling in block.iter() {
-                    let word = spelling.word();
-                    let print = fingerprint(&word).wrapping_add(u64::from(spelling.df));
-                    if spelling.key != word {
-                        backwards = backwards.wrapping_add(print);
-                        continue;
-                    }
-                    if backwards_of(&word).is_some() {
-                        forwards = forwards.wrapping_add(print);
-                    }
-                    let names = self.analyzer().terms_of(&word);
-                    let is_there = |name: &String| {
-                        let slot = self.dictionary().terms().slot(name);
-                        slot.is_some_and(|slot| terms.slots.binary_search(&slot).is_ok())
-                    };
-                    if !names.iter().any(is_there) {
-                        let bad = Reader::new(&[], "spelling").error("word", Problem::Inconsistent);
-                        return Err(self.damaged(extent, bad).into());
-                    }
-                }
-                done.blocks += 1;
+        let spelling = (0..self.dictionary().spelling().len())
+            .filter_map(|at| self.dictionary().spelling_block(at));
+        self.each_block(spelling, done, |extent, block| {
+            let block = parse_spellings(block)?;
+            let bad = |field| Reader::new(&[], "spelling").error(field, Problem::Inconsistent);
+            let mut keys = block.iter();
+            if !keys.all(|found| self.dictionary().block_of_spelling(found.key) == Some(extent)) {
+                return Err(bad("separator"));
             }
-        }
+            for spelling in block.iter() {
+                let word = spelling.word();
+                let print = fingerprint(&word).wrapping_add(u64::from(spelling.df));
+                if spelling.key != word {
+                    backwards = backwards.wrapping_add(print);
+                    continue;
+                }
+                if backwards_of(&word).is_some() {
+                    forwards = forwards.wrapping_add(print);
+                }
+                let names = self.analyzer().terms_of(&word);
+                let is_there = |name: &String| {
+                    let slot = self.dictionary().terms().slot(name);
+                    slot.is_some_and(|slot| terms.slots.binary_search(&slot).is_ok())
+                };
+                if !names.iter().any(is_there) {
+                    return Err(bad("word"));
+                }
+            }
+            Ok(())
+        })
+        .await?;
         let counts = self.root().counts;
         let bad = |field| {
             let bad = Reader::new(&[], "dictionary").error(field, Problem::Inconsistent);
@@ -333,17 +312,29 @@ impl<S: Source> Engine<S> {
         }
         let runs = sections.access.runs();
         done.blocks += 1 + runs.map(|(_, run)| run.blocks()).sum::<u64>();
-        let rows: Vec<Extent> = sections.rows.extents().collect();
-        for batch in rows.chunks(BATCH) {
-            let mut wants = Wants::new();
-            batch.iter().for_each(|&extent| wants.block(extent));
-            let wave = self.store().wave(&wants).await?;
+        let code_dim = resident.quantizer().code_dim();
+        self.each_block(sections.rows.extents(), done, |_, row| {
+            Row::parse(row, code_dim).map(|_| ())
+        })
+        .await
+    }
+
+    /// Reads blocks and has each looked at.
+    async fn each_block(
+        &self,
+        blocks: impl Iterator<Item = Extent>,
+        done: &mut Verified,
+        mut verify: impl FnMut(Extent, &[u8]) -> Result<(), FormatError>,
+    ) -> Result<(), SearchError> {
+        let blocks: Vec<Extent> = blocks.collect();
+        for batch in blocks.chunks(BATCH) {
+            let wave = self.store().wave(&Wants::from_blocks(batch)).await?;
             for &extent in batch {
-                let row = wave.require(extent);
-                row.and_then(|row| Row::parse(row, resident.quantizer().code_dim()))
+                wave.require(extent)
+                    .and_then(|block| verify(extent, block))
                     .map_err(|bad| self.damaged(extent, bad))?;
+                done.blocks += 1;
             }
-            done.blocks += batch.len() as u64;
         }
         Ok(())
     }

@@ -307,7 +307,7 @@ fn signature_of_example_is_that_of_the_specification() {
         analyzer: 0x1_0001,
         languages: Vec::new(),
         layout: Extent { offset: 0, len: 9 },
-        term_directory: vec![1, 0x63, 0, 0],
+        term_directory: vec![3, 0x63, 0x60, 0x60, 0, 0],
         terms_offset: 9,
         spelling_directory: vec![1, 0x63, 0, 0],
         spelling_offset: 9,

@@ -4,7 +4,7 @@ import binaryen from 'binaryen';
 
 /**
  * What plain searches do without: filters, facets and exact searches, graphs, embeddings that are given,
- * reading single passages, explanations, and refusing options. What only these call goes with them. What
+ * reading single passages, explanations, suggestions, and refusing options. What only these call goes with them. What
  * says that a read failed stays: then the rest may not come either. Functions meant for it are
  * `#[inline(never)]`, since code that the compiler puts into its caller stays with that.
  */

@@ -1,7 +1,7 @@
 //! The dictionary: every term by its hash, and every word as it is spelt.
 //!
 //! ```text
-//! terms       blocks of 1 to 8 kB, as they are     read for every word of a query
+//! terms       blocks of ½ to 8 kB, as they are     read for every word of a query
 //!             per term  fingerprint · df · idf · row · posting list, or the table of a long one
 //!             directory: stored length of every block, in the root
 //! reserved    blocks of 2 kB, as they are          read for words that no chunk has

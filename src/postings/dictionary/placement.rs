@@ -1,7 +1,7 @@
 //! Which block holds which term: the one that the term's hash says.
 //!
-//! So the directory has no keys, only the length of each block, half a byte of it once deflated; a sorted
-//! one takes three times as much for separators (`DESIGN.md`). A term's text is not stored either: 32 more bits
+//! So the directory has no keys, only the length of each block, less than half a byte once deflated; a sorted
+//! one took three times as much, with separators (`DESIGN.md`). A term's text is not stored either: 32 more bits
 //! of the hash stand for it, and a seed is chosen under which no two terms have the same.
 
 use super::directory::Directory;
@@ -39,28 +39,28 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Spreads `terms`, which are distinct, over `blocks` blocks; returns their numbers in the order of their
-    /// slots too.
+    /// Spreads `terms`, which are distinct, over `blocks` blocks; returns their slots too, ascending, each with the
+    /// number of its term.
+    ///
+    /// # Panics
+    /// If there are terms but no blocks.
     ///
     /// # Cost: one hash a term and a sort; once more for each seed under which two of them collide, which
     /// happens to one index of 100,000 terms in a thousand.
-    pub fn of<'a>(terms: impl Iterator<Item = &'a str> + Clone, blocks: u32) -> (Self, Vec<u32>) {
+    pub fn of<'a>(
+        terms: impl Iterator<Item = &'a str> + Clone,
+        blocks: u32,
+    ) -> (Self, Vec<(Slot, u32)>) {
         let mut placement = Self { seed: 0, blocks };
         loop {
-            let slots = (0u32..).zip(terms.clone());
-            let mut slots: Vec<(Option<Slot>, u32)> =
-                slots.map(|(at, term)| (placement.slot(term), at)).collect();
+            let slot = |term| placement.slot(term).expect("blocks for the terms");
+            let mut slots: Vec<(Slot, u32)> = terms.clone().map(slot).zip(0..).collect();
             slots.sort_unstable();
             if slots.windows(2).all(|pair| pair[0].0 < pair[1].0) {
-                return (placement, slots.into_iter().map(|(_, at)| at).collect());
+                return (placement, slots);
             }
             placement.seed += 1;
         }
-    }
-
-    /// How many blocks there are.
-    pub fn blocks(&self) -> u32 {
-        self.blocks
     }
 
     /// Where `term` belongs; `None` if there are no blocks.

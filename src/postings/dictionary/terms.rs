@@ -1,6 +1,5 @@
 //! Term blocks: everything about a term in one place.
 
-use super::placement::Placement;
 use super::placement::Slot;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -56,9 +55,8 @@ impl ListPlace {
 }
 
 /// Writes term blocks, term by term in the order of their slots.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TermBlockBuilder {
-    placement: Placement,
     /// Those before the one that is being written.
     blocks: Vec<Vec<u8>>,
     count: u64,
@@ -68,24 +66,14 @@ pub struct TermBlockBuilder {
 }
 
 impl TermBlockBuilder {
-    /// Makes the blocks of this placement.
-    pub fn new(placement: Placement) -> Self {
-        Self {
-            placement,
-            blocks: Vec::new(),
-            count: 0,
-            head: ListPlace::default(),
-            terms: Writer::new(),
-            next: ListPlace::default(),
-        }
+    /// Begins with block 0.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Adds a term; the blocks of its list are stored elsewhere, behind those of the terms before.
+    /// Adds the term of a slot; the blocks of its list are stored elsewhere, behind those of the terms before.
     /// Its row, if it has one, is with its routes.
-    pub fn push(&mut self, term: &str, (df, idf): (u32, f32), row: &[u8], list: &EncodedList) {
-        let Some(slot) = self.placement.slot(term) else {
-            return;
-        };
+    pub fn push(&mut self, slot: Slot, (df, idf): (u32, f32), row: &[u8], list: &EncodedList) {
         while self.blocks.len() < slot.block as usize {
             self.close();
         }
@@ -113,9 +101,9 @@ impl TermBlockBuilder {
         self.head = self.next;
     }
 
-    /// All blocks; one to which no term belongs is empty.
-    pub fn finish(mut self) -> Vec<Vec<u8>> {
-        while self.blocks.len() < self.placement.blocks() as usize {
+    /// All `blocks` blocks; one to which no term belongs is empty.
+    pub fn finish(mut self, blocks: u32) -> Vec<Vec<u8>> {
+        while self.blocks.len() < blocks as usize {
             self.close();
         }
         self.blocks
