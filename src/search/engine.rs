@@ -1,6 +1,7 @@
 //! An opened index and the search pipeline.
 
 use super::Fusion;
+use super::Group;
 use super::MAX_LIMIT;
 use super::MAX_QUERY_BYTES;
 use super::Mode;
@@ -20,6 +21,7 @@ use super::ranking::Ranking;
 use super::ranking::place_of;
 use super::ranking::rank;
 use super::ranking::rescored;
+use super::ranking::support;
 use super::ranking::unite;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
@@ -66,9 +68,9 @@ const CANDIDATES: usize = 100;
 const POSTING_BYTES: u64 = 40_000;
 
 /// Passages of candidates whose scores lie so far behind the page are read before the last ranking, beside the
-/// rows. What it brings up from elsewhere takes one more wave, in two fifths of the searches; 0.005 more cost 1.6 kB and
-/// spare one search in sixteen that.
-const SLACK: f32 = 0.025;
+/// rows. What it brings up from elsewhere takes one more wave, in two fifths of the searches; 0.005 more cost 1.2 kB and
+/// spare one search in thirty that.
+const SLACK: f32 = 0.035;
 
 /// An opened index.
 ///
@@ -415,6 +417,9 @@ impl<S: Source> Engine<S> {
         let rescored = ranking.rescore(root, quantizer, rows, self.fusion(search));
         rescored.map_err(|(at, bad)| self.damaged(at, bad))?;
         let candidates = &mut ranking.candidates;
+        if options.group == Group::Document {
+            support(candidates);
+        }
         let diversified = diversify(candidates, root, rows, options.diversity);
         diversified.map_err(|(at, bad)| self.damaged(at, bad))
     }
@@ -669,6 +674,9 @@ impl<S: Source> Engine<S> {
             }
         }
         rank(&mut candidates, mode, self.fusion(search), is_known_item);
+        if options.group == Group::Document {
+            support(&mut candidates);
+        }
         let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
         Ok(Ranking {
             mode,

@@ -218,6 +218,8 @@ pub struct Explain {
     pub complete: bool,
     /// The document's weight.
     pub weight: f32,
+    /// What other chunks of its document add to the score, where one hit stands for each document.
+    pub support: f32,
 }
 
 /// A query word that the index does not have and what was searched instead.

@@ -37,6 +37,8 @@ pub struct Candidate {
     /// Whether it holds both words of a query of two where only a few chunks do.
     pub complete: bool,
     pub weight: f32,
+    /// What other candidates of its document add to its score.
+    pub support: f32,
     pub score: f32,
 }
 
@@ -252,11 +254,50 @@ pub fn rank(candidates: &mut [Candidate], mode: Mode, fusion: Fusion, is_known_i
             && !candidate.contributions.is_empty()
             && candidate.contributions.iter().all(|&part| part > 0);
         let gain = if candidate.complete { COMPLETE } else { 0.0 };
+        candidate.support = 0.0;
         candidate.score = (score + gain) * candidate.weight;
     }
-    sort_by(candidates, |a, b| {
-        b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk))
+    sort_by(candidates, by_score);
+}
+
+/// What a candidate scores that says nothing for the others of its document, as a share of the best score.
+const ORDINARY: f32 = 0.75;
+
+/// How much of what it scores above that a document's second candidate adds to the first; the third adds half as
+/// much, and so on. With 0.05 to 0.3, nDCG@10 of the questions on the C++ documentation is .01 to .03 higher, by words
+/// and by both; collections whose texts have one or two chunks each stay as they are.
+const SUPPORT: f32 = 0.1;
+
+/// Ranks documents by all of their candidates: the best one gains a share of what the others score. `candidates`
+/// stand best first, and do so again.
+///
+/// Source: J. Callan, "Passage-level evidence in document retrieval", SIGIR 1994.
+pub fn support(candidates: &mut [Candidate]) {
+    let ordinary = ORDINARY * candidates.first().map_or(0.0, |best| best.score);
+    let mut by_document: Vec<usize> = (0..candidates.len()).collect();
+    let document = |at: &usize| candidates[*at].document;
+    sort_by(&mut by_document, |a, b| {
+        document(a).cmp(&document(b)).then(a.cmp(b))
     });
+    let mut of_one = by_document.as_slice();
+    while let Some((&best, others)) = of_one.split_first() {
+        let document = candidates[best].document;
+        let is_other = |&&at: &&usize| candidates[at].document == document;
+        let (mut share, mut sum, mut count) = (SUPPORT, 0.0, 0);
+        for &other in others.iter().take_while(is_other) {
+            sum += share * (candidates[other].score - ordinary).max(0.0);
+            share /= 2.0;
+            count += 1;
+        }
+        candidates[best].support = sum;
+        candidates[best].score += sum;
+        of_one = &others[count..];
+    }
+    sort_by(candidates, by_score);
+}
+
+fn by_score(a: &Candidate, b: &Candidate) -> Ordering {
+    b.score.total_cmp(&a.score).then(a.chunk.cmp(&b.chunk))
 }
 
 /// Says how a candidate's score came about.
@@ -275,5 +316,6 @@ pub fn explain(candidate: &Candidate, best: &Best, lookup: &Lookup<'_>) -> Expla
         rescored: candidate.rescored,
         complete: candidate.complete,
         weight: candidate.weight,
+        support: candidate.support,
     }
 }

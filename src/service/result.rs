@@ -157,6 +157,7 @@ fn explain_json(of: &Explain) -> Json {
         ("rescored", of.rescored.into()),
         ("complete", of.complete.into()),
         ("weight", f64::from(of.weight).into()),
+        ("support", f64::from(of.support).into()),
     ]);
     Json::object(out)
 }

@@ -295,6 +295,7 @@ fn explanation(of: &Explain) -> JsValue {
     out.flag("rescored", of.rescored);
     out.flag("complete", of.complete);
     out.number("weight", of.weight.into());
+    out.number("support", of.support.into());
     out.into()
 }
 

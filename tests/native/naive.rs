@@ -142,12 +142,26 @@ impl World {
         ranked
     }
 
-    /// The best chunk of every document.
+    /// The best chunk of every document, with what the others add to it.
     fn grouped(&self, ranked: &[(usize, f32)]) -> Vec<(usize, f32)> {
         let owners = self.owners();
-        let mut seen = BTreeSet::new();
-        let first = |&&(chunk, _): &&(usize, f32)| seen.insert(owners[chunk]);
-        ranked.iter().filter(first).copied().collect()
+        let mut documents: BTreeMap<usize, Vec<(usize, f32)>> = BTreeMap::new();
+        for &(chunk, score) in ranked {
+            let document = documents.entry(owners[chunk]).or_default();
+            document.push((chunk, score));
+        }
+        let ordinary = 0.75 * ranked.first().map_or(0.0, |best| best.1);
+        let supported = |of_one: Vec<(usize, f32)>| {
+            let (mut share, mut support) = (0.1, 0.0);
+            for (_, score) in &of_one[1..] {
+                support += share * (score - ordinary).max(0.0);
+                share /= 2.0;
+            }
+            (of_one[0].0, of_one[0].1 + support)
+        };
+        let mut ranked: Vec<(usize, f32)> = documents.into_values().map(supported).collect();
+        ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        ranked
     }
 }
 
@@ -463,6 +477,38 @@ fn fused_scores_follow_from_their_explanations() {
             }
         }
     }
+}
+
+#[test]
+fn documents_are_ranked_by_all_of_their_passages() {
+    let mut supported = 0;
+    for access in ACCESSES {
+        let world = World::of(support::long_documents(12, 7), access);
+        for mode in [Mode::Keyword, Mode::Hybrid, Mode::Vector] {
+            for query in QUERIES {
+                // So many that all passages are candidates, and rescored.
+                let options = SearchOptions {
+                    mode,
+                    limit: 100,
+                    explain: true,
+                    ..SearchOptions::default()
+                };
+                let by_chunk = SearchOptions {
+                    group: Group::Chunk,
+                    ..options.clone()
+                };
+                let ranked = world.search(query, &by_chunk).hits.into_iter();
+                let ranked: Vec<(usize, f32)> =
+                    ranked.map(|hit| (hit.chunk as usize, hit.score)).collect();
+                let found = world.search(query, &options);
+                let expected = world.grouped(&ranked);
+                assert_eq!(shown(&found), bits(&expected), "{mode:?} {query}");
+                let supports = found.hits.iter().filter_map(|hit| hit.explain.as_ref());
+                supported += supports.filter(|explain| explain.support > 0.0).count();
+            }
+        }
+    }
+    assert!(supported > 40, "{supported}");
 }
 
 #[test]

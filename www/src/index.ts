@@ -162,6 +162,8 @@ export interface Explanation {
   complete: boolean;
   /** Factor that the document was given at build time. */
   weight: number;
+  /** What other passages of its document add to the score; 0 for hits that are single passages. */
+  support: number;
 }
 
 /** What a search cost. */

@@ -102,6 +102,7 @@ fn hit_json(hit: &Hit) -> Json {
             "rescored": explain.rescored,
             "complete": explain.complete,
             "weight": explain.weight,
+            "support": explain.support,
         });
     }
     if !hit.sections.is_empty() {
@@ -273,6 +274,9 @@ fn explained(explain: &coracle::search::Explain) -> String {
     }
     if explain.weight != 1.0 {
         parts.push(format!("weight {}", explain.weight));
+    }
+    if explain.support > 0.0 {
+        parts.push(format!("other passages → {:.3}", explain.support));
     }
     parts.join("; ")
 }

@@ -8,16 +8,16 @@ const rounded = (score) => score.toFixed(3);
  * the hits' scores make the scores.
  */
 function weightOf(hits) {
-  const solved = hits.flatMap(({ score, explain: { keyword, vector, complete, weight } }) => {
+  const solved = hits.flatMap(({ score, explain: { keyword, vector, complete, weight, support } }) => {
     const apart = (vector?.normalised ?? 0) - (keyword?.normalised ?? 0);
     if (!vector || Math.abs(apart) < 0.05) return [];
-    return [(score / weight - (complete ? 1 : 0) - (keyword?.normalised ?? 0)) / apart];
+    return [((score - support) / weight - (complete ? 1 : 0) - (keyword?.normalised ?? 0)) / apart];
   });
   return solved.sort((a, b) => a - b)[solved.length >> 1];
 }
 
 /** How the parts of a score make it: its terms and their sum. */
-function formula({ mode, fusion, alpha }, { keyword, vector, complete, weight }) {
+function formula({ mode, fusion, alpha }, { keyword, vector, complete, weight, support }) {
   const [words, meaning] = [keyword?.normalised ?? 0, vector?.normalised ?? 0];
   const place = (part) => (part?.rank ? 1 / (60 + part.rank) : 0);
   let [text, sum] = ['', 0];
@@ -30,8 +30,9 @@ function formula({ mode, fusion, alpha }, { keyword, vector, complete, weight })
     text = `${alpha.toFixed(2)} × ${rounded(meaning)} + ${(1 - alpha).toFixed(2)} × ${rounded(words)}`;
     sum = alpha * meaning + (1 - alpha) * words;
   } else return undefined;
-  if (weight !== 1) [text, sum] = [`(${text}) × ${weight}`, sum * weight];
   if (complete) [text, sum] = [`${text} + 1`, sum + 1];
+  if (weight !== 1) [text, sum] = [`(${text}) × ${weight}`, sum * weight];
+  if (support > 0) [text, sum] = [`${text} + ${rounded(support)}`, sum + support];
   return { text, sum };
 }
 
@@ -41,6 +42,7 @@ function remarks(hits, at, made) {
   const said = [];
   if (explain.complete) said.push('It is one of at most ten passages with both words of the query, which adds 1.');
   if (explain.weight !== 1) said.push(`Its page was given the weight ${explain.weight}.`);
+  if (explain.support > 0) said.push(`Other passages of its page add ${rounded(explain.support)}.`);
   if (explain.vector && !explain.rescored) said.push('Its score by meaning is an estimate by coarse codes.');
   if (at === 0 && made && Math.abs(made.sum - score) > 0.005) {
     said.push('The title or address of its page is the query: such a page goes first, with the score of the hit that was first.');
