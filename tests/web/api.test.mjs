@@ -116,6 +116,36 @@ test('aborted_search_rejects_with_the_reason_and_the_index_lives_on', async () =
   index.close();
 });
 
+test('preview_by_words_comes_before_the_whole_answer_and_not_where_that_is_at_hand', async () => {
+  const source = recording();
+  const fast = source.read;
+  let isBroken = false;
+  source.read = async (...asked) => {
+    await new Promise((done) => setTimeout(done, 20));
+    if (isBroken) throw new Error('the line is dead');
+    return fast(...asked);
+  };
+  const index = await open(source);
+  assert.ok(index.info.embedder);
+  const came = [];
+  const preview = (result) => came.push(result);
+  // What the words need is there already.
+  for (const query of ['how do I sign an index?', 'which languages are there']) await index.search(query, { limit: 3, mode: 'keyword' });
+  const whole = await index.search('how do I sign an index?', { limit: 3, preview });
+  assert.deepEqual([whole.mode, came.length, came[0].mode, came[0].hits.length], ['hybrid', 1, 'keyword', 3]);
+  assert.ok((await came[0].hits[0].text()).length > 0);
+  const chunks = ({ hits }) => hits.map(({ chunk }) => chunk);
+  assert.deepEqual(chunks(await index.search('how do I sign an index?', { limit: 3, preview })), chunks(whole));
+  await index.search('colours', { mode: 'keyword', preview });
+  await index.search('colours', { offset: 3, preview });
+  assert.equal(came.length, 1, 'only a search that reads, of words and meaning, from the first page on');
+  // Where only the whole answer fails, what was found by words is known by then.
+  const failing = index.search('which languages are there', { limit: 3, preview: (result) => (came.push(result), (isBroken = true)) });
+  await assert.rejects(failing, { code: 'source' });
+  assert.equal(came[1].mode, 'keyword');
+  index.close();
+});
+
 test('closed_index_refuses_and_ends_what_runs', async () => {
   const index = await open(guideIndex);
   const running = index.search('keyboard');

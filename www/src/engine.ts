@@ -14,12 +14,15 @@ export type PlainHit = Omit<Hit, 'text' | 'sections'> & { sections?: PlainHit[] 
 /** A result as plain data, fit for `postMessage`. */
 export type PlainResult = Omit<SearchResult, 'hits'> & { hits: PlainHit[] };
 /** Search options as plain data. */
-export type PlainOptions = Omit<SearchOptions, 'signal'>;
+export type PlainOptions = Omit<SearchOptions, 'signal' | 'preview'>;
+
+/** Takes an answer by words, with the whole one still to come. */
+export type Preview = (result: PlainResult) => void;
 
 /** Search over plain data: what the module offers, and what can be had over a message port. */
 export interface Engine {
   readonly info: IndexInfo;
-  search(query: string, options: PlainOptions, signal?: AbortSignal): Promise<PlainResult>;
+  search(query: string, options: PlainOptions, signal?: AbortSignal, preview?: Preview): Promise<PlainResult>;
   text(chunk: number): Promise<string>;
   close(): void;
 }
@@ -67,19 +70,19 @@ export async function openEngine(from: string | Source | Uint8Array, options: En
   // One controller for each search under way, not one for all: on workers a signal belongs to the
   // request that made it.
   const running = new Set<AbortController>();
-  async function work<T>(task: () => Task, timeout?: number, signal?: AbortSignal): Promise<T> {
+  async function work<T>(task: () => Task, timeout?: number, signal?: AbortSignal, ended?: () => void): Promise<T> {
     if (isClosed) throw closed();
     const own = new AbortController();
     running.add(own);
     try {
       return await within(timeout, signal ? AbortSignal.any([signal, own.signal]) : own.signal, async (stop) => {
         try {
-          return await tasks.run<T>(task(), source, stop);
+          return await tasks.run<T>(task(), source, stop, ended);
         } catch (thrown) {
           // Bytes that went wrong on their way, today or when they were kept, come right the second time.
           if (codeOf(thrown) !== 'damaged' || isClosed) throw thrown;
           await source.forget?.();
-          return tasks.run<T>(task(), source, stop);
+          return tasks.run<T>(task(), source, stop, ended);
         }
       });
     } catch (thrown) {
@@ -88,9 +91,26 @@ export async function openEngine(from: string | Source | Uint8Array, options: En
       running.delete(own);
     }
   }
+  const search: Engine['search'] = async (query, { timeout, ...options }, signal, preview) => {
+    const ask = (options: PlainOptions, signal?: AbortSignal, ended?: () => void) =>
+      work<PlainResult>(() => index.search(query, options), timeout, signal, ended);
+    const { mode = 'hybrid', offset = 0 } = options;
+    if (!preview || mode !== 'hybrid' || offset > 0 || !info.embedder) return ask(options, signal);
+    const ended = new AbortController();
+    const whole = ask(options, signal, () => ended.abort());
+    // It is an extra: what the whole search meets is what counts.
+    const beside = AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]);
+    const words = ask({ ...options, mode: 'keyword' }, beside).then(preview, () => undefined);
+    try {
+      return await whole;
+    } catch (thrown) {
+      await words;
+      throw thrown;
+    }
+  };
   return {
     info,
-    search: (query, { timeout, ...options }, signal) => work<PlainResult>(() => index.search(query, options), timeout, signal),
+    search,
     text: async (chunk) => (await work<{ text: string }>(() => index.passage(chunk))).text,
     close() {
       if (isClosed) return;
@@ -132,22 +152,21 @@ export function toIndex(engine: Engine): Index {
   return {
     info: engine.info,
     async search(query, options = {}) {
-      const { signal, vector, ...plain } = options;
+      const { signal, vector, preview, ...plain } = options;
       signal?.throwIfAborted();
       const sent: PlainOptions = vector ? { ...plain, vector: Float32Array.from(vector) } : plain;
-      let result: PlainResult;
-      try {
-        result = await engine.search(query, sent, signal);
-      } catch (thrown) {
-        signal?.throwIfAborted();
-        throw thrown;
-      }
       const able = ({ sections, ...hit }: PlainHit): Hit => ({
         ...hit,
         ...(sections && { sections: sections.map(able) }),
         text: () => engine.text(hit.chunk),
       });
-      return { ...result, hits: result.hits.map(able) };
+      const readable = (result: PlainResult): SearchResult => ({ ...result, hits: result.hits.map(able) });
+      try {
+        return readable(await engine.search(query, sent, signal, preview && ((words) => preview(readable(words)))));
+      } catch (thrown) {
+        signal?.throwIfAborted();
+        throw thrown;
+      }
     },
     close: () => engine.close(),
   };

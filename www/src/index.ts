@@ -100,6 +100,11 @@ export interface SearchOptions {
   timeout?: number;
   /** Ends the search early: the promise rejects with the signal's reason and reading stops. */
   signal?: AbortSignal;
+  /**
+   * Is called with the answer by words where a search by words and meaning takes longer than that; it is given
+   * a second search, which ends with the first. If only the first fails, the promise rejects after this call.
+   */
+  preview?: (result: SearchResult) => void;
 }
 
 /** A piece of a chunk's text around the words that were found. */

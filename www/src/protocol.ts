@@ -11,7 +11,7 @@ import type { IndexInfo } from './index.js';
 /** To the searching thread. */
 export type Request =
   | { type: 'open'; id: number; module: WebAssembly.Module; from: string | Uint8Array | undefined; options: PlainOpenOptions }
-  | { type: 'search'; id: number; query: string; options: PlainOptions }
+  | { type: 'search'; id: number; query: string; options: PlainOptions; previews: boolean }
   | { type: 'text'; id: number; chunk: number }
   | { type: 'cancel'; id: number }
   | { type: 'bytes'; id: number; bytes: Uint8Array }
@@ -22,6 +22,7 @@ export type Request =
 export type Response =
   | { type: 'ready' }
   | { type: 'answer'; id: number; value: IndexInfo | PlainResult | string }
+  | { type: 'preview'; id: number; value: PlainResult }
   | { type: 'failure'; id: number; error: ErrorMessage }
   | { type: 'read'; id: number; file: string; start: number | undefined; end: number | undefined };
 

@@ -1,5 +1,5 @@
 /** An engine in another thread, reached over a message port. */
-import { closed, type Engine, type PlainOpenOptions, type PlainResult } from './engine.js';
+import { closed, type Engine, type PlainOpenOptions, type PlainResult, type Preview } from './engine.js';
 import { packError, unpackError } from './error.js';
 import type { IndexInfo, Source } from './index.js';
 import type { Port, Request, Response } from './protocol.js';
@@ -9,6 +9,7 @@ type Ask = Request extends infer R ? (R extends { type: 'open' | 'search' | 'tex
 interface Waiting {
   resolve(value: never): void;
   reject(reason: unknown): void;
+  preview: Preview | undefined;
 }
 
 /** Asks the thread behind a port. `fail` ends everything that waits, for a thread that has died. */
@@ -32,7 +33,7 @@ export class Remote {
     this.#waiting.clear();
   }
 
-  async ask<T>(question: Ask, signal?: AbortSignal): Promise<T> {
+  async ask<T>(question: Ask, signal?: AbortSignal, preview?: Preview): Promise<T> {
     if (this.#dead) throw this.#dead;
     signal?.throwIfAborted();
     const id = ++this.#last;
@@ -43,7 +44,7 @@ export class Remote {
     signal?.addEventListener('abort', cancel);
     try {
       return await new Promise<T>((resolve, reject) => {
-        this.#waiting.set(id, { resolve, reject });
+        this.#waiting.set(id, { resolve, reject, preview });
         this.#send({ ...question, id });
       });
     } finally {
@@ -65,6 +66,9 @@ export class Remote {
     switch (message.type) {
       case 'answer':
         this.#waiting.get(message.id)?.resolve(message.value as never);
+        return;
+      case 'preview':
+        this.#waiting.get(message.id)?.preview?.(message.value);
         return;
       case 'failure':
         this.#waiting.get(message.id)?.reject(unpackError(message.error));
@@ -94,7 +98,8 @@ export async function openRemote(
   const info = await remote.ask<IndexInfo>({ type: 'open', module, from, options }, signal);
   return {
     info,
-    search: (query, options, signal) => remote.ask<PlainResult>({ type: 'search', query, options }, signal),
+    search: (query, options, signal, preview) =>
+      remote.ask<PlainResult>({ type: 'search', query, options, previews: preview !== undefined }, signal, preview),
     text: (chunk) => remote.ask<string>({ type: 'text', chunk }),
     close() {
       remote.close();

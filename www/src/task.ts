@@ -14,18 +14,21 @@ export class Tasks {
   onstuck: (() => void) | undefined;
 
   /**
-   * Steps a task to its result.
+   * Steps a task to its result, and calls `ended` before another task goes on.
    *
    * @throws what the task failed with, or the signal's reason as soon as it fires
    */
-  async run<T>(task: Task, source: Reads, signal: AbortSignal): Promise<T> {
+  async run<T>(task: Task, source: Reads, signal: AbortSignal, ended?: () => void): Promise<T> {
     try {
       let answers: unknown[] = [];
       for (;;) {
         signal.throwIfAborted();
         const next: unknown = task.step(answers);
+        if (!Array.isArray(next)) {
+          ended?.();
+          return next as T;
+        }
         if (answers.length > 0) this.#pass();
-        if (!Array.isArray(next)) return next as T;
         // Nothing to read: another task is reading it.
         answers = next.length > 0 ? await wave(next, source, signal) : await this.#turn(signal);
       }

@@ -48,9 +48,9 @@ export function serve(port: Port): void {
     }
     if (failed) throw failed;
     if (!engine) throw closed();
-    return request.type === 'search'
-      ? engine.search(request.query, request.options, signal)
-      : engine.text(request.chunk);
+    if (request.type === 'text') return engine.text(request.chunk);
+    const { id, query, options, previews } = request;
+    return engine.search(query, options, signal, previews ? (value) => send({ type: 'preview', id, value }) : undefined);
   }
 
   port.onmessage = async ({ data }: MessageEvent<Request>) => {

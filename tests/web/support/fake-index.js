@@ -60,7 +60,24 @@ export class FakeIndex {
   /** Words to suggest where nothing is found. */
   suggestions;
 
-  async search(query, options) {
+  async search(query, { preview, ...options }) {
+    const isHybrid = (options.mode ?? 'hybrid') === 'hybrid' && this.info.embedder;
+    const whole = this.find(query, options);
+    if (!preview || !isHybrid || options.offset > 0) return whole;
+    const ended = new AbortController();
+    const signal = AbortSignal.any([ended.signal, options.signal]);
+    const words = this.find(query, { ...options, mode: 'keyword', signal }).then(preview, () => undefined);
+    try {
+      return await whole;
+    } catch (thrown) {
+      await words;
+      throw thrown;
+    } finally {
+      ended.abort();
+    }
+  }
+
+  async find(query, options) {
     const { signal, ...plain } = options;
     this.asked.push({ query, options: plain });
     const { offset = 0, limit = 10, mode = 'hybrid' } = plain;

@@ -334,46 +334,34 @@ export class CoracleSearch extends HTMLElement {
     const asked = performance.now();
     this.#previewed = false;
     this.#show('loading');
-    let words: Promise<SearchResult | undefined> | undefined;
+    let words: SearchResult | undefined;
     let result: SearchResult;
+    /** Shows what was found by words if the whole answer is not there soon after. */
+    const preview = (found: SearchResult) => {
+      if (found.hits.length === 0) return;
+      words = found;
+      setTimeout(() => {
+        if (!signal.aborted) this.#found(found, 0, true);
+      }, PREVIEW_MS);
+    };
     try {
       const query = this.value.trim();
-      const options = { ...this.#options(offset), offset, signal };
-      const search = async (index: Index) => {
+      const options = { ...this.#options(offset), offset, signal, preview };
+      result = await this.#use((index) => {
         signal.throwIfAborted();
-        const whole = index.search(query, options);
-        const isHybrid = (options.mode ?? 'hybrid') === 'hybrid' && index.info.embedder;
-        if (isHybrid && offset === 0) words = this.#preview(index, query, { ...options, mode: 'keyword' });
-        return whole;
-      };
-      result = await this.#use(search);
+        return index.search(query, options);
+      });
     } catch (thrown) {
       if (signal.aborted || isAbort(thrown)) return;
       // Results by words alone are better than an error.
-      const found = await words;
-      if (signal.aborted) return;
-      if (!found?.hits.length) return this.#failed(thrown as Error);
-      result = { ...found, degraded: 'keyword-only' };
+      if (!words) return this.#failed(thrown as Error);
+      result = { ...words, degraded: 'keyword-only' };
     }
     if (signal.aborted) return;
     this.#pause = Math.min(performance.now() - asked, DEBOUNCE_MS);
-    // Ends the search by words, if it still goes on.
+    // A preview comes too late now.
     this.#stop.abort();
     this.#found(result, offset);
-  }
-
-  /** Searches by words, and shows what was found if the whole answer is not there soon after. */
-  async #preview(index: Index, query: string, options: SearchOptions): Promise<SearchResult | undefined> {
-    try {
-      const result = await index.search(query, options);
-      setTimeout(() => {
-        if (!options.signal?.aborted && result.hits.length > 0) this.#found(result, 0, true);
-      }, PREVIEW_MS);
-      return result;
-    } catch {
-      // It is an extra: what the whole search meets is what counts.
-      return undefined;
-    }
   }
 
   #options(offset: number): SearchOptions {
