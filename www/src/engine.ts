@@ -7,7 +7,7 @@ import { codeOf, CoracleError, toError } from './error.js';
 import type { From, Hit, Index, IndexInfo, OpenOptions, SearchOptions, SearchResult, Source } from './index.js';
 import { keep } from './keep.js';
 import { toReads, type Reads } from './source.js';
-import { Tasks } from './task.js';
+import { Tasks, type Course } from './task.js';
 
 /** A hit before it can read its own text. */
 export type PlainHit = Omit<Hit, 'text' | 'sections'> & { sections?: PlainHit[] };
@@ -70,19 +70,19 @@ export async function openEngine(from: string | Source | Uint8Array, options: En
   // One controller for each search under way, not one for all: on workers a signal belongs to the
   // request that made it.
   const running = new Set<AbortController>();
-  async function work<T>(task: () => Task, timeout?: number, signal?: AbortSignal, ended?: () => void): Promise<T> {
+  async function work<T>(task: () => Task, timeout?: number, signal?: AbortSignal, course?: Course): Promise<T> {
     if (isClosed) throw closed();
     const own = new AbortController();
     running.add(own);
     try {
       return await within(timeout, signal ? AbortSignal.any([signal, own.signal]) : own.signal, async (stop) => {
         try {
-          return await tasks.run<T>(task(), source, stop, ended);
+          return await tasks.run<T>(task(), source, stop, course);
         } catch (thrown) {
           // Bytes that went wrong on their way, today or when they were kept, come right the second time.
           if (codeOf(thrown) !== 'damaged' || isClosed) throw thrown;
           await source.forget?.();
-          return tasks.run<T>(task(), source, stop, ended);
+          return tasks.run<T>(task(), source, stop, course);
         }
       });
     } catch (thrown) {
@@ -92,17 +92,21 @@ export async function openEngine(from: string | Source | Uint8Array, options: En
     }
   }
   const search: Engine['search'] = async (query, { timeout, ...options }, signal, preview) => {
-    const ask = (options: PlainOptions, signal?: AbortSignal, ended?: () => void) =>
-      work<PlainResult>(() => index.search(query, options), timeout, signal, ended);
+    const ask = (options: PlainOptions, signal?: AbortSignal, course?: Course) =>
+      work<PlainResult>(() => index.search(query, options), timeout, signal, course);
     const { mode = 'hybrid', offset = 0 } = options;
     if (!preview || mode !== 'hybrid' || offset > 0 || !info.embedder) return ask(options, signal);
     const ended = new AbortController();
-    const whole = ask(options, signal, () => ended.abort());
-    // It is an extra: what the whole search meets is what counts.
     const beside = AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]);
-    const words = ask({ ...options, mode: 'keyword' }, beside).then(preview, () => undefined);
+    // It is an extra: what the whole search meets is what counts.
+    const askWords = () => ask({ ...options, mode: 'keyword' }, beside).then(preview, () => undefined);
+    let words: Promise<void> | undefined;
     try {
-      return await whole;
+      return await ask(options, signal, {
+        // Once the whole search has asked for what it waits for.
+        waits: () => (words ??= Promise.resolve().then(askWords)),
+        ended: () => ended.abort(),
+      });
     } catch (thrown) {
       await words;
       throw thrown;

@@ -7,6 +7,14 @@ type Read = [file: string, start?: number, end?: number];
 /** So long a search waits for what another one reads; then it reads for itself. */
 const PATIENCE_MS = 2000;
 
+/** Who wants to know how a task goes. */
+export interface Course {
+  /** It waits for reads, once more or for the first time. */
+  waits(): void;
+  /** It has its result. */
+  ended(): void;
+}
+
 /** Tasks of one index, which wait for one another where they want the same bytes. */
 export class Tasks {
   #waiting: (() => void)[] = [];
@@ -14,21 +22,22 @@ export class Tasks {
   onstuck: (() => void) | undefined;
 
   /**
-   * Steps a task to its result, and calls `ended` before another task goes on.
+   * Steps a task to its result; `course` hears of it before another task goes on.
    *
    * @throws what the task failed with, or the signal's reason as soon as it fires
    */
-  async run<T>(task: Task, source: Reads, signal: AbortSignal, ended?: () => void): Promise<T> {
+  async run<T>(task: Task, source: Reads, signal: AbortSignal, course?: Course): Promise<T> {
     try {
       let answers: unknown[] = [];
       for (;;) {
         signal.throwIfAborted();
         const next: unknown = task.step(answers);
         if (!Array.isArray(next)) {
-          ended?.();
+          course?.ended();
           return next as T;
         }
         if (answers.length > 0) this.#pass();
+        course?.waits();
         // Nothing to read: another task is reading it.
         answers = next.length > 0 ? await wave(next, source, signal) : await this.#turn(signal);
       }
