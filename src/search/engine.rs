@@ -199,10 +199,17 @@ impl<S: Source> Engine<S> {
         query: &str,
         options: &SearchOptions,
     ) -> Result<SearchResult, SearchError> {
-        let mut search = self.prepare(query, options)?;
-
+        let search = self.prepare(query, options)?;
         // Terms, and what stays in memory from the first search on.
         let wave = self.wave(&search.stats, &self.first_wants(&search)).await?;
+        // Behind a pointer, so that it is code of its own: hosts may load that during the first wave.
+        let found: Pin<Box<dyn Future<Output = _>>> = Box::pin(self.find(search, wave));
+        found.await
+    }
+
+    /// Goes on with what the first wave of a search brought.
+    async fn find(&self, mut search: Search<'_>, wave: Wave) -> Result<SearchResult, SearchError> {
+        let options = search.options;
         self.find_words(&mut search, &wave)?;
         let resident = self.resident.borrow().clone();
         if let Some(resident) = resident.filter(|_| options.exact) {

@@ -390,6 +390,9 @@ impl<S: Source> Store<S> {
 
     /// Reads blocks, side by side, and what may come ahead with them.
     async fn read(&self, mut extents: Vec<Extent>, wave: &mut Wave) -> Result<(), StoreError> {
+        if extents.is_empty() {
+            return Ok(());
+        }
         let ahead = match self.source.reads_ahead() {
             true => Ahead::beside(&self.root, &extents),
             false => None,
@@ -422,6 +425,8 @@ impl<S: Source> Store<S> {
     }
 
     /// Checks what the pieces of the reads brought, and cuts it into blocks.
+    // Hosts may load its code during the first wave.
+    #[inline(never)]
     fn receive(
         &self,
         reads: &[Read],

@@ -320,6 +320,7 @@ fn hit(of: &Hit) -> JsValue {
 }
 
 /// A search's result as a plain object.
+#[inline(never)]
 pub fn result(query: &str, wanted: Mode, found: &SearchResult) -> JsValue {
     let out = Record::new();
     out.text("query", query);

@@ -296,6 +296,25 @@ test('missing_module_names_the_file_to_copy', () =>
     await state(page, 'results');
   }, bare(STRICT_POLICY)));
 
+for (const breaksOff of [false, true]) {
+  test(`searches_read_while_the_second_half_of_the_module_is_on_its_way${breaksOff ? ', which breaks off and is asked for again' : ''}`, () =>
+    onSite(async (page, { server }) => {
+      const path = '/coracle/coracle_bg.wasm';
+      let send;
+      const second = new Promise((resolve) => (send = resolve));
+      const first = readFileSync(site + path).readUInt32LE(16);
+      server.treat({ halves: { path, first, second } });
+      await page.getByRole('combobox').fill('keyboard');
+      while (!server.asked.some(({ path, range }) => /^\/search\/[0-9a-f]+\.cora$/.test(path) && range)) await page.waitForTimeout(20);
+      assert.ok(await page.locator('coracle-search[state=loading]').isVisible());
+      server.treat({});
+      send(!breaksOff);
+      await state(page, 'results');
+      assert.ok((await titles(page)).length > 0);
+      assert.equal(server.asked.filter((asked) => asked.path === path).length, breaksOff ? 2 : 1);
+    }, bare(STRICT_POLICY)));
+}
+
 for (const [thread, policy] of [
   ['a_worker', STRICT_POLICY],
   ['the_page', STRICT_POLICY.replace("worker-src 'self'", "worker-src 'none'")],

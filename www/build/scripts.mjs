@@ -21,7 +21,7 @@ const css = {
 const moduleBeside = {
   name: 'wasm beside the script',
   setup(pass) {
-    pass.onResolve({ filter: /_(bg|rest)\.wasm$/ }, ({ path }) => ({ path: `./${basename(path)}`, external: true }));
+    pass.onResolve({ filter: /_(bg|next|rest)\.wasm$/ }, ({ path }) => ({ path: `./${basename(path)}`, external: true }));
   },
 };
 
@@ -74,7 +74,7 @@ export async function buildScripts() {
   await Promise.all(readdirSync(`${source}/element/languages`).filter((name) => name.endsWith('.json')).map(language));
   // Components that the generators compile themselves.
   cpSync(`${source}/plugin/theme`, `${out}/plugin/theme`, { recursive: true });
-  for (const name of ['coracle_bg.wasm', 'coracle_rest.wasm']) copyFileSync(at('www/pkg', name), `${out}/${name}`);
+  for (const name of ['coracle_bg.wasm', 'coracle_next.wasm', 'coracle_rest.wasm']) copyFileSync(at('www/pkg', name), `${out}/${name}`);
 }
 
 /** The elements' texts in one language, as a script: a page's policy need not allow more than scripts. */

@@ -26,6 +26,17 @@ function filled(template, values) {
 /** What the landing page shows of the benchmarks' records. */
 const figures = ['cold.svg', 'growth-cold.svg', 'recall-native.svg'];
 
+/** What the landing page says of them, in kB. */
+function recorded() {
+  const record = (name) => JSON.parse(readFileSync(at('benches/record', name), 'utf8'));
+  const kB = (bytes) => String(Math.round(bytes / 1000));
+  const first = (engine) => kB(record('cold.json').find((row) => row.engine === engine).mean_bytes);
+  const code = record('sizes.json').reduce((sum, { brotli }) => sum + brotli, 0);
+  const growth = record('growth-cold.json').filter(({ chunks }) => Number.isInteger(Math.log10(chunks)));
+  const grown = growth.map(({ chunks, mean_bytes }) => `${kB(mean_bytes)} kB of ${chunks.toLocaleString('en')} passages`);
+  return { coracle: first('coracle'), pagefind: first('pagefind'), code: kB(code), growth: grown.join(', ') };
+}
+
 /** The guide's sections in the order of their headings. */
 const sections = {
   guide: 'Guide',
@@ -83,7 +94,7 @@ export async function buildSite() {
 
   const template = read('template.html');
   const description = 'Hybrid search from static files: words and meaning in one index, no server.';
-  const content = filled(read('home.html'), { ask: ask && filled(read('ask.html'), { api: escaped(ask) }) });
+  const content = filled(read('home.html'), { ...recorded(), ask: ask && filled(read('ask.html'), { api: escaped(ask) }) });
   const head = ask && '<script type="module" src="/coracle/coracle-ask.js"></script>';
   const home = { title: 'Coracle', description, connect, head, class: 'home-page', content };
   writeFileSync(`${out}/index.html`, filled(template, home));

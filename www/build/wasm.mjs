@@ -1,5 +1,5 @@
 // The WebAssembly modules and their JavaScript glue: src/wasm → www/pkg, the module that searches for
-// browsers and the npm package, in two parts, and worker/pkg, the service for workers.
+// browsers and the npm package, in three parts, and worker/pkg, the service for workers.
 import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { at, run, say, unlessFresh } from './tools.mjs';
 
@@ -20,7 +20,7 @@ export function buildService() {
   });
 }
 
-/** Builds the module with one feature, in one of Cargo.toml's profiles, into a folder, perhaps in two parts. */
+/** Builds the module with one feature, in one of Cargo.toml's profiles, into a folder, perhaps in three parts. */
 async function build(name, feature, profile, pkg, { rustc = [], bindgen = [], parts = false } = {}) {
   say(`wasm module: ${feature}`);
   const features = ['--no-default-features', '--features', feature];
@@ -30,7 +30,7 @@ async function build(name, feature, profile, pkg, { rustc = [], bindgen = [], pa
   mkdirSync(at('target/wasm'), { recursive: true });
   copyFileSync(at('target/wasm32-unknown-unknown', profile, 'coracle_wasm.wasm'), raw);
   const inputs = [raw, at('www/build/wasm.mjs'), at('www/build/split.mjs')];
-  const outputs = [`${pkg}/${name}.js`, `${pkg}/${name}_bg.wasm`, ...(parts ? [`${pkg}/${name}_rest.wasm`] : [])];
+  const outputs = [`${pkg}/${name}.js`, `${pkg}/${name}_bg.wasm`, ...(parts ? ['next', 'rest'].map((part) => `${pkg}/${name}_${part}.wasm`) : [])];
   await unlessFresh(`wasm glue: ${feature}`, inputs, outputs, async () => {
     const out = ['--target', 'web', '--typescript', '--out-dir', pkg, '--out-name', name];
     await run('wasm-bindgen', [raw, ...out, '--remove-producers-section', ...bindgen]);
@@ -48,9 +48,32 @@ async function build(name, feature, profile, pkg, { rustc = [], bindgen = [], pa
 async function divide(path) {
   const { split } = await import('./split.mjs');
   const text = (file) => readFileSync(file, 'utf8');
-  const { first, rest, glue, types } = split(readFileSync(`${path}_bg.wasm`), text(`${path}.js`), text(`${path}.d.ts`));
-  writeFileSync(`${path}_bg.wasm`, first);
+  const { first, next, rest, glue, types } = split(readFileSync(`${path}_bg.wasm`), text(`${path}.js`), text(`${path}.d.ts`));
+  writeFileSync(`${path}_bg.wasm`, joined(first, next));
+  writeFileSync(`${path}_next.wasm`, next);
   writeFileSync(`${path}_rest.wasm`, rest);
   writeFileSync(`${path}.js`, glue);
   writeFileSync(`${path}.d.ts`, types);
+}
+
+/**
+ * Both parts as one module: the first one, which takes no notice of a section that says where the second one lies,
+ * and of the second one in a last section. Who reads the file as it arrives has the first one early.
+ */
+function joined(first, next) {
+  const HEAD = 8;
+  const places = section('parts', new Uint8Array(8));
+  const end = first.length + places.length;
+  const last = section('next', next);
+  const file = Buffer.concat([first.subarray(0, HEAD), places, first.subarray(HEAD), last]);
+  file.writeUInt32LE(end, HEAD + places.length - 8);
+  file.writeUInt32LE(end + last.length - next.length, HEAD + places.length - 4);
+  return file;
+}
+
+/** A custom section of a module. */
+function section(name, content) {
+  const length = [];
+  for (let left = 1 + name.length + content.length; length.push(left & 127), (left >>= 7); ) length[length.length - 1] |= 128;
+  return Buffer.concat([Buffer.from([0, ...length, name.length]), Buffer.from(name), content]);
 }

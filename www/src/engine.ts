@@ -31,7 +31,7 @@ export interface Engine {
 export interface PlainOpenOptions extends Pick<OpenOptions, 'timeout' | 'keep' | 'publicKey'> {
   /** Address of the scripts: a thread may have been started from a copy at another one. */
   base?: string | undefined;
-  /** Address of the module's other part. */
+  /** Address of the module's third part. */
   rest?: string | undefined;
   /** Bytes that were read ahead as the root file; if they are no root, it is read again. */
   root?: Uint8Array | undefined;
@@ -44,11 +44,13 @@ export interface EngineOptions extends PlainOpenOptions {
   loadVerify?: () => Promise<typeof import('./verify.js')>;
   /** Goes with every request for a range. */
   request?: RequestInit;
+  /** Is fulfilled once the module's second part is there, if that comes later. */
+  next?: Promise<void>;
 }
 
 /** Opens an index in this thread. The module must have been initialised. */
 export async function openEngine(from: string | Source | Uint8Array, options: EngineOptions = {}): Promise<Engine> {
-  const { signal, timeout, root, keep: keeps, publicKey, loadVerify } = options;
+  const { signal, timeout, root, keep: keeps, publicKey, loadVerify, next } = options;
   signal?.throwIfAborted();
   let source = toReads(from, options.request);
   let checked = (reads: Reads) => reads;
@@ -66,6 +68,8 @@ export async function openEngine(from: string | Source | Uint8Array, options: En
   if (keeps && typeof from === 'string') source = await keep(source, from, info.buildId);
   // Above what was kept: that may stem from a visit without a key.
   source = checked(source);
+  // A search's first step always ends in reads: until one has gone on, the index's layout is missing.
+  if (next) source = behind(next, source);
   let isClosed = false;
   // One controller for each search under way, not one for all: on workers a signal belongs to the
   // request that made it.
@@ -124,6 +128,12 @@ export async function openEngine(from: string | Source | Uint8Array, options: En
       index.free();
     },
   };
+}
+
+/** Reads that end when something else is there too. */
+function behind(next: Promise<void>, source: Reads): Reads {
+  const read: Reads['read'] = async (...range) => (await Promise.all([source.read(...range), next]))[0];
+  return { ...source, read };
 }
 
 /** Does work that is to end in time. */

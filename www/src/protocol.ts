@@ -11,6 +11,8 @@ import type { IndexInfo } from './index.js';
 /** To the searching thread. */
 export type Request =
   | { type: 'open'; id: number; module: WebAssembly.Module; from: string | Uint8Array | undefined; options: PlainOpenOptions }
+  /** The module's second part. */
+  | { type: 'next'; module: WebAssembly.Module }
   | { type: 'search'; id: number; query: string; options: PlainOptions; previews: boolean }
   | { type: 'text'; id: number; chunk: number }
   | { type: 'cancel'; id: number }

@@ -53,6 +53,11 @@ export class Remote {
     }
   }
 
+  /** Hands over the module's second part. */
+  give(module: WebAssembly.Module): void {
+    this.#send({ type: 'next', module });
+  }
+
   close(): void {
     this.#send({ type: 'close' });
     this.fail(closed());

@@ -4,7 +4,7 @@ import { CoracleError } from './error.js';
 const PATIENCE_MS = 10_000;
 
 /**
- * The other part of the module, read while everything else in this thread waits: it is needed in the middle
+ * The third part of the module, read while everything else in this thread waits: it is needed in the middle
  * of a call. Threads that search have nothing else to do.
  */
 export function readRest(url: string): WebAssembly.Module {

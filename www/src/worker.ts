@@ -4,7 +4,7 @@
  * Runs as a module worker. A page that may not start workers imports it instead and calls `serve`
  * with one end of a message channel.
  */
-import init, { onRest } from '../pkg/coracle.js';
+import init, { onNext, onRest } from '../pkg/coracle.js';
 import { closed, openEngine, type Engine } from './engine.js';
 import { packError, unpackError } from './error.js';
 import type { Source } from './index.js';
@@ -15,6 +15,7 @@ export function serve(port: Port): void {
   const send = (message: Response) => port.postMessage(message);
   const running = new Map<number, AbortController>();
   const reads = new Map<number, PromiseWithResolvers<Uint8Array>>();
+  const next = withResolvers<WebAssembly.Module>();
   let lastRead = 0;
   let engine: Engine | undefined;
   /** Why the module could not go on: it was left in the middle of something. */
@@ -43,7 +44,7 @@ export function serve(port: Port): void {
       // Past the browser's cache: it would let only one read of a file run at a time.
       const ranges: RequestInit = { cache: 'no-store' };
       const loadVerify = () => import(/* @vite-ignore */ new URL('./coracle-verify.js', request.options.base).href);
-      engine = await openEngine(request.from ?? remote, { ...request.options, signal, loadVerify, request: ranges });
+      engine = await openEngine(request.from ?? remote, { ...request.options, signal, loadVerify, request: ranges, next: next.promise.then(onNext) });
       return engine.info;
     }
     if (failed) throw failed;
@@ -55,6 +56,9 @@ export function serve(port: Port): void {
 
   port.onmessage = async ({ data }: MessageEvent<Request>) => {
     switch (data.type) {
+      case 'next':
+        next.resolve(data.module);
+        return;
       case 'cancel':
         running.get(data.id)?.abort();
         return;

@@ -47,6 +47,11 @@ export async function serve({ mounts = {}, pages = {}, headers = {} }) {
       const [start, end] = [Number(range[1]), Math.min(Number(range[2]), body.length - 1)];
       const part = { ...known, 'content-range': `bytes ${start}-${end}/${body.length}` };
       response.writeHead(206, part).end(body.subarray(start, end + 1));
+    } else if (manner.halves?.path === path) {
+      const { first, second } = manner.halves;
+      response.writeHead(200, { ...known, 'content-length': body.length }).write(body.subarray(0, first));
+      if (await second) response.end(body.subarray(first));
+      else response.destroy();
     } else {
       response.writeHead(200, known).end(body);
     }
@@ -55,7 +60,10 @@ export async function serve({ mounts = {}, pages = {}, headers = {} }) {
   return {
     url: `http://127.0.0.1:${server.address().port}`,
     asked,
-    /** From now on: answers come after `delay` ms; while it is `gone`, connections end without one. */
+    /**
+     * From now on: answers come after `delay` ms; while it is `gone`, connections end without one. The file of
+     * `halves` comes up to its byte `first`, and the rest of it once `second` is true, not if it is false.
+     */
     treat(how) {
       manner = how;
     },

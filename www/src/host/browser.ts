@@ -7,6 +7,7 @@
 import { folderUrl, toIndex, type OpenOn } from '../engine.js';
 import { CoracleError } from '../error.js';
 import type { Source } from '../index.js';
+import { compile, type Parts } from '../parts.js';
 import type { Port } from '../protocol.js';
 import { ROOT } from '../source.js';
 import { openRemote, Remote } from '../remote.js';
@@ -20,15 +21,16 @@ export const openOn: OpenOn = async (from, { worker = true, signal, ...options }
   // A source is a function of this thread: the other one asks for its reads.
   const source = 'read' in Object(from) ? (from as Source) : undefined;
   const sent = source ? undefined : from instanceof Uint8Array ? from : folderUrl(from as string | URL, document.baseURI);
-  const [module, root, thread] = await Promise.all([
+  const [parts, root, thread] = await Promise.all([
     compiled(),
     typeof sent === 'string' ? ahead(sent) : undefined,
     (worker && startWorker()) || startHere(),
   ]);
   const remote = new Remote(thread.port, source);
   thread.onfailure = (reason) => remote.fail(reason);
+  parts.next.then((module) => remote.give(module), (reason) => remote.fail(reason));
   try {
-    return toIndex(await openRemote(remote, module, sent, { keep: true, ...options, root, base: WORKER.href, rest: REST.href }, signal, () => thread.end()));
+    return toIndex(await openRemote(remote, parts.first, sent, { keep: true, ...options, root, base: WORKER.href, rest: REST.href }, signal, () => thread.end()));
   } catch (thrown) {
     thread.end();
     throw thrown;
@@ -47,26 +49,23 @@ interface Thread {
   end(): void;
 }
 
-let module: Promise<WebAssembly.Module> | undefined;
+let module: Promise<Parts> | undefined;
 
 /** The module, compiled once for all indexes of the page. A failed download is tried again. */
-function compiled(): Promise<WebAssembly.Module> {
-  module ??= compile().catch((thrown) => {
-    module = undefined;
-    throw thrown;
-  });
+function compiled(): Promise<Parts> {
+  const forget = () => void (module = undefined);
+  if (!module) {
+    module = load();
+    module.then(({ next }) => next.catch(forget), forget);
+  }
   return module;
 }
 
-async function compile(): Promise<WebAssembly.Module> {
+async function load(): Promise<Parts> {
+  const missing = (cause?: unknown) => new CoracleError('module-unavailable', `${MODULE} is missing; copy it there`, { cause });
   const response = await fetch(MODULE).catch(() => undefined);
-  if (!response?.ok) {
-    throw new CoracleError('module-unavailable', `${MODULE} is missing; copy it there`);
-  }
-  // Streaming compilation insists on the media type, which small static servers may not know.
-  return response.headers.get('content-type')?.startsWith('application/wasm')
-    ? WebAssembly.compileStreaming(response)
-    : WebAssembly.compile(await response.arrayBuffer());
+  if (!response?.ok) throw missing();
+  return compile(response.body!, missing);
 }
 
 /** Starts a worker; ends in a thread on the page itself if the page's policy forbids it. */

@@ -3,18 +3,23 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { initSync, onRest } from '../../pkg/coracle.js';
+import { initSync, onNext, onRest } from '../../pkg/coracle.js';
 import { folderUrl, isData, openEngine, toIndex, type OpenOn } from '../engine.js';
 import { folderSource } from './folder.js';
 
 let ready: Promise<unknown> | undefined;
 
-onRest(() => new WebAssembly.Module(readFileSync(new URL('./coracle_rest.wasm', import.meta.url))));
+const part = (file: string) => new WebAssembly.Module(readFileSync(new URL(file, import.meta.url)));
+
+onRest(() => part('./coracle_rest.wasm'));
 
 const loadVerify = () => import('../verify.js');
 
 export const openOn: OpenOn = async (from, { signal, timeout, publicKey }) => {
-  ready ??= readFile(new URL('./coracle_bg.wasm', import.meta.url)).then((module) => initSync({ module }));
+  ready ??= readFile(new URL('./coracle_bg.wasm', import.meta.url)).then((module) => {
+    initSync({ module });
+    onNext(part('./coracle_next.wasm'));
+  });
   await ready;
   if (isData(from)) return toIndex(await openEngine(from, { signal, timeout, publicKey, loadVerify }));
   if (/^https?:/.test(String(from))) return toIndex(await openEngine(folderUrl(from), { signal, timeout, publicKey, loadVerify }));
