@@ -49,7 +49,7 @@ async function divide(path) {
   const { split } = await import('./split.mjs');
   const text = (file) => readFileSync(file, 'utf8');
   const { first, next, rest, glue, types } = split(readFileSync(`${path}_bg.wasm`), text(`${path}.js`), text(`${path}.d.ts`));
-  writeFileSync(`${path}_bg.wasm`, joined(first, next));
+  writeFileSync(`${path}_bg.wasm`, inOneFile(first, next));
   writeFileSync(`${path}_next.wasm`, next);
   writeFileSync(`${path}_rest.wasm`, rest);
   writeFileSync(`${path}.js`, glue);
@@ -57,23 +57,22 @@ async function divide(path) {
 }
 
 /**
- * Both parts as one module: the first one, which takes no notice of a section that says where the second one lies,
- * and of the second one in a last section. Who reads the file as it arrives has the first one early.
+ * Both parts as one module: the first one, with a section behind its head that says where the parts lie, and a last
+ * section that is the second one. Compilers take no notice of either. Who reads the file as it arrives has the first part early.
  */
-function joined(first, next) {
+function inOneFile(first, next) {
   const HEAD = 8;
-  const places = section('parts', new Uint8Array(8));
-  const end = first.length + places.length;
+  const places = section('parts', Buffer.alloc(8));
   const last = section('next', next);
-  const file = Buffer.concat([first.subarray(0, HEAD), places, first.subarray(HEAD), last]);
-  file.writeUInt32LE(end, HEAD + places.length - 8);
-  file.writeUInt32LE(end + last.length - next.length, HEAD + places.length - 4);
-  return file;
+  const end = first.length + places.length;
+  places.writeUInt32LE(end, places.length - 8);
+  places.writeUInt32LE(end + last.length - next.length, places.length - 4);
+  return Buffer.concat([first.subarray(0, HEAD), places, first.subarray(HEAD), last]);
 }
 
 /** A custom section of a module. */
 function section(name, content) {
-  const length = [];
-  for (let left = 1 + name.length + content.length; length.push(left & 127), (left >>= 7); ) length[length.length - 1] |= 128;
-  return Buffer.concat([Buffer.from([0, ...length, name.length]), Buffer.from(name), content]);
+  const leb128 = (number) => (number < 128 ? [number] : [(number & 127) | 128, ...leb128(number >> 7)]);
+  const named = Buffer.concat([Buffer.from([name.length]), Buffer.from(name), content]);
+  return Buffer.concat([Buffer.from([0, ...leb128(named.length)]), named]);
 }

@@ -30,7 +30,9 @@ export async function compile(body: ReadableStream<Uint8Array>, failed: (cause: 
     }
     return bytes.slice(0, end);
   }
-  const [end = 0, start = 0] = new Uint32Array((await before(HEAD)).slice(PLACES).buffer);
+  const head = await before(HEAD);
+  if (head.length < HEAD) throw failed(new Error(`${head.length} bytes came`));
+  const [end = 0, start = 0] = new Uint32Array(head.slice(PLACES).buffer);
   const first = await WebAssembly.compile(await before(end));
   const next = before(Infinity).then((file) => WebAssembly.compile(file.subarray(start)));
   return { first, next };
