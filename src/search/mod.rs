@@ -46,6 +46,7 @@ mod titles;
 mod verify;
 
 pub use dense::CELL_BYTES;
+pub use dense::GROUPED_CELL_BYTES;
 pub use dense::HYBRID_CELL_BYTES;
 pub use dictionary::Dictionary;
 pub use engine::Engine;
@@ -133,7 +134,7 @@ pub struct SearchOptions {
     pub exact: bool,
     /// Bytes of cells that such a search reads at most, beside three eighths as many of what leads to
     /// them: the more, the more of the near chunks it finds. Without a number, [`CELL_BYTES`] or, by words
-    /// and meaning where the router has one level, [`HYBRID_CELL_BYTES`].
+    /// and meaning, [`HYBRID_CELL_BYTES`] where the router has one level and [`GROUPED_CELL_BYTES`] where it has groups.
     pub cell_bytes: Option<u64>,
     /// How much hits are to differ from those above them, 0 to 1: 0 ranks by score alone, 1 by
     /// difference alone. Needs vectors; whatever it is, copies of a chunk in other documents go last.
