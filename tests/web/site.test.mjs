@@ -285,16 +285,22 @@ test('dead_search_thread_is_replaced', () =>
     await page.getByRole('option').filter({ hasText: 'Workers' }).first().waitFor();
   }, bare(STRICT_POLICY)));
 
-test('missing_module_names_the_file_to_copy', () =>
-  onSite(async (page) => {
-    await page.route('**/coracle_bg.wasm', (route) => route.fulfill({ status: 404 }));
-    await page.getByRole('combobox').fill('keyboard');
-    await state(page, 'error');
-    assert.match(await page.locator('[part=message]').innerText(), /coracle_bg\.wasm is missing; copy it/);
-    await page.unroute('**/coracle_bg.wasm');
-    await page.getByRole('button', { name: 'Try again' }).click();
-    await state(page, 'results');
-  }, bare(STRICT_POLICY)));
+for (const [name, answer] of [
+  ['missing', { status: 404 }],
+  ['a_page_instead', { body: '<!doctype html><title>Not here</title>' }],
+  ['empty', { body: '' }],
+]) {
+  test(`module_that_is_${name}_names_the_file_to_copy`, () =>
+    onSite(async (page) => {
+      await page.route('**/coracle_bg.wasm', (route) => route.fulfill(answer));
+      await page.getByRole('combobox').fill('keyboard');
+      await state(page, 'error');
+      assert.match(await page.locator('[part=message]').innerText(), /coracle_bg\.wasm is missing; copy it/);
+      await page.unroute('**/coracle_bg.wasm');
+      await page.getByRole('button', { name: 'Try again' }).click();
+      await state(page, 'results');
+    }, bare(STRICT_POLICY)));
+}
 
 for (const breaksOff of [false, true]) {
   test(`searches_read_while_the_second_half_of_the_module_is_on_its_way${breaksOff ? ', which breaks off and is asked for again' : ''}`, () =>

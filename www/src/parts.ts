@@ -13,16 +13,19 @@ export interface Parts {
 /**
  * Compiles the parts of the module as they arrive.
  *
- * @throws what `failed` makes of a failed download
+ * @throws what `failed` makes of a download that failed or is no such file
  */
-export async function compile(body: ReadableStream<Uint8Array>, failed: (cause: unknown) => Error): Promise<Parts> {
+export async function compile(body: ReadableStream<Uint8Array>, failed: (cause?: unknown) => Error): Promise<Parts> {
   const reader = body.getReader();
   let bytes = new Uint8Array();
-  /** The bytes before `end`, once they are there; fewer if there are no more. */
-  async function before(end: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** The bytes before `end`, once they are there, or all. */
+  async function before(end = Infinity): Promise<Uint8Array<ArrayBuffer>> {
     while (bytes.length < end) {
       const { value } = await reader.read().catch((cause) => Promise.reject(failed(cause)));
-      if (!value) break;
+      if (!value) {
+        if (end < Infinity) throw failed();
+        break;
+      }
       const more = new Uint8Array(bytes.length + value.length);
       more.set(bytes);
       more.set(value, bytes.length);
@@ -30,10 +33,8 @@ export async function compile(body: ReadableStream<Uint8Array>, failed: (cause: 
     }
     return bytes.slice(0, end);
   }
-  const head = await before(HEAD);
-  if (head.length < HEAD) throw failed(new Error(`${head.length} bytes came`));
-  const [end = 0, start = 0] = new Uint32Array(head.slice(PLACES).buffer);
+  const [end, start] = new Uint32Array((await before(HEAD)).slice(PLACES).buffer) as unknown as [number, number];
   const first = await WebAssembly.compile(await before(end));
-  const next = before(Infinity).then((file) => WebAssembly.compile(file.subarray(start)));
+  const next = before().then((file) => WebAssembly.compile(file.subarray(start)));
   return { first, next };
 }
