@@ -5,16 +5,14 @@
 //! build or of another place are refused like damaged ones.
 
 use super::inflate::decompress;
+use super::phrases::Phrases;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
 use crate::bytes::Writer;
 use alloc::vec::Vec;
 use core::ops::Range;
-use miniz_oxide::deflate::core::CompressorOxide;
-use miniz_oxide::deflate::core::TDEFLFlush;
-use miniz_oxide::deflate::core::compress_to_output;
-use miniz_oxide::deflate::core::create_comp_flags_from_zip_params;
+use miniz_oxide::deflate::compress_to_vec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Bytes that a block takes beyond its payload.
@@ -22,12 +20,9 @@ pub const CHECK_LEN: usize = 4;
 
 /// Blocks that a directory or a table lists are padded with zeros to a multiple of this, so that
 /// their lengths are small numbers of few values, which deflate to half a byte each. Measured on
-/// 125,000 passages: a unit of 64 bytes takes 10.0 kB for the table, one of 128 takes 7.7 kB and 2 % more
-/// for the blocks.
-pub const UNIT: u32 = 128;
-
-/// So far back DEFLATE refers.
-pub const MAX_PRESET: usize = 1 << 15;
+/// 66,000 passages: a unit of 64 bytes takes 2.2 kB more for the tables than one of 128, and 4 % less for
+/// the blocks.
+pub const UNIT: u32 = 64;
 
 /// A compressed payload may not grow beyond this many bytes.
 pub const MAX_INFLATED: usize = 1 << 26;
@@ -192,64 +187,59 @@ pub fn payload<'a>(
 
 /// Compresses a payload: its length as a varint, then raw DEFLATE (RFC 1951).
 pub fn deflate(raw: &[u8]) -> Vec<u8> {
-    deflate_after(&[], raw)
-}
-
-/// Compresses a payload as if `preset` had gone before it: what occurs there takes few bytes here.
-///
-/// At most the last [`MAX_PRESET`] bytes of `preset` can be referred to.
-pub fn deflate_after(preset: &[u8], raw: &[u8]) -> Vec<u8> {
     let mut out = Writer::new();
     out.varint(raw.len() as u64);
-    let flags = create_comp_flags_from_zip_params(9, RAW_WINDOW, 0);
-    let mut compressor = CompressorOxide::new(flags);
-    if !preset.is_empty() {
-        // Ends on a whole byte, and what comes after may refer to it.
-        compress(&mut compressor, preset, TDEFLFlush::Sync, |_| ());
-    }
-    compress(&mut compressor, raw, TDEFLFlush::Finish, |bytes| {
-        out.raw(bytes);
-    });
+    out.raw(&compress_to_vec(raw, 9));
     out.into_bytes()
 }
 
-/// Raw DEFLATE with the largest window, as zlib writes it.
-const RAW_WINDOW: i32 = -15;
-
-/// Feeds all of `bytes`; `take` gets what has been compressed so far.
-fn compress(
-    compressor: &mut CompressorOxide,
-    bytes: &[u8],
-    flush: TDEFLFlush,
-    mut take: impl FnMut(&[u8]),
-) {
-    compress_to_output(compressor, bytes, flush, |compressed| {
-        take(compressed);
-        true
-    });
+/// The payload that is compressed so: `stream` stands for `len` bytes in the words of
+/// [`Phrases::decompress`].
+///
+/// Its first byte, a block type that DEFLATE does not have, tells it from one of [`deflate`].
+pub fn in_phrases(len: usize, stream: &[u8]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.varint(len as u64);
+    out.u8(IN_PHRASES);
+    out.raw(stream);
+    out.into_bytes()
 }
+
+/// Last block, of the reserved type, and no other bits.
+const IN_PHRASES: u8 = 0b111;
 
 /// Undoes [`deflate`].
 ///
 /// # Errors
 /// [`Problem::BadCompression`], or [`Problem::OutOfRange`] for a length above `MAX_INFLATED`.
 pub fn inflate(payload: &[u8], what: &'static str) -> Result<Vec<u8>, FormatError> {
-    inflate_after(&[], payload, what)
+    unpack(payload, what, decompress)
 }
 
-/// Undoes [`deflate_after`].
+/// Undoes [`deflate`] and [`in_phrases`].
 ///
 /// # Errors
 /// As [`inflate`].
-pub fn inflate_after(
-    preset: &[u8],
+pub fn inflate_texts(
+    phrases: &Phrases,
     payload: &[u8],
     what: &'static str,
 ) -> Result<Vec<u8>, FormatError> {
+    unpack(payload, what, |stream, len| match stream.split_first() {
+        Some((&IN_PHRASES, stream)) => phrases.decompress(stream, len),
+        _ => decompress(stream, len),
+    })
+}
+
+fn unpack(
+    payload: &[u8],
+    what: &'static str,
+    decompress: impl FnOnce(&[u8], usize) -> Option<Vec<u8>>,
+) -> Result<Vec<u8>, FormatError> {
     let mut reader = Reader::new(payload, what);
     let len = reader.varint_max(MAX_INFLATED as u64, "length")? as usize;
-    let compressed = reader.take(reader.left(), "data")?;
-    decompress(preset, compressed, len).ok_or_else(|| reader.error("data", Problem::BadCompression))
+    let stream = reader.take(reader.left(), "data")?;
+    decompress(stream, len).ok_or_else(|| reader.error("data", Problem::BadCompression))
 }
 
 #[cfg(test)]
@@ -298,25 +288,5 @@ mod tests {
         for cut in 0..packed.len() {
             assert!(inflate(&packed[..cut], "t").is_err(), "cut at {cut}");
         }
-    }
-
-    #[test]
-    fn what_a_preset_holds_takes_few_bytes() {
-        let text: Vec<u8> = (0..600u32).map(|i| (i * i / 7) as u8).collect();
-        let long = [vec![b' '; MAX_PRESET], text.clone()].concat();
-        for preset in [&text, &long] {
-            let packed = deflate_after(preset, &text);
-            assert!(packed.len() < 40, "{}", packed.len());
-            let back = inflate_after(preset, &packed, "t");
-            assert_eq!(back.as_deref(), Ok(&text[..]));
-            // It is nothing without what it was compressed after.
-            assert_ne!(inflate(&packed, "t").ok(), Some(text.clone()));
-            assert_ne!(
-                inflate_after(&preset[..9], &packed, "t").ok(),
-                Some(text.clone())
-            );
-        }
-        let packed = deflate_after(&text, &[]);
-        assert_eq!(inflate_after(&text, &packed, "t"), Ok(vec![]));
     }
 }

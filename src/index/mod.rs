@@ -11,8 +11,8 @@
 //!               ├ codes, graph   1-bit codes of all chunks; HNSW links: runs of blocks
 //!               ├ router, cells  or 1-bit codes in cells, a block each     (cells::Router)
 //!               ├ rows           4-bit codes, one block per chunk
-//!               ├ passages       compressed texts of neighbouring chunks
-//!               ├ documents      compressed ids, urls, titles, metadata
+//!               ├ passages       texts of neighbouring chunks, compressed by the layout's phrases
+//!               ├ documents      ids, urls, titles, metadata, likewise
 //!               └ columns        metadata by field, for filters and facets
 //! ```
 //!
@@ -23,6 +23,8 @@
 //! | `vectors.rs` | what the root says of vectors: sections, access, settings |
 //! | `block.rs` | blocks: place, check and compression |
 //! | `inflate.rs` | undoes the compression of blocks |
+//! | `phrases.rs` | undoes that of texts, by phrases and codes of the whole index |
+//! | `lz77.rs` | what both are: literals, repetitions and phrases in prefix codes |
 //! | `signed.rs` | what a signed index has more: places and messages of its signatures |
 //! | `passages.rs` | records shown with hits and the table that finds them |
 //! | `write.rs` | an index out of its parts: the body front to back, then the root |
@@ -33,7 +35,9 @@
 
 mod block;
 mod inflate;
+mod lz77;
 mod passages;
+mod phrases;
 mod root;
 mod signed;
 mod vectors;
@@ -41,22 +45,26 @@ mod write;
 
 pub use block::CHECK_LEN;
 pub use block::Extent;
-pub use block::MAX_PRESET;
 pub use block::Run;
 pub use block::UNIT;
 pub use block::deflate;
-pub use block::deflate_after;
 pub use block::extent_of_units;
+pub use block::in_phrases;
 pub use block::inflate;
-pub use block::inflate_after;
+pub use block::inflate_texts;
 pub use block::payload;
-pub use passages::DOCUMENT_BLOCK_BYTES;
+pub use lz77::END_OR_PHRASE;
+pub use passages::DOCUMENTS_READ;
 pub use passages::DocumentRecord;
 pub use passages::Layout;
-pub use passages::PASSAGE_BLOCK_BYTES;
+pub use passages::PASSAGES_READ;
 pub use passages::Passage;
 pub use passages::RecordBlocks;
 pub use passages::RecordTable;
+pub use phrases::CodeLengths;
+pub use phrases::DISTANCES;
+pub use phrases::LITERALS;
+pub use phrases::Phrases;
 pub use root::Counts;
 pub use root::FORMAT_VERSION;
 pub use root::Files;

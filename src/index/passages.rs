@@ -4,9 +4,9 @@
 //! number says its block; [`Layout`] says where blocks lie.
 
 use super::block::Extent;
-use super::block::MAX_PRESET;
 use super::block::UNIT;
 use super::block::extent_of_units;
+use super::phrases::Phrases;
 use super::root::Counts;
 use super::root::Root;
 use crate::bytes::FormatError;
@@ -23,14 +23,16 @@ use crate::document::Value;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::ops::RangeInclusive;
 
-/// Uncompressed bytes of a block of passages, about: the smaller, the fewer bytes a hit costs; the
-/// larger, the shorter the table that every reader holds. After a preset, blocks of 3 kB take as many
-/// bytes in all as blocks of 4 kB did without.
-pub const PASSAGE_BLOCK_BYTES: usize = 3 << 10;
+/// Blocks of passages that a search reads, about: of ten hits, and of eight that might be.
+pub const PASSAGES_READ: usize = 18;
 
-/// Uncompressed bytes of a block of documents, about; weighed as those of passages.
-pub const DOCUMENT_BLOCK_BYTES: usize = 1 << 10;
+/// Blocks of documents that a search reads, about: hits of a topic often stand together.
+pub const DOCUMENTS_READ: usize = 4;
+
+/// Bytes of a block before compression, at least and at most.
+const BLOCK_BYTES: RangeInclusive<usize> = 512..=8 << 10;
 
 const MAX_VALUE_DEPTH: usize = 4;
 
@@ -321,10 +323,15 @@ impl RecordBlocks {
         self.starts.is_empty()
     }
 
-    /// How many records a block should have to take about `target` bytes, and the bytes of each
-    /// block, not yet compressed.
-    pub fn finish(self, target: usize) -> (u32, Vec<Vec<u8>>) {
+    /// How many records each block has, and the bytes of each block, not yet compressed.
+    ///
+    /// The larger blocks are, the shorter the table that every reader takes, and the more bytes a search
+    /// takes that reads `read` of them. Compressed, a block takes a quarter of its length, and half a byte in
+    /// the table: together they are smallest where a block has √(2 × all bytes / `read`).
+    pub fn finish(self, read: usize) -> (u32, Vec<Vec<u8>>) {
         let bytes = self.bytes.into_bytes();
+        let target = (2 * bytes.len() / read).isqrt();
+        let target = target.clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end());
         let per_block = (target * self.starts.len() + bytes.len() / 2)
             .checked_div(bytes.len())
             .unwrap_or(1)
@@ -348,9 +355,8 @@ pub struct Layout {
     pub passages: RecordTable,
     /// Blocks of documents.
     pub documents: RecordTable,
-    /// What blocks of passages are compressed after: pieces of text that many of them hold. Empty for
-    /// small indexes.
-    pub preset: Vec<u8>,
+    /// What blocks of passages and documents are written in.
+    pub phrases: Phrases,
 }
 
 impl Layout {
@@ -402,8 +408,8 @@ impl Layout {
         }
         self.passages.write(&mut out);
         self.documents.write(&mut out);
-        out.varint(self.preset.len() as u64);
-        out.raw(&self.preset);
+        out.varint(self.phrases.as_bytes().len() as u64);
+        out.raw(self.phrases.as_bytes());
         out.into_bytes()
     }
 
@@ -433,15 +439,15 @@ impl Layout {
         };
         let passages = table(&mut reader, root.passages_offset, chunks, "passages")?;
         let documents = table(&mut reader, root.documents_offset, documents, "documents")?;
-        let preset = reader.varint_max(MAX_PRESET as u64, "preset length")? as usize;
-        let preset = reader.take(preset, "preset")?.to_vec();
+        let len = reader.varint_max(reader.left() as u64, "phrases")? as usize;
+        let phrases = Phrases::parse(reader.take(len, "phrases")?)?;
         reader.end()?;
         Ok(Self {
             first_chunks,
             weights,
             passages,
             documents,
-            preset,
+            phrases,
         })
     }
 }

@@ -23,7 +23,7 @@ pub mod publish;
 
 pub mod calibrate;
 pub mod indexer;
-mod preset;
+mod phrases;
 pub mod vectors;
 
 pub mod budget;

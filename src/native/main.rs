@@ -34,6 +34,10 @@ use coracle_cli::report::Reporter;
 use coracle_cli::server;
 use coracle_cli::transport;
 
+/// Builds allocate a lot of small strings on all threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     let cli = match config::parse(&args, Path::new(".")) {

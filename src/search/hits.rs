@@ -17,7 +17,7 @@ use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Layout;
 use crate::index::Passage;
-use crate::index::inflate_after;
+use crate::index::inflate_texts;
 use crate::store::Wants;
 use crate::store::Wave;
 use crate::text::Analyzer;
@@ -107,21 +107,21 @@ pub fn records(
         ) else {
             continue;
         };
-        let mut raw = |extent: Extent, preset: &[u8], what| {
+        let mut raw = |extent: Extent, what| {
             let known = inflated.iter().position(|(known, _)| *known == extent);
             let at = match known {
                 Some(at) => at,
                 None => {
                     let raw = wave.require(extent);
-                    let raw = raw.and_then(|block| inflate_after(preset, block, what));
+                    let raw = raw.and_then(|block| inflate_texts(&layout.phrases, block, what));
                     inflated.push((extent, raw.map_err(|bad| (extent, bad))?));
                     inflated.len() - 1
                 }
             };
             Ok::<_, Damaged>(at)
         };
-        let passages = raw(passage.0, &layout.preset, "passages")?;
-        let documents = raw(document.0, &[], "documents")?;
+        let passages = raw(passage.0, "passages")?;
+        let documents = raw(document.0, "documents")?;
         records.push((
             Passage::find(&inflated[passages].1, passage.1).map_err(|bad| (passage.0, bad))?,
             DocumentRecord::find(&inflated[documents].1, document.1)

@@ -15,9 +15,10 @@ use crate::index::Access;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Passage;
+use crate::index::Phrases;
 use crate::index::RecordTable;
 use crate::index::inflate;
-use crate::index::inflate_after;
+use crate::index::inflate_texts;
 use crate::postings::Block;
 use crate::postings::BlockTable;
 use crate::postings::PostingList;
@@ -62,11 +63,11 @@ impl<S: Source> Engine<S> {
         self.load_parts(lead.is_some(), &[], &wave)?;
         let layout = self.layout()?;
         done.blocks += 1;
-        self.verify_records(&layout.passages, &layout.preset, &mut done, |raw, at| {
+        self.verify_records(&layout.passages, &layout.phrases, &mut done, |raw, at| {
             Passage::find(raw, at).map(|_| ())
         })
         .await?;
-        self.verify_records(&layout.documents, &[], &mut done, |raw, at| {
+        self.verify_records(&layout.documents, &layout.phrases, &mut done, |raw, at| {
             DocumentRecord::find(raw, at).map(|_| ())
         })
         .await?;
@@ -79,7 +80,7 @@ impl<S: Source> Engine<S> {
     async fn verify_records(
         &self,
         table: &RecordTable,
-        preset: &[u8],
+        phrases: &Phrases,
         done: &mut Verified,
         find: impl Fn(&[u8], usize) -> Result<(), FormatError>,
     ) -> Result<(), SearchError> {
@@ -90,7 +91,7 @@ impl<S: Source> Engine<S> {
             let wave = self.store().wave(&wants).await?;
             for &(extent, records) in batch {
                 let check = || {
-                    let raw = inflate_after(preset, wave.require(extent)?, "records")?;
+                    let raw = inflate_texts(phrases, wave.require(extent)?, "records")?;
                     match records.checked_sub(1) {
                         // Records stand one after the other: the last is found past all others.
                         Some(last) => find(&raw, last as usize),
