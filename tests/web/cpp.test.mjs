@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { index as build } from '../../www/build/search.mjs';
+import { cli, index as build } from '../../www/build/search.mjs';
 import { filesBelow, unlessFresh } from '../../www/build/tools.mjs';
 import { answered, launch, openPage } from './support/browser.mjs';
 import { sameEverywhere } from './support/parity.mjs';
@@ -41,7 +41,7 @@ async function cppIndex() {
   const pages = filesBelow(unpacked).map((file) => file.slice(unpacked.length));
   for (const page of slice(pages)) cpSync(unpacked + page, chosen + page);
   const out = at('target/cpp/search');
-  await unlessFresh('index of the C++ pages', [chosen], [out], () => build('cpp', chosen, out, '--quiet'));
+  await unlessFresh('index of the C++ pages', [cli, chosen], [out], () => build('cpp', chosen, out, '--quiet'));
   return `${out}/`;
 }
 
