@@ -23,16 +23,31 @@ use crate::document::Value;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
-use core::ops::RangeInclusive;
 
-/// Blocks of passages that a search reads, about: of ten hits, and of eight that might be.
-pub const PASSAGES_READ: usize = 18;
+/// What decides how large blocks of records are.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockSize {
+    /// Blocks that a search reads, about.
+    pub read: usize,
+    /// Bytes of a block at least, before compression.
+    pub least: usize,
+}
 
-/// Blocks of documents that a search reads, about: hits of a topic often stand together.
-pub const DOCUMENTS_READ: usize = 4;
+/// Blocks of passages: a search reads those of ten hits and of eight that might be. Of a small index it reads
+/// fewer and larger ones.
+pub const PASSAGE_BLOCKS: BlockSize = BlockSize {
+    read: 18,
+    least: 2 << 10,
+};
 
-/// Bytes of a block before compression, at least and at most.
-const BLOCK_BYTES: RangeInclusive<usize> = 512..=8 << 10;
+/// Blocks of documents: hits of a topic often stand together.
+pub const DOCUMENT_BLOCKS: BlockSize = BlockSize {
+    read: 4,
+    least: 512,
+};
+
+/// Bytes of a block at most, before compression.
+const MAX_BLOCK: usize = 8 << 10;
 
 const MAX_VALUE_DEPTH: usize = 4;
 
@@ -326,12 +341,12 @@ impl RecordBlocks {
     /// How many records each block has, and the bytes of each block, not yet compressed.
     ///
     /// The larger blocks are, the shorter the table that every reader takes, and the more bytes a search
-    /// takes that reads `read` of them. Compressed, a block takes a quarter of its length, and half a byte in
+    /// takes that reads some of them. Compressed, a block takes a quarter of its length, and half a byte in
     /// the table: together they are smallest where a block has √(2 × all bytes / `read`).
-    pub fn finish(self, read: usize) -> (u32, Vec<Vec<u8>>) {
+    pub fn finish(self, size: BlockSize) -> (u32, Vec<Vec<u8>>) {
         let bytes = self.bytes.into_bytes();
-        let target = (2 * bytes.len() / read).isqrt();
-        let target = target.clamp(*BLOCK_BYTES.start(), *BLOCK_BYTES.end());
+        let target = (2 * bytes.len() / size.read).isqrt();
+        let target = target.clamp(size.least, MAX_BLOCK);
         let per_block = (target * self.starts.len() + bytes.len() / 2)
             .checked_div(bytes.len())
             .unwrap_or(1)

@@ -32,11 +32,11 @@ use coracle::filter::LeftOut;
 use coracle::graph::GraphError;
 use coracle::index::BodyWriter;
 use coracle::index::Counts;
-use coracle::index::DOCUMENTS_READ;
+use coracle::index::DOCUMENT_BLOCKS;
 use coracle::index::DocumentRecord;
 use coracle::index::FORMAT_VERSION;
 use coracle::index::Layout;
-use coracle::index::PASSAGES_READ;
+use coracle::index::PASSAGE_BLOCKS;
 use coracle::index::Passage;
 use coracle::index::RecordBlocks;
 use coracle::index::RecordTable;
@@ -246,8 +246,8 @@ pub fn write(
         layout.push(document);
         stage.advance(1);
     }
-    let (per_block, passages) = passages.finish(PASSAGES_READ);
-    let (documents_per_block, records) = records.finish(DOCUMENTS_READ);
+    let (per_block, passages) = passages.finish(PASSAGE_BLOCKS);
+    let (documents_per_block, records) = records.finish(DOCUMENT_BLOCKS);
     let packer = packer(&passages, &records);
     let mut write = |records: u32, per_block, blocks: &[Vec<u8>]| {
         let table = RecordTable::new(body.offset(), records, per_block);
