@@ -40,9 +40,9 @@ pub const PASSAGE_BLOCKS: BlockSize = BlockSize {
     least: 2 << 10,
 };
 
-/// Blocks of documents: hits of a topic often stand together.
+/// Blocks of documents: those of the hits and of others near them, a few of which stand together.
 pub const DOCUMENT_BLOCKS: BlockSize = BlockSize {
-    read: 4,
+    read: 12,
     least: 512,
 };
 
