@@ -13,7 +13,6 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
-use super::hits::likely;
 use super::hits::places;
 use super::hits::want_records;
 use super::lexical::Lookup;
@@ -65,12 +64,7 @@ const CANDIDATES: usize = 100;
 /// Bytes of long posting lists that a search by words and meaning reads at most to find chunks, unless
 /// the rarest word's are more: lists grow with the index, and those of frequent words tell chunks
 /// apart the least.
-const POSTING_BYTES: u64 = 40_000;
-
-/// Passages of candidates whose scores lie so far behind the page are read before the last ranking, beside the
-/// rows. What it brings up from elsewhere takes one more wave, in two fifths of the searches; 0.005 more cost 1.2 kB and
-/// spare one search in thirty that.
-const SLACK: f32 = 0.035;
+const POSTING_BYTES: u64 = 32_000;
 
 /// An opened index.
 ///
@@ -388,15 +382,18 @@ impl<S: Source> Engine<S> {
         search: &Search<'_>,
         ranking: &mut Ranking,
     ) -> Result<Option<Wants>, SearchError> {
-        let options = search.options;
-        let Some(mut wants) = ranking.want_rows(self.root(), search.depth) else {
+        let root = self.root();
+        let Some(vectors) = root.vectors.as_ref().filter(|_| ranking.query.is_some()) else {
             return Ok(None);
         };
-        let likely = match self.store.source().reads_ahead() {
-            true => ranking.candidates.iter().collect(),
-            false => likely(options, &ranking.candidates, SLACK),
-        };
-        want_records(&*self.layout()?, &places(&likely), &mut wants);
+        ranking.candidates.truncate(rescored(root, search.depth));
+        let layout = self.layout()?;
+        let mut shown = ranking.guess(search.options, &layout);
+        if self.store.source().reads_ahead() {
+            shown = places(&ranking.candidates);
+        }
+        let mut wants = ranking.want_rows(vectors);
+        want_records(&layout, &shown, &mut wants);
         let chunks = ranking.chunks();
         let probes = search
             .lookup
@@ -668,6 +665,7 @@ impl<S: Source> Engine<S> {
             // chunk counts as the last one found.
             let last = by_meaning.last().map(|last| last.score);
             for candidate in &mut candidates {
+                candidate.is_coded = candidate.parts.cosine.is_some();
                 candidate.parts.cosine = candidate.parts.cosine.or(last);
             }
         }

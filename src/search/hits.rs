@@ -45,9 +45,10 @@ pub fn want_records(layout: &Layout, places: &[Place], wants: &mut Wants) {
 }
 
 /// The places of candidates.
-pub fn places(page: &[&Candidate]) -> Vec<Place> {
-    let page = page.iter();
-    page.map(|candidate| (candidate.chunk, candidate.document))
+pub fn places<'a>(candidates: impl IntoIterator<Item = &'a Candidate>) -> Vec<Place> {
+    let candidates = candidates.into_iter();
+    candidates
+        .map(|candidate| (candidate.chunk, candidate.document))
         .collect()
 }
 
@@ -68,25 +69,6 @@ pub fn page<'a>(
     let count = page.len();
     beside(options, candidates, &mut page);
     (page, count)
-}
-
-/// The page by a ranking that is not the last one, and what the last one may bring to it: candidates whose
-/// scores lie outside of the page's by no more than `slack`, or, where scores are of a small scale, than a
-/// quarter of what they differ by.
-pub fn likely<'a>(
-    options: &SearchOptions,
-    candidates: &'a [Candidate],
-    slack: f32,
-) -> Vec<&'a Candidate> {
-    let (mut likely, hits) = page(options, candidates, options.limit);
-    let all = candidates.first().zip(candidates.last());
-    if let (Some((best, worst)), Some(last)) = (all, hits.checked_sub(1)) {
-        let slack = slack.min((best.score - worst.score) / 4.0);
-        let near = likely[last].score - slack..=likely[0].score + slack;
-        let others = candidates.iter();
-        likely.extend(others.filter(|other| near.contains(&other.score)));
-    }
-    likely
 }
 
 /// Passages and documents of these places out of the wave that brought their blocks.

@@ -16,6 +16,7 @@
 //! | `lexical/suggest.rs` | words of the index that are spelt like those that found nothing |
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
+//! | `guess.rs` | what the last ranking will show, to be read in time |
 //! | `titles.rs` | a query that is a title: its page first |
 //! | `fuse.rs` | two scores → one |
 //! | `diversity.rs` | ranked candidates, copies last, alike ones apart |
@@ -35,6 +36,7 @@ mod dictionary;
 mod diversity;
 mod engine;
 mod fuse;
+mod guess;
 mod hits;
 mod lexical;
 mod page;
@@ -94,7 +96,8 @@ pub enum Mode {
 /// What one hit stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Group {
-    /// A document, shown by its best chunk.
+    /// A document, ranked by its best chunk and shown by it too, unless that takes a wave more than the best of those
+    /// that were guessed before.
     #[default]
     Document,
     /// A chunk.

@@ -9,6 +9,7 @@ use super::SearchOptions;
 use super::SearchResult;
 use super::engine::Search;
 use super::fuse::Best;
+use super::guess::show_guessed;
 use super::hits::Place;
 use super::hits::hits;
 use super::hits::page;
@@ -67,6 +68,8 @@ impl<S: Source> Engine<S> {
             total = documents.count();
         }
         let (page, hits) = page(options, &candidates, options.limit);
+        let mut ranked: Vec<Candidate> = page.into_iter().cloned().collect();
+        show_guessed(options, &candidates, &mut ranked[..hits]);
         // Hosts may load the code that counts with the first call of it.
         let facets = match options.facets.is_empty() {
             true => Vec::new(),
@@ -86,8 +89,8 @@ impl<S: Source> Engine<S> {
         };
         Ok(Page {
             result,
-            places: places(&page),
-            ranked: page.into_iter().cloned().collect(),
+            places: places(&ranked),
+            ranked,
             hits,
             best,
         })

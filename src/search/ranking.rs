@@ -34,6 +34,10 @@ pub struct Candidate {
     /// What each clause adds to the keyword score.
     pub contributions: Vec<u32>,
     pub rescored: bool,
+    /// Whether its first cosine was an estimate by its code.
+    pub is_coded: bool,
+    /// Whether its records come with the rows.
+    pub is_at_hand: bool,
     /// Whether it holds both words of a query of two where only a few chunks do.
     pub complete: bool,
     pub weight: f32,
@@ -57,18 +61,14 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// The rows of the best candidates; nothing without an embedding of the query.
-    pub fn want_rows(&mut self, root: &Root, depth: usize) -> Option<Wants> {
-        let vectors = root.vectors.as_ref().filter(|_| self.query.is_some())?;
-        let rows = &vectors.rows;
-        self.candidates.truncate(rescored(root, depth));
+    /// The candidates' rows.
+    pub fn want_rows(&self, vectors: &VectorSections) -> Wants {
         let mut wants = Wants::new();
-        let extents = self
-            .candidates
-            .iter()
-            .filter_map(|near| rows.extent(u64::from(near.chunk)));
-        extents.for_each(|extent| wants.block(extent));
-        Some(wants)
+        let candidates = self.candidates.iter();
+        candidates
+            .filter_map(|near| vectors.rows.extent(u64::from(near.chunk)))
+            .for_each(|extent| wants.block(extent));
+        wants
     }
 
     /// The candidates' chunks.

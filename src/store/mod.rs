@@ -203,6 +203,11 @@ impl Wants {
         self.resident.push(extent);
     }
 
+    /// Whether it wants all blocks that `other` wants.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.blocks.iter().all(|block| self.blocks.contains(block))
+    }
+
     /// Wants all that `other` wants too.
     pub fn append(&mut self, mut other: Self) {
         self.blocks.append(&mut other.blocks);

@@ -384,7 +384,7 @@ fn cold_search_that_reads_ahead_takes_three_waves_and_finds_the_same() {
     let question = ("harbour pilot beacon willow", SearchOptions::default());
     for (query, options) in support::queries().into_iter().chain([question]) {
         let few = SearchOptions {
-            limit: 3,
+            limit: 1,
             ..options.clone()
         };
         for options in [options, few] {
