@@ -269,6 +269,8 @@ pub fn write(
     }
     drop(stage);
 
+    // What every first search reads lies together, so that it is one read.
+    let layout = body.block(&squeeze(&layout.to_bytes()))?;
     let (mut vectors, mut measured, mut routes) = (None, None, None);
     if let Some(embeddings) = embeddings {
         let written = vectors::write(&mut body, &chunks, embeddings, options, reporter)?;
@@ -277,7 +279,6 @@ pub fn write(
         routes = written.routes;
     }
     let words = dictionary(&mut body, postings, embeddings, routes.as_ref(), reporter)?;
-    let layout = body.block(&squeeze(&layout.to_bytes()))?;
 
     let mut staging = body.into_sink();
     let (files, body_len) = staging.finish_body()?;

@@ -223,11 +223,11 @@ pub fn write(
                 let router = read.into_router();
                 routes = RouteFinder::new(quantizer.clone(), router);
             }
-            let router = body.block(&stored.router)?;
             let places = match &routes {
                 Some(finder) => Some(body.block(&RoutedCells::write(finder, &stored.places))?),
                 None => None,
             };
+            let router = body.block(&stored.router)?;
             let offset = body.offset();
             for cell in &stored.cells {
                 body.block(cell)?;
