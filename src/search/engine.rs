@@ -64,7 +64,7 @@ const CANDIDATES: usize = 100;
 /// Bytes of long posting lists that a search by words and meaning reads at most to find chunks, unless
 /// the rarest word's are more: lists grow with the index, and those of frequent words tell chunks
 /// apart the least.
-const POSTING_BYTES: u64 = 32_000;
+const POSTING_BYTES: u64 = 40_000;
 
 /// An opened index.
 ///
