@@ -83,9 +83,8 @@ pub fn show_guessed(options: &SearchOptions, candidates: &[Candidate], hits: &mu
         if !hit.is_at_hand
             && let Some(other) = candidates.iter().find(is_other)
         {
-            let score = hit.score;
-            *hit = other.clone();
-            hit.score = score;
+            // What it scores, and how that came about, stays what the best passage says.
+            hit.chunk = other.chunk;
         }
     }
 }
