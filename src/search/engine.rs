@@ -388,12 +388,12 @@ impl<S: Source> Engine<S> {
         };
         ranking.candidates.truncate(rescored(root, search.depth));
         let layout = self.layout()?;
-        let mut shown = ranking.guess(search.options, &layout);
+        let mut read = ranking.prefetch(search.options, &layout);
         if self.store.source().reads_ahead() {
-            shown = places(&ranking.candidates);
+            read = places(&ranking.candidates);
         }
         let mut wants = ranking.want_rows(vectors);
-        want_records(&layout, &shown, &mut wants);
+        want_records(&layout, &read, &mut wants);
         let chunks = ranking.chunks();
         let probes = search
             .lookup

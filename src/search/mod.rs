@@ -16,7 +16,7 @@
 //! | `lexical/suggest.rs` | words of the index that are spelt like those that found nothing |
 //! | `dense.rs` | resident codes, in cells or a graph; candidates; rescoring |
 //! | `ranking.rs` | candidates of both rankings, ranked, rescored, explained |
-//! | `guess.rs` | what the last ranking will show, to be read in time |
+//! | `prefetch.rs` | what the last ranking will most likely show, read beside the rows |
 //! | `titles.rs` | a query that is a title: its page first |
 //! | `fuse.rs` | two scores → one |
 //! | `diversity.rs` | ranked candidates, copies last, alike ones apart |
@@ -36,11 +36,11 @@ mod dictionary;
 mod diversity;
 mod engine;
 mod fuse;
-mod guess;
 mod hits;
 mod lexical;
 mod page;
 mod parts;
+mod prefetch;
 mod ranking;
 mod reading;
 mod sections;
@@ -96,8 +96,8 @@ pub enum Mode {
 /// What one hit stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Group {
-    /// A document, ranked by its best chunk and shown by it too, unless that takes a wave more than the best of those
-    /// that were guessed before.
+    /// A document, ranked by its best chunk and shown by it too, unless reading that takes a wave more than the best of
+    /// those that were prefetched.
     #[default]
     Document,
     /// A chunk.

@@ -9,13 +9,13 @@ use super::SearchOptions;
 use super::SearchResult;
 use super::engine::Search;
 use super::fuse::Best;
-use super::guess::show_guessed;
 use super::hits::Place;
 use super::hits::hits;
 use super::hits::page;
 use super::hits::places;
 use super::hits::records;
 use super::hits::want_records;
+use super::prefetch::show_prefetched;
 use super::ranking::Candidate;
 use super::ranking::Ranking;
 use super::ranking::best_of;
@@ -69,7 +69,7 @@ impl<S: Source> Engine<S> {
         }
         let (page, hits) = page(options, &candidates, options.limit);
         let mut ranked: Vec<Candidate> = page.into_iter().cloned().collect();
-        show_guessed(options, &candidates, &mut ranked[..hits]);
+        show_prefetched(options, &candidates, &mut ranked[..hits]);
         // Hosts may load the code that counts with the first call of it.
         let facets = match options.facets.is_empty() {
             true => Vec::new(),

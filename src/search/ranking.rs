@@ -36,8 +36,8 @@ pub struct Candidate {
     pub rescored: bool,
     /// Whether its first cosine was an estimate by its code.
     pub is_coded: bool,
-    /// Whether its records come with the rows.
-    pub is_at_hand: bool,
+    /// Whether its records are read beside its row, which says by what its document is shown.
+    pub is_prefetched: bool,
     /// Whether it holds both words of a query of two where only a few chunks do.
     pub complete: bool,
     pub weight: f32,

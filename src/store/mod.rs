@@ -203,7 +203,7 @@ impl Wants {
         self.resident.push(extent);
     }
 
-    /// Whether it wants all blocks that `other` wants.
+    /// Whether it wants all blocks that `other` wants and does not keep.
     pub fn covers(&self, other: &Self) -> bool {
         other.blocks.iter().all(|block| self.blocks.contains(block))
     }

@@ -1,4 +1,4 @@
-//! What the last ranking will show, guessed from the one before: rows and records come in one wave.
+//! Prefetching: what the last ranking will show is guessed from the one before, so that rows and records come in one wave.
 
 use super::Group;
 use super::SearchOptions;
@@ -39,9 +39,9 @@ impl Slack {
 }
 
 impl Ranking {
-    /// Guesses what will be shown, and marks the candidates whose records are read with it: the page, and of
-    /// each document that may yet come to it the best passage.
-    pub fn guess(&mut self, options: &SearchOptions, layout: &Layout) -> Vec<Place> {
+    /// Guesses what will be shown: the page, and of each document that may yet come to it the best passage.
+    /// Returns where these stand, and marks the candidates whose records lie in the same blocks.
+    pub fn prefetch(&mut self, options: &SearchOptions, layout: &Layout) -> Vec<Place> {
         let candidates = &mut self.candidates;
         let (page, hits) = page(options, candidates, options.limit);
         let mut likely = places(page.iter().copied());
@@ -65,22 +65,22 @@ impl Ranking {
         for candidate in candidates {
             let mut own = Wants::new();
             want_records(layout, &[(candidate.chunk, candidate.document)], &mut own);
-            candidate.is_at_hand = read.covers(&own);
+            candidate.is_prefetched = read.covers(&own);
         }
         likely
     }
 }
 
-/// Shows documents by the best of their passages that were guessed, where the best one was not: documents
-/// and their order are what all candidates say, and reading the other passage would take a round trip.
-pub fn show_guessed(options: &SearchOptions, candidates: &[Candidate], hits: &mut [Candidate]) {
+/// Shows documents by the best of their passages that were prefetched, where the best one was not: documents
+/// and their order are what all candidates say, and reading the other passage would take a wave.
+pub fn show_prefetched(options: &SearchOptions, candidates: &[Candidate], hits: &mut [Candidate]) {
     // Sections are read behind the page anyway.
     if options.exact || options.group == Group::Chunk || options.sections > 0 {
         return;
     }
     for hit in hits {
-        let is_other = |other: &&Candidate| other.document == hit.document && other.is_at_hand;
-        if !hit.is_at_hand
+        let is_other = |other: &&Candidate| other.document == hit.document && other.is_prefetched;
+        if !hit.is_prefetched
             && let Some(other) = candidates.iter().find(is_other)
         {
             // What it scores, and how that came about, stays what the best passage says.
@@ -91,11 +91,12 @@ pub fn show_guessed(options: &SearchOptions, candidates: &[Candidate], hits: &mu
 
 #[cfg(test)]
 mod tests {
-    use super::show_guessed;
+    use super::show_prefetched;
     use crate::document::ChunkId;
     use crate::document::DocumentId;
     use crate::filter::Bitmap;
     use crate::index::Layout;
+    use crate::index::RecordTable;
     use crate::search::Group;
     use crate::search::Mode;
     use crate::search::SearchOptions;
@@ -106,7 +107,6 @@ mod tests {
 
     /// A layout of so many documents with two chunks each, every record in a block of its own.
     fn layout(documents: u32) -> Layout {
-        use crate::index::RecordTable;
         let mut layout = Layout::new();
         layout.first_chunks = (0..=documents).map(|document| 2 * document).collect();
         layout.passages = RecordTable::new(0, 2 * documents, 1);
@@ -126,8 +126,11 @@ mod tests {
         }
     }
 
-    /// What a search guesses of candidates by their chunks, scores and whether these are estimates by codes.
-    fn guess(options: &SearchOptions, candidates: &[(ChunkId, f32, bool)]) -> (Vec<u32>, Ranking) {
+    /// The chunks that are prefetched of candidates by their chunks, scores and whether these are estimates by codes.
+    fn prefetch(
+        options: &SearchOptions,
+        candidates: &[(ChunkId, f32, bool)],
+    ) -> (Vec<u32>, Ranking) {
         let mut ranking = Ranking {
             mode: Mode::Hybrid,
             query: None,
@@ -135,11 +138,8 @@ mod tests {
             is_known_item: false,
             candidates: candidates.iter().copied().map(candidate).collect(),
         };
-        let guessed = ranking.guess(options, &layout(10));
-        (
-            guessed.into_iter().map(|(chunk, _)| chunk).collect(),
-            ranking,
-        )
+        let read = ranking.prefetch(options, &layout(10));
+        (read.into_iter().map(|(chunk, _)| chunk).collect(), ranking)
     }
 
     const CANDIDATES: [(ChunkId, f32, bool); 8] = [
@@ -154,34 +154,34 @@ mod tests {
     ];
 
     #[test]
-    fn guessed_are_the_page_and_the_documents_near_it_each_by_one_passage() {
+    fn prefetched_are_the_page_and_the_documents_near_it_each_by_one_passage() {
         let mut options = SearchOptions {
             limit: 2,
             ..SearchOptions::default()
         };
-        assert_eq!(guess(&options, &CANDIDATES).0, [0, 2, 4, 8]);
+        assert_eq!(prefetch(&options, &CANDIDATES).0, [0, 2, 4, 8]);
         options.group = Group::Chunk;
-        assert_eq!(guess(&options, &CANDIDATES).0, [0, 2, 3, 4, 8]);
+        assert_eq!(prefetch(&options, &CANDIDATES).0, [0, 2, 3, 4, 8]);
         options.offset = 2;
-        assert_eq!(guess(&options, &CANDIDATES).0, [3, 4, 2, 6, 8, 10]);
-        assert_eq!(guess(&options, &[]).0, []);
+        assert_eq!(prefetch(&options, &CANDIDATES).0, [3, 4, 2, 6, 8, 10]);
+        assert_eq!(prefetch(&options, &[]).0, []);
     }
 
     #[test]
-    fn a_document_is_shown_by_a_passage_that_was_read() {
+    fn document_is_shown_by_a_passage_that_was_read() {
         let mut options = SearchOptions {
             limit: 2,
             ..SearchOptions::default()
         };
-        let (_, ranking) = guess(&options, &CANDIDATES);
-        // The rows turn the second document's passages around, and bring one that was not guessed.
+        let (_, ranking) = prefetch(&options, &CANDIDATES);
+        // The rows turn the second document's passages around, and bring one that was not prefetched.
         let mut last = ranking.candidates;
         last[2].score = 0.95;
         last.swap(1, 2);
         last[4].score = 0.94;
         let shown = |options: &SearchOptions| {
             let mut hits = vec![last[1].clone(), last[4].clone()];
-            show_guessed(options, &last, &mut hits);
+            show_prefetched(options, &last, &mut hits);
             let shown = hits.iter().map(|hit| (hit.chunk, hit.score));
             shown.collect::<Vec<_>>()
         };
