@@ -13,7 +13,6 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
-use super::hits::places;
 use super::hits::want_records;
 use super::lexical::Lookup;
 use super::ranking::Ranking;
@@ -304,8 +303,7 @@ impl<S: Source> Engine<S> {
         let fields = self.fields(options)?;
         // By meaning alone all rests on the cells, and an embedding that is given has no routes.
         let is_routed = options.mode == Mode::Hybrid && options.embedding.is_none();
-        let has_routes = self.dictionary.rows().routes_len > 0;
-        let lead = match is_routed && has_routes && !options.exact {
+        let lead = match is_routed && self.has_routes() && !options.exact {
             true => Lead::Routes,
             false => Lead::Router,
         };
@@ -387,13 +385,13 @@ impl<S: Source> Engine<S> {
             return Ok(None);
         };
         ranking.candidates.truncate(rescored(root, search.depth));
-        let layout = self.layout()?;
-        let mut read = ranking.prefetch(search.options, &layout);
-        if self.store.source().reads_ahead() {
-            read = places(&ranking.candidates);
+        for candidate in &ranking.candidates {
+            ranking.matches.set(candidate.chunk);
         }
+        let layout = self.layout()?;
+        let shown = ranking.prefetch(search.options, &layout);
         let mut wants = ranking.want_rows(vectors);
-        want_records(&layout, &read, &mut wants);
+        want_records(&layout, &shown, &mut wants);
         let chunks = ranking.chunks();
         let probes = search
             .lookup
@@ -425,7 +423,22 @@ impl<S: Source> Engine<S> {
             support(candidates);
         }
         let diversified = diversify(candidates, root, rows, options.diversity);
-        diversified.map_err(|(at, bad)| self.damaged(at, bad))
+        diversified.map_err(|(at, bad)| self.damaged(at, bad))?;
+        ranking.settle(options);
+        Ok(())
+    }
+
+    /// Whether estimates are good enough to tell what a page may show, and anything else not worth a wave: in an
+    /// index so small that words lead to its cells, unless a hit's place depends on those of all others.
+    fn binds(&self, search: &Search<'_>) -> bool {
+        let options = search.options;
+        let is_convex = matches!(self.fusion(search), Fusion::Convex { .. });
+        self.has_routes() && !options.exact && is_convex && options.diversity == 0.0
+    }
+
+    /// Whether words lead to cells.
+    fn has_routes(&self) -> bool {
+        self.dictionary.rows().routes_len > 0
     }
 
     fn fusion(&self, search: &Search<'_>) -> Fusion {
@@ -628,6 +641,7 @@ impl<S: Source> Engine<S> {
         let Search {
             options, lookup, ..
         } = search;
+        let is_estimated = !aim.is_few();
         let Aim {
             allowed,
             dense,
@@ -683,11 +697,13 @@ impl<S: Source> Engine<S> {
             support(&mut candidates);
         }
         let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
+        let is_guess_binding = mode == Mode::Hybrid && is_estimated && self.binds(search);
         Ok(Ranking {
             mode,
             query: dense.map(|(_, query)| query),
             matches,
             is_known_item,
+            is_guess_binding,
             candidates,
         })
     }

@@ -96,8 +96,8 @@ pub enum Mode {
 /// What one hit stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Group {
-    /// A document, ranked by its best chunk and shown by it too, unless reading that takes a wave more than the best of
-    /// those that were prefetched.
+    /// A document, ranked by its best chunk and, but for indexes so small that a guess binds what is shown, shown by it
+    /// too; there by the best of those that were prefetched.
     #[default]
     Document,
     /// A chunk.

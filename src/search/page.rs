@@ -54,13 +54,10 @@ impl<S: Source> Engine<S> {
         let Ranking {
             mode,
             query,
-            mut matches,
+            matches,
             candidates,
             ..
         } = ranking;
-        for candidate in &candidates {
-            matches.set(candidate.chunk);
-        }
         let best = best_of(&candidates);
         let documents = documents_of(&matches, &*self.layout()?);
         let mut total = matches.count();
@@ -69,7 +66,9 @@ impl<S: Source> Engine<S> {
         }
         let (page, hits) = page(options, &candidates, options.limit);
         let mut ranked: Vec<Candidate> = page.into_iter().cloned().collect();
-        show_prefetched(options, &candidates, &mut ranked[..hits]);
+        if options.group == Group::Document {
+            show_prefetched(&candidates, &mut ranked[..hits]);
+        }
         // Hosts may load the code that counts with the first call of it.
         let facets = match options.facets.is_empty() {
             true => Vec::new(),

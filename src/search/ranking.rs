@@ -36,8 +36,10 @@ pub struct Candidate {
     pub rescored: bool,
     /// Whether its first cosine was an estimate by its code.
     pub is_coded: bool,
-    /// Whether its records are read beside its row, which says by what its document is shown.
-    pub is_prefetched: bool,
+    /// The first page of results, from 0, that its hit may come to.
+    pub page: usize,
+    /// Whether its records are not among those that are read beside its row.
+    pub is_elsewhere: bool,
     /// Whether it holds both words of a query of two where only a few chunks do.
     pub complete: bool,
     pub weight: f32,
@@ -57,6 +59,8 @@ pub struct Ranking {
     pub matches: Bitmap,
     /// Whether only a few chunks hold both words of a query of two.
     pub is_known_item: bool,
+    /// Whether only that is shown which was prefetched.
+    pub is_guess_binding: bool,
     pub candidates: Vec<Candidate>,
 }
 
@@ -127,7 +131,8 @@ impl Ranking {
                 return Ok(());
             }
             let mut answers = Vec::with_capacity(FEEDBACK_WEIGHTS.len());
-            for (candidate, weight) in self.candidates.iter().zip(FEEDBACK_WEIGHTS) {
+            let first = self.candidates.iter().filter(may_come_first);
+            for (candidate, weight) in first.zip(FEEDBACK_WEIGHTS) {
                 answers.extend(row(candidate.chunk)?.map(|row| (row, weight)));
             }
             moved = Some(query.towards(quantizer, &answers));
@@ -207,13 +212,18 @@ pub fn place_of(candidates: &[Candidate], chunk: ChunkId) -> Result<usize, usize
     candidates.binary_search_by_key(&chunk, |candidate| candidate.chunk)
 }
 
+/// Whether a candidate is there whatever page is asked for, which scores are not to depend on.
+fn may_come_first(candidate: &&Candidate) -> bool {
+    candidate.page == 0
+}
+
 /// The best scores, by which others are normalised.
 pub fn best_of(candidates: &[Candidate]) -> Best {
     let mut best = Best {
         keyword: 0,
         meaning: f32::NEG_INFINITY,
     };
-    for candidate in candidates {
+    for candidate in candidates.iter().filter(may_come_first) {
         best.keyword = best.keyword.max(candidate.parts.keyword);
         best.meaning = best
             .meaning

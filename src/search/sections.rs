@@ -26,6 +26,7 @@ pub fn beside<'a>(
         let others = candidates.iter().filter(|other| {
             other.document == hit.document
                 && other.chunk != hit.chunk
+                && !other.is_elsewhere
                 && other.parts.is_half_of(&hit.parts)
         });
         let most = CANDIDATES_EACH * options.sections.min(MAX_SECTIONS);
