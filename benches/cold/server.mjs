@@ -126,6 +126,10 @@ export async function serve({ mounts, pages }) {
       answers = [];
       sockets.clear();
     },
+    /** Is `line` from now on. */
+    pace(next) {
+      line = next;
+    },
     /** Bytes sent since the page was, heads and encryption included. */
     wire: () => sent() - before,
     /** @returns {Answer[]} what was answered since `begin` */
