@@ -100,6 +100,11 @@ impl Run {
         self.payload_len.checked_add(checks)
     }
 
+    /// Where it ends in the body; `None` past 64 bits.
+    pub fn end(&self) -> Option<u64> {
+        self.offset.checked_add(self.stored_len()?)
+    }
+
     /// The extent of block `block`, or `None` past the end.
     pub fn extent(&self, block: u64) -> Option<Extent> {
         let payload = u64::from(self.block_payload);

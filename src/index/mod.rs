@@ -3,7 +3,7 @@
 //! ```text
 //! root.cora                      read first, published last, never cached for long
 //!   └─ names ─► body             immutable; cut into files named by the hash of their content
-//!               ├ layout         document of each chunk, places of passages and documents
+//!               ├ layout         document of each chunk, places of passages and documents or, behind it, pages of places
 //!               ├ terms          blocks of terms with row and short list (postings::dictionary)
 //!               ├ spelling       the words as they are spelt, also backwards, compressed
 //!               ├ postings       blocks of long posting lists
@@ -58,6 +58,7 @@ pub use passages::BlockSize;
 pub use passages::DOCUMENT_BLOCKS;
 pub use passages::DocumentRecord;
 pub use passages::Layout;
+pub use passages::PAGE_BYTES;
 pub use passages::PASSAGE_BLOCKS;
 pub use passages::Passage;
 pub use passages::RecordBlocks;

@@ -4,11 +4,13 @@
 //! number says its block; [`Layout`] says where blocks lie.
 
 use super::block::Extent;
+use super::block::Run;
 use super::block::UNIT;
 use super::block::extent_of_units;
 use super::phrases::Phrases;
 use super::root::Counts;
 use super::root::Root;
+use super::root::flag;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
@@ -29,7 +31,7 @@ use core::ops::Range;
 pub struct BlockSize {
     /// Blocks that a search reads, about.
     pub read: usize,
-    /// Bytes of a block at least, before compression.
+    /// Bytes of a block at least, before compression; of every block, where tables are paged.
     pub least: usize,
 }
 
@@ -215,6 +217,15 @@ fn read_value(reader: &mut Reader<'_>, depth: usize) -> Result<Value, FormatErro
     })
 }
 
+/// Blocks that one page of a table speaks of: it says where each begins, and where the last one ends.
+const PAGE_BLOCKS: u32 = 15;
+
+/// Bytes of a number in a page.
+const NUMBER: usize = size_of::<u32>();
+
+/// Bytes of a page of a table, at most.
+pub const PAGE_BYTES: u32 = (PAGE_BLOCKS + 1) * NUMBER as u32;
+
 /// Where the blocks of equally many records lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RecordTable {
@@ -223,8 +234,22 @@ pub struct RecordTable {
     records: u32,
     /// Records of every block but the last, which may have fewer.
     per_block: u32,
-    /// End of each block in [`UNIT`]s, counted from `offset`.
-    ends: Vec<u64>,
+    ends: Ends,
+}
+
+/// Where blocks end, in [`UNIT`]s counted from the first one's offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ends {
+    /// Of each block.
+    Listed(Vec<u64>),
+    /// In pages, to be read when they are needed.
+    Paged(Run),
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
 }
 
 impl RecordTable {
@@ -234,73 +259,129 @@ impl RecordTable {
             offset,
             records,
             per_block,
-            ends: Vec::new(),
+            ends: Ends::default(),
         }
     }
 
-    /// Appends a block of `units` stored [`UNIT`]s.
+    /// Appends a block of `units` stored [`UNIT`]s to a table that is being written.
     pub fn push(&mut self, units: u32) {
-        let end = self.ends.last().copied().unwrap_or(0);
-        self.ends.push(end + u64::from(units));
+        if let Ends::Listed(ends) = &mut self.ends {
+            let end = ends.last().copied().unwrap_or(0);
+            ends.push(end + u64::from(units));
+        }
     }
 
-    /// The blocks and their numbers of records, in order.
-    pub fn blocks(&self) -> impl Iterator<Item = (Extent, u32)> + '_ {
-        (0..self.ends.len()).filter_map(|block| {
-            let before = self.per_block.checked_mul(u32::try_from(block).ok()?)?;
-            let records = self.records.checked_sub(before)?.min(self.per_block);
-            Some((self.extent(block)?, records))
-        })
+    /// The records of each block, in order.
+    pub fn blocks(&self) -> impl Iterator<Item = Range<u32>> + '_ {
+        let starts = (0..self.records).step_by(self.per_block.max(1) as usize);
+        starts.map(|start| start..self.records.min(start.saturating_add(self.per_block)))
     }
 
-    fn extent(&self, block: usize) -> Option<Extent> {
-        let start = match block.checked_sub(1) {
-            None => 0,
-            Some(before) => *self.ends.get(before)?,
-        };
-        extent_of_units(self.offset, start..*self.ends.get(block)?)
-    }
-
-    /// The block that holds `record`, and the record's place in it.
-    pub fn locate(&self, record: u32) -> Option<(Extent, usize)> {
-        if record >= self.records {
+    /// The page to be read before [`RecordTable::locate`] finds `record`; `None` where tables are listed.
+    pub fn page_of(&self, record: u32) -> Option<Extent> {
+        let Ends::Paged(pages) = self.ends else {
             return None;
-        }
-        let extent = self.extent(record.checked_div(self.per_block)? as usize)?;
-        Some((extent, (record % self.per_block) as usize))
+        };
+        pages.extent((self.block_of(record)? / PAGE_BLOCKS).into())
     }
 
-    fn write(&self, out: &mut Writer) {
+    fn block_of(&self, record: u32) -> Option<u32> {
+        let block = record.checked_div(self.per_block)?;
+        (record < self.records).then_some(block)
+    }
+
+    /// The block that holds `record`, and the record's place in it, by the `page` that
+    /// [`RecordTable::page_of`] names; `None` where there is no such record, or the page has no place for it.
+    pub fn locate(&self, record: u32, page: &[u8]) -> Option<(Extent, usize)> {
+        let block = self.block_of(record)?;
+        let units = match &self.ends {
+            Ends::Listed(ends) => {
+                let before = block.checked_sub(1);
+                let start = before.map_or(Some(0), |before| ends.get(before as usize).copied());
+                start?..*ends.get(block as usize)?
+            }
+            Ends::Paged(_) => {
+                let at = (block % PAGE_BLOCKS) as usize * NUMBER;
+                let number = |at: usize| {
+                    let bytes = page.get(at..)?.first_chunk::<NUMBER>()?;
+                    Some(u64::from(u32::from_le_bytes(*bytes)))
+                };
+                number(at)?..number(at + NUMBER)?
+            }
+        };
+        let extent = extent_of_units(self.offset, units)?;
+        (extent.len > 0).then_some((extent, (record % self.per_block) as usize))
+    }
+
+    /// The pages that say what a listed table does; `None` if places exceed what these hold.
+    fn pages(&self) -> Option<Vec<u8>> {
+        let Ends::Listed(ends) = &self.ends else {
+            return None;
+        };
+        let mut out = Writer::new();
+        let mut start = 0;
+        for ends in ends.chunks(PAGE_BLOCKS as usize) {
+            out.u32(u32::try_from(start).ok()?);
+            for &end in ends {
+                start = end;
+                out.u32(u32::try_from(end).ok()?);
+            }
+        }
+        Some(out.into_bytes())
+    }
+
+    fn write(&self, is_paged: bool, out: &mut Writer) {
         out.varint(u64::from(self.per_block));
-        let mut last = 0;
-        for &end in &self.ends {
-            out.varint(end - last);
-            last = end;
+        if let Ends::Listed(ends) = &self.ends
+            && !is_paged
+        {
+            let mut last = 0;
+            for &end in ends {
+                out.varint(end - last);
+                last = end;
+            }
         }
     }
 
+    /// Reads a table of records that lie inside a body of `body_len` bytes. Where tables are paged, `pages` is where
+    /// its pages begin, and becomes where they end.
     fn read(
         reader: &mut Reader<'_>,
-        offset: u64,
+        (offset, records): (u64, u32),
         body_len: u64,
-        records: u32,
+        pages: Option<&mut u64>,
         field: &'static str,
     ) -> Result<Self, FormatError> {
+        let bad = |reader: &Reader<'_>| reader.error(field, Problem::Inconsistent);
         let per_block = reader.varint_u32(field)?;
         let blocks = match (records, per_block) {
             (0, _) => 0,
-            (_, 0) => return Err(reader.error(field, Problem::Inconsistent)),
+            (_, 0) => return Err(bad(reader)),
             _ => records.div_ceil(per_block),
         };
-        if blocks as usize > reader.left() {
-            return Err(reader.error(field, Problem::Inconsistent));
-        }
         let mut table = Self::new(offset, records, per_block);
+        if let Some(start) = pages {
+            let numbers = u64::from(blocks) + u64::from(blocks.div_ceil(PAGE_BLOCKS));
+            let run = Run {
+                offset: *start,
+                payload_len: numbers * NUMBER as u64,
+                block_payload: PAGE_BYTES,
+            };
+            *start = run
+                .end()
+                .filter(|&end| end <= body_len)
+                .ok_or_else(|| bad(reader))?;
+            table.ends = Ends::Paged(run);
+            return Ok(table);
+        }
+        if blocks as usize > reader.left() {
+            return Err(bad(reader));
+        }
         let mut left = (body_len - offset) / u64::from(UNIT);
         for _ in 0..blocks {
             let units = reader.varint_max(left.min(u64::from(u32::MAX / UNIT)), field)?;
             if units == 0 {
-                return Err(reader.error(field, Problem::Inconsistent));
+                return Err(bad(reader));
             }
             left -= units;
             table.push(units as u32);
@@ -338,15 +419,30 @@ impl RecordBlocks {
         self.starts.is_empty()
     }
 
-    /// How many records each block has, and the bytes of each block, not yet compressed.
+    /// How many blocks there are where their table is listed, about.
+    pub fn listed(&self, size: BlockSize) -> usize {
+        self.bytes.len() / self.block_bytes(size, false)
+    }
+
+    /// Bytes of a block.
     ///
     /// The larger blocks are, the shorter the table that every reader takes, and the more bytes a search
     /// takes that reads some of them. Compressed, a block takes a quarter of its length, and half a byte in
-    /// the table: together they are smallest where a block has √(2 × all bytes / `read`).
-    pub fn finish(self, size: BlockSize) -> (u32, Vec<Vec<u8>>) {
+    /// the table: together they are smallest where a block has √(2 × all bytes / `read`). Of a table in pages nobody
+    /// takes more than is needed.
+    fn block_bytes(&self, size: BlockSize, is_paged: bool) -> usize {
+        match is_paged {
+            true => size.least,
+            false => (2 * self.bytes.len() / size.read)
+                .isqrt()
+                .clamp(size.least, MAX_BLOCK),
+        }
+    }
+
+    /// How many records each block has, and the bytes of each block, not yet compressed.
+    pub fn finish(self, size: BlockSize, is_paged: bool) -> (u32, Vec<Vec<u8>>) {
+        let target = self.block_bytes(size, is_paged);
         let bytes = self.bytes.into_bytes();
-        let target = (2 * bytes.len() / size.read).isqrt();
-        let target = target.clamp(size.least, MAX_BLOCK);
         let per_block = (target * self.starts.len() + bytes.len() / 2)
             .checked_div(bytes.len())
             .unwrap_or(1)
@@ -410,8 +506,19 @@ impl Layout {
         }
     }
 
-    /// Serializes the layout.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    /// Whether pages are to be read before records can be located.
+    pub fn is_paged(&self) -> bool {
+        matches!(self.passages.ends, Ends::Paged(_))
+    }
+
+    /// Writes the pages of both tables, which are behind the layout where it has none itself; `None` if places exceed
+    /// what pages hold.
+    pub fn pages(&self) -> Option<[Vec<u8>; 2]> {
+        Some([self.passages.pages()?, self.documents.pages()?])
+    }
+
+    /// Serializes the layout, without tables if these are in pages behind it.
+    pub fn to_bytes(&self, is_paged: bool) -> Vec<u8> {
         let mut out = Writer::new();
         for pair in self.first_chunks.windows(2) {
             out.varint(u64::from(pair[1] - pair[0]));
@@ -421,8 +528,9 @@ impl Layout {
             out.varint(u64::from(document));
             out.f32(weight);
         }
-        self.passages.write(&mut out);
-        self.documents.write(&mut out);
+        out.u8(is_paged.into());
+        self.passages.write(is_paged, &mut out);
+        self.documents.write(is_paged, &mut out);
         out.varint(self.phrases.as_bytes().len() as u64);
         out.raw(self.phrases.as_bytes());
         out.into_bytes()
@@ -449,8 +557,15 @@ impl Layout {
             }
             weights.push((document, weight));
         }
-        let table = |reader: &mut Reader<'_>, offset, records, field| {
-            RecordTable::read(reader, offset, root.body_len, records, field)
+        let mut pages = flag(&mut reader, "pages")?.then_some(root.layout.range().end);
+        let mut table = |reader: &mut Reader<'_>, offset, records, field| {
+            RecordTable::read(
+                reader,
+                (offset, records),
+                root.body_len,
+                pages.as_mut(),
+                field,
+            )
         };
         let passages = table(&mut reader, root.passages_offset, chunks, "passages")?;
         let documents = table(&mut reader, root.documents_offset, documents, "documents")?;

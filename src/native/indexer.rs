@@ -36,6 +36,7 @@ use coracle::index::DOCUMENT_BLOCKS;
 use coracle::index::DocumentRecord;
 use coracle::index::FORMAT_VERSION;
 use coracle::index::Layout;
+use coracle::index::PAGE_BYTES;
 use coracle::index::PASSAGE_BLOCKS;
 use coracle::index::Passage;
 use coracle::index::RecordBlocks;
@@ -212,7 +213,13 @@ pub struct Written {
     pub left_out: Vec<(String, LeftOut)>,
 }
 
-/// Writes the body of an index and makes its root.
+/// Blocks of texts of which the layout lists all. Their lengths take half a byte each, and the more there are, the
+/// larger blocks are too; pages of places spare a search of more as many bytes as it could read during the round trip
+/// that they take, some 70 kB on a slow line.
+pub const MOST_LISTED: usize = 1 << 16;
+
+/// Writes the body of an index and makes its root. Places of blocks of texts are in pages if there would be more
+/// than `most_listed` of them, see [`MOST_LISTED`].
 ///
 /// # Errors
 /// [`BuildError`]; nothing has been published.
@@ -223,6 +230,7 @@ pub fn write(
     postings: &Postings,
     embeddings: Option<&Embeddings>,
     options: &VectorOptions,
+    most_listed: usize,
     reporter: &Reporter,
 ) -> Result<Written, BuildError> {
     let chunks = chunks(documents);
@@ -231,7 +239,7 @@ pub fn write(
             return Err(BuildError::TooMany { what, got });
         }
     }
-    let build_id = build_id(analyzer, documents, embeddings, options);
+    let build_id = build_id(analyzer, documents, embeddings, options, most_listed);
     let mut body = BodyWriter::new(build_id, staging);
 
     let stage = reporter.stage("texts", (chunks.len() + documents.len()) as u64);
@@ -246,8 +254,9 @@ pub fn write(
         layout.push(document);
         stage.advance(1);
     }
-    let (per_block, passages) = passages.finish(PASSAGE_BLOCKS);
-    let (documents_per_block, records) = records.finish(DOCUMENT_BLOCKS);
+    let is_paged = passages.listed(PASSAGE_BLOCKS) + records.listed(DOCUMENT_BLOCKS) > most_listed;
+    let (per_block, passages) = passages.finish(PASSAGE_BLOCKS, is_paged);
+    let (documents_per_block, records) = records.finish(DOCUMENT_BLOCKS, is_paged);
     let packer = packer(&passages, &records);
     let mut write = |records: u32, per_block, blocks: &[Vec<u8>]| {
         let table = RecordTable::new(body.offset(), records, per_block);
@@ -270,7 +279,11 @@ pub fn write(
     drop(stage);
 
     // What every first search reads lies together, so that it is one read.
-    let layout = body.block(&squeeze(&layout.to_bytes()))?;
+    let pages = is_paged.then(|| layout.pages()).flatten();
+    let layout = body.block(&squeeze(&layout.to_bytes(pages.is_some())))?;
+    for pages in pages.iter().flatten() {
+        body.run(pages, PAGE_BYTES)?;
+    }
     let (mut vectors, mut measured, mut routes) = (None, None, None);
     if let Some(embeddings) = embeddings {
         let written = vectors::write(&mut body, &chunks, embeddings, options, reporter)?;
@@ -351,6 +364,7 @@ fn build_id(
     documents: &[Document],
     embeddings: Option<&Embeddings>,
     options: &VectorOptions,
+    most_listed: usize,
 ) -> u64 {
     let mut hash = Xxh3::new();
     let mut record = Writer::new();
@@ -358,6 +372,7 @@ fn build_id(
     record.u32(analyzer.id().0);
     Language::write_all(analyzer.languages(), &mut record);
     options.identify(&mut record);
+    record.u64(most_listed as u64);
     hash.update(&record.into_bytes());
     for document in documents {
         let mut record = Writer::new();

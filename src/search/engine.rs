@@ -13,7 +13,7 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
-use super::hits::want_records;
+use super::hits::want_first;
 use super::lexical::Lookup;
 use super::ranking::Ranking;
 use super::ranking::place_of;
@@ -252,9 +252,10 @@ impl<S: Source> Engine<S> {
         let page = self.group(&search, ranking)?;
 
         // Passages and documents of the hits, or words that would find some.
-        let wants = self.want_page(&search, &page)?;
+        let stored = self.locate(&search.stats, &page.places).await?;
+        let wants = self.want_page(&search, &page, &stored);
         let wave = self.wave(&search.stats, &wants).await?;
-        let mut result = self.show(&search, page, &wave)?;
+        let mut result = self.show(&search, page, &stored, &wave)?;
         result.stats = search.stats.into_inner();
         Ok(result)
     }
@@ -391,7 +392,7 @@ impl<S: Source> Engine<S> {
         let layout = self.layout()?;
         let shown = ranking.prefetch(search.options, &layout);
         let mut wants = ranking.want_rows(vectors);
-        want_records(&layout, &shown, &mut wants);
+        want_first(&layout, &shown, &mut wants);
         let chunks = ranking.chunks();
         let probes = search
             .lookup
@@ -429,11 +430,13 @@ impl<S: Source> Engine<S> {
     }
 
     /// Whether estimates are good enough to tell what a page may show, and anything else not worth a wave: in an
-    /// index so small that words lead to its cells, unless a hit's place depends on those of all others.
-    fn binds(&self, search: &Search<'_>) -> bool {
+    /// index so small that words lead to its cells, unless a hit's place depends on those of all others. Where tables
+    /// have pages, hits wait for these anyway.
+    fn binds(&self, search: &Search<'_>) -> Result<bool, SearchError> {
         let options = search.options;
         let is_convex = matches!(self.fusion(search), Fusion::Convex { .. });
-        self.has_routes() && !options.exact && is_convex && options.diversity == 0.0
+        let is_guessed = self.has_routes() && !self.layout()?.is_paged();
+        Ok(is_guessed && !options.exact && is_convex && options.diversity == 0.0)
     }
 
     /// Whether words lead to cells.
@@ -697,7 +700,7 @@ impl<S: Source> Engine<S> {
             support(&mut candidates);
         }
         let matches = Bitmap::from_words(root.counts.chunks, by_words.matches);
-        let is_guess_binding = mode == Mode::Hybrid && is_estimated && self.binds(search);
+        let is_guess_binding = mode == Mode::Hybrid && is_estimated && self.binds(search)?;
         Ok(Ranking {
             mode,
             query: dense.map(|(_, query)| query),

@@ -10,6 +10,7 @@ use super::SearchResult;
 use super::engine::Search;
 use super::fuse::Best;
 use super::hits::Place;
+use super::hits::StoredPlace;
 use super::hits::hits;
 use super::hits::page;
 use super::hits::places;
@@ -38,7 +39,7 @@ pub struct Page {
     /// Candidates that become hits, and those that become their sections.
     ranked: Vec<Candidate>,
     /// Where they stand.
-    places: Vec<Place>,
+    pub places: Vec<Place>,
     /// How many of them are hits.
     hits: usize,
     /// The best scores of the search.
@@ -96,15 +97,20 @@ impl<S: Source> Engine<S> {
     }
 
     /// Wants what the page's hits show, or words that would find some.
-    pub(super) fn want_page(&self, search: &Search<'_>, page: &Page) -> Result<Wants, SearchError> {
+    pub(super) fn want_page(
+        &self,
+        search: &Search<'_>,
+        page: &Page,
+        stored: &[StoredPlace],
+    ) -> Wants {
         let mut wants = Wants::new();
         if page.result.total == 0 {
             search
                 .lookup
                 .want_suggestions(self.dictionary(), &mut wants);
         }
-        want_records(&*self.layout()?, &page.places, &mut wants);
-        Ok(wants)
+        want_records(stored, &mut wants);
+        wants
     }
 
     /// The result out of what [`Engine::want_page`] wanted.
@@ -112,6 +118,7 @@ impl<S: Source> Engine<S> {
         &self,
         search: &Search<'_>,
         page: Page,
+        stored: &[StoredPlace],
         wave: &Wave,
     ) -> Result<SearchResult, SearchError> {
         let (options, lookup) = (search.options, &search.lookup);
@@ -119,15 +126,15 @@ impl<S: Source> Engine<S> {
         let Page {
             mut result,
             mut ranked,
-            places,
             hits: count,
             best,
+            ..
         } = page;
         if result.total == 0 {
             let suggestions = lookup.suggestions(self.dictionary(), wave);
             result.suggestions = suggestions.map_err(damaged)?;
         }
-        let records = records(&*self.layout()?, &places, wave);
+        let records = records(&self.layout()?.phrases, stored, wave);
         let mut records = records.map_err(damaged)?;
         let count = count.min(records.len());
         if options.offset == 0 && options.mode != Mode::Vector {

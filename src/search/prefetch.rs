@@ -8,7 +8,7 @@ use super::SearchOptions;
 use super::hits::Place;
 use super::hits::page;
 use super::hits::places;
-use super::hits::want_records;
+use super::hits::want_first;
 use super::ranking::Candidate;
 use super::ranking::Ranking;
 use crate::index::Layout;
@@ -17,9 +17,6 @@ use alloc::vec::Vec;
 
 /// Hits behind a page that may come to it at most: where passages have many variants, all of these are near.
 const BEHIND: usize = 40;
-
-/// The same if the guess does not bind, and what it leaves out is not lost.
-const BEHIND_UNBOUND: usize = 10;
 
 /// How far behind a page's last score, by estimates, a candidate may stand to come to the page.
 #[derive(Debug, Clone, Copy)]
@@ -83,11 +80,7 @@ impl Ranking {
     pub fn prefetch(&mut self, options: &SearchOptions, layout: &Layout) -> Vec<Place> {
         let candidates = &mut self.candidates;
         let slack = Slack::among(self.mode, candidates);
-        let behind = match self.is_guess_binding {
-            true => BEHIND,
-            false => BEHIND_UNBOUND,
-        };
-        assign_pages(options, slack, behind, candidates);
+        assign_pages(options, slack, candidates);
         let (mut likely, _) = page(options, candidates, options.limit);
         let pages = (options.offset + options.limit).div_ceil(options.limit);
         let first = likely
@@ -102,11 +95,11 @@ impl Ranking {
         }
         let likely = places(likely);
         let mut read = Wants::new();
-        want_records(layout, &likely, &mut read);
+        want_first(layout, &likely, &mut read);
         candidates.retain(|candidate| candidate.page < pages || !self.is_guess_binding);
         for candidate in candidates {
             let mut own = Wants::new();
-            want_records(layout, &[(candidate.chunk, candidate.document)], &mut own);
+            want_first(layout, &[(candidate.chunk, candidate.document)], &mut own);
             candidate.is_elsewhere = self.is_guess_binding && !read.covers(&own);
             candidate.page *= usize::from(self.is_guess_binding);
         }
@@ -129,12 +122,7 @@ impl Ranking {
 }
 
 /// Finds the first page that each candidate's hit may come to.
-fn assign_pages(
-    options: &SearchOptions,
-    slack: Slack,
-    behind: usize,
-    candidates: &mut [Candidate],
-) {
+fn assign_pages(options: &SearchOptions, slack: Slack, candidates: &mut [Candidate]) {
     // Hits, best first: their scores and how high they may come; and the hit of each candidate.
     let mut hits: Vec<(f32, f32)> = Vec::new();
     let mut ranks: Vec<usize> = Vec::new();
@@ -151,7 +139,7 @@ fn assign_pages(
     for (candidate, rank) in candidates.iter_mut().zip(ranks) {
         let may_come = |number: &usize| {
             let end = options.limit * (number + 1);
-            rank < end || (rank < end + behind && hits[rank].1 >= hits[end - 1].0)
+            rank < end || (rank < end + BEHIND && hits[rank].1 >= hits[end - 1].0)
         };
         candidate.page = (0..).find(may_come).unwrap_or(0);
     }

@@ -2,20 +2,29 @@
 
 use super::Engine;
 use super::SearchError;
+use super::hits::Place;
+use super::hits::Stored;
+use super::hits::StoredPlace;
+use super::hits::locate;
+use super::hits::locate_in;
 use super::hits::records;
+use super::hits::want_pages;
 use super::hits::want_records;
 use crate::bytes::Reader;
+use crate::bytes::gather;
 use crate::document::ChunkId;
 use crate::document::DocumentId;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Passage;
-use crate::index::inflate;
+use crate::index::inflate_texts;
+use crate::store::ReadStats;
 use crate::store::Source;
 use crate::store::Wants;
 use crate::vector::Quantizer;
 use crate::vector::row::Row;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 use core::ops::Range;
 
 impl<S: Source> Engine<S> {
@@ -51,11 +60,25 @@ impl<S: Source> Engine<S> {
             .iter()
             .map(place)
             .collect::<Result<Vec<_>, SearchError>>()?;
+        let stored = self.locate(&RefCell::default(), &places).await?;
         let mut wants = Wants::new();
-        want_records(&layout, &places, &mut wants);
+        want_records(&stored, &mut wants);
         let wave = self.store.wave(&wants).await?;
-        let records = records(&layout, &places, &wave);
+        let records = records(&layout.phrases, &stored, &wave);
         Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?)
+    }
+
+    /// Where the records of these places are stored, which takes a wave if tables have pages.
+    pub(super) async fn locate(
+        &self,
+        stats: &RefCell<ReadStats>,
+        places: &[Place],
+    ) -> Result<Vec<StoredPlace>, SearchError> {
+        let mut wants = Wants::new();
+        want_pages(&*self.layout()?, places, &mut wants);
+        let pages = self.wave(stats, &wants).await?;
+        let stored = locate(&*self.layout()?, places, &pages);
+        Ok(stored.map_err(|(at, bad)| self.damaged(at, bad))?)
     }
 
     /// All chunks of the document that this chunk belongs to.
@@ -74,7 +97,7 @@ impl<S: Source> Engine<S> {
         range.ok_or(SearchError::NoChunk { chunk, chunks })
     }
 
-    /// Documents in the order of the index and their first chunks, read in one wave. Documents outside
+    /// Documents in the order of the index and their first chunks, read together. Documents outside
     /// the index, and those without chunks, are left out.
     ///
     /// # Errors
@@ -85,32 +108,38 @@ impl<S: Source> Engine<S> {
     ) -> Result<Vec<(ChunkId, DocumentRecord)>, SearchError> {
         self.load_layout().await?;
         let layout = self.layout()?;
-        let mut wants = Wants::new();
-        let mut found = Vec::new();
+        // Those that have chunks, by the first of these.
+        let mut found: Vec<Place> = Vec::new();
         for document in documents {
-            let bounds = layout.first_chunks.get(document as usize..);
-            let Some(&[first, next, ..]) = bounds else {
-                break;
-            };
-            let place = layout.documents.locate(document);
-            if let Some((extent, at)) = place.filter(|_| first < next) {
-                wants.block(extent);
-                found.push((first, extent, at));
+            match layout.first_chunks.get(document as usize..) {
+                Some(&[first, next, ..]) if first < next => found.push((first, document)),
+                Some(&[_, _, ..]) => {}
+                _ => break,
             }
         }
-        let wave = self.store.wave(&wants).await?;
+        let page_of = |&(_, document): &Place| layout.documents.page_of(document);
+        let pages: Vec<Extent> = found.iter().filter_map(page_of).collect();
+        let pages = self.store.wave(&Wants::from_blocks(&pages)).await?;
+        let locate = |&(_, document): &Place| {
+            let stored = locate_in(&layout.documents, document, &pages);
+            stored.map_err(|(at, bad)| self.damaged(at, bad))
+        };
+        let stored: Vec<Stored> = gather(found.iter().map(locate))?;
+        let extents: Vec<Extent> = stored.iter().map(|&(extent, _)| extent).collect();
+        let wave = self.store.wave(&Wants::from_blocks(&extents)).await?;
         let mut block: Option<(Extent, Vec<u8>)> = None;
-        let record = |&(first, extent, at): &(ChunkId, Extent, usize)| {
+        let record = |(&(first, _), (extent, at)): (&Place, Stored)| {
             let damaged = |bad| self.damaged(extent, bad);
             if block.as_ref().is_none_or(|(known, _)| *known != extent) {
-                let raw = wave.require(extent).map_err(damaged)?;
-                block = Some((extent, inflate(raw, "documents").map_err(damaged)?));
+                let raw = wave.require(extent);
+                let raw = raw.and_then(|raw| inflate_texts(&layout.phrases, raw, "documents"));
+                block = Some((extent, raw.map_err(damaged)?));
             }
             let raw = block.as_ref().map_or(&[][..], |(_, raw)| raw);
             let record = DocumentRecord::find(raw, at).map_err(damaged)?;
             Ok((first, record))
         };
-        found.iter().map(record).collect()
+        found.iter().zip(stored).map(record).collect()
     }
 
     /// What the rows of chunks tell of their embeddings, one after the other: centred and rotated, so

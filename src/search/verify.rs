@@ -6,9 +6,11 @@ use super::dense::Lead;
 use super::dense::Resident;
 use super::dictionary::parse_spellings;
 use super::engine::row_dim_of;
+use super::hits::locate_in;
 use crate::bytes::FormatError;
 use crate::bytes::Problem;
 use crate::bytes::Reader;
+use crate::bytes::gather;
 use crate::cells::RouteScores;
 use crate::filter::Column;
 use crate::index::Access;
@@ -33,6 +35,7 @@ use crate::vector::row::Row;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::ops::Range;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Blocks that are read together.
@@ -84,23 +87,28 @@ impl<S: Source> Engine<S> {
         done: &mut Verified,
         find: impl Fn(&[u8], usize) -> Result<(), FormatError>,
     ) -> Result<(), SearchError> {
-        let blocks: Vec<(Extent, u32)> = table.blocks().collect();
+        let blocks: Vec<Range<u32>> = table.blocks().collect();
+        let mut last_page = None;
         for batch in blocks.chunks(BATCH) {
-            let mut wants = Wants::new();
-            batch.iter().for_each(|&(extent, _)| wants.block(extent));
-            let wave = self.store().wave(&wants).await?;
-            for &(extent, records) in batch {
-                let check = || {
-                    let raw = inflate_texts(phrases, wave.require(extent)?, "records")?;
-                    match records.checked_sub(1) {
-                        // Records stand one after the other: the last is found past all others.
-                        Some(last) => find(&raw, last as usize),
-                        None => Ok(()),
-                    }
-                };
-                check().map_err(|bad| self.damaged(extent, bad))?;
+            let pages = batch
+                .iter()
+                .filter_map(|records| table.page_of(records.start));
+            let pages: Vec<Extent> = pages.collect();
+            let is_next = |page: &&Extent| last_page.replace(**page) != Some(**page);
+            done.blocks += pages.iter().filter(is_next).count() as u64;
+            let pages = self.store().wave(&Wants::from_blocks(&pages)).await?;
+            // Records stand one after the other: the last of a block is found past all others.
+            let last_of = |records: &Range<u32>| locate_in(table, records.end - 1, &pages);
+            let last = gather(batch.iter().map(last_of));
+            let last = last.map_err(|(at, bad)| self.damaged(at, bad))?;
+            let extents: Vec<Extent> = last.iter().map(|&(extent, _)| extent).collect();
+            let wave = self.store().wave(&Wants::from_blocks(&extents)).await?;
+            for (extent, at) in last {
+                let raw = wave.require(extent);
+                raw.and_then(|block| find(&inflate_texts(phrases, block, "records")?, at))
+                    .map_err(|bad| self.damaged(extent, bad))?;
                 done.blocks += 1;
-                done.records += u64::from(records);
+                done.records += at as u64 + 1;
             }
         }
         Ok(())

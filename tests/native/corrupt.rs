@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 use std::time::Instant;
@@ -55,10 +56,10 @@ fn index() -> Memory {
     support::memory(&support::documents(6, 1), support::RANGE)
 }
 
-/// With [`index`] every kind of section: the same with cells instead of codes and a graph.
+/// With [`index`] every kind of section: the same with cells instead of codes and a graph, and pages of places.
 fn indexes() -> [Memory; 2] {
     let documents = support::documents(6, 1);
-    let cells = support::memory_with(&documents, support::RANGE, AccessChoice::Cells);
+    let cells = support::memory_paged(&documents, support::RANGE, AccessChoice::Cells);
     [index(), cells]
 }
 
@@ -328,7 +329,15 @@ fn blocks<S: Source>(engine: &Engine<S>, body: &[u8]) -> Vec<Extent> {
     let mut blocks = vec![root.layout];
     blocks.extend(root.columns.iter().map(|&(_, extent)| extent));
     for table in [&layout.passages, &layout.documents] {
-        blocks.extend(table.blocks().map(|(extent, _)| extent));
+        let pages: BTreeSet<Extent> = table
+            .blocks()
+            .filter_map(|at| table.page_of(at.start))
+            .collect();
+        blocks.extend(&pages);
+        blocks.extend(table.blocks().map(|records| {
+            let page = table.page_of(records.start).map_or(Vec::new(), stored);
+            table.locate(records.start, &page).expect("block").0
+        }));
     }
     blocks.extend(word_blocks(engine, body));
     let dictionary = engine.dictionary();

@@ -485,6 +485,47 @@ fn source_that_stays_broken_never_hangs() {
 }
 
 #[test]
+fn pages_of_places_find_the_same_in_one_wave_more() {
+    let documents = support::documents(2000, 3);
+    let indexes = [support::memory_with, support::memory_paged]
+        .map(|build| build(&documents, RANGE, AccessChoice::Graph));
+    let open = || {
+        indexes
+            .clone()
+            .map(|index| support::open(index).expect("opened"))
+    };
+    let mut more = 0;
+    for (query, options) in support::queries() {
+        let found = open().map(|engine| support::search(&engine, query, &options).expect("found"));
+        let [waves, paged_waves] = [0, 1].map(|at| found[at].stats.waves);
+        assert!(paged_waves <= waves + 1, "{query}: {waves}, {paged_waves}");
+        more += paged_waves - waves.min(paged_waves);
+        let [listed, paged] = found.map(support::found);
+        assert_eq!(listed, paged, "{query}");
+    }
+    assert!(more > 0);
+    let [listed, paged] = open();
+    pollster::block_on(paged.verify()).expect("whole");
+    // Enough for phrases.
+    let counts = listed.root().counts;
+    assert!(counts.text_bytes > 256 << 10);
+    let all: Vec<u32> = (0..counts.chunks).collect();
+    let texts =
+        [&listed, &paged].map(|engine| pollster::block_on(engine.passages(&all)).expect("read"));
+    assert_eq!(texts[0], texts[1]);
+    let records = [&listed, &paged]
+        .map(|engine| pollster::block_on(engine.documents(0..counts.documents)).expect("read"));
+    assert_eq!(records[0], records[1]);
+    assert_eq!(
+        records[0].len(),
+        documents
+            .iter()
+            .filter(|document| !document.chunks.is_empty())
+            .count()
+    );
+}
+
+#[test]
 fn all_layouts_give_identical_hits() {
     let documents = support::documents(30, 3);
     let good = support::all_found(&support::open(&index()).expect("opened"));

@@ -35,6 +35,7 @@ use coracle::vector::Metric;
 use coracle::vector::Projection;
 use coracle_cli::indexer;
 use coracle_cli::indexer::Embeddings;
+use coracle_cli::indexer::MOST_LISTED;
 use coracle_cli::indexer::TermRows;
 use coracle_cli::languages::Languages;
 use coracle_cli::publish::Destination;
@@ -239,6 +240,18 @@ pub fn write_signed(
     access: AccessChoice,
     key: Option<&SigningKey>,
 ) {
+    write_tables(documents, out, destination, access, key, MOST_LISTED);
+}
+
+/// As [`write_signed`]: where there are more than `most_listed` blocks of texts, pages say where they lie.
+fn write_tables(
+    documents: &[Document],
+    out: &Path,
+    destination: Destination,
+    access: AccessChoice,
+    key: Option<&SigningKey>,
+    most_listed: usize,
+) {
     let reporter = Reporter::new(Verbosity::Quiet);
     let postings = indexer::postings(&Languages::new(analyzer()), documents, &reporter);
     let embeddings = embeddings(documents, &postings);
@@ -253,6 +266,7 @@ pub fn write_signed(
             access,
             ..VectorOptions::default()
         },
+        most_listed,
         &reporter,
     );
     let written = written.expect("written");
@@ -273,8 +287,33 @@ pub fn memory_with(
     destination: Destination,
     access: AccessChoice,
 ) -> Memory {
+    memory_listed(documents, destination, access, MOST_LISTED)
+}
+
+/// As [`memory_with`], of an index in which pages say where blocks of texts lie.
+pub fn memory_paged(
+    documents: &[Document],
+    destination: Destination,
+    access: AccessChoice,
+) -> Memory {
+    memory_listed(documents, destination, access, 0)
+}
+
+fn memory_listed(
+    documents: &[Document],
+    destination: Destination,
+    access: AccessChoice,
+    most_listed: usize,
+) -> Memory {
     let folder = tempfile::tempdir().expect("temporary folder");
-    write_with(documents, folder.path(), destination, access);
+    write_tables(
+        documents,
+        folder.path(),
+        destination,
+        access,
+        None,
+        most_listed,
+    );
     let mut memory = Memory::default();
     for (name, bytes) in files(folder.path()) {
         memory.insert(&name, bytes);

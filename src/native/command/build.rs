@@ -28,6 +28,7 @@ use crate::fit::vocabulary::Vocabulary;
 use crate::fit::weight;
 use crate::indexer;
 use crate::indexer::Embeddings;
+use crate::indexer::MOST_LISTED;
 use crate::indexer::TermRows;
 use crate::ingest::Ingested;
 use crate::ingest::chunk::EstimatedTokens;
@@ -156,6 +157,7 @@ pub fn build_ingested(
         &postings,
         embeddings.as_ref(),
         &args.vector_options(),
+        MOST_LISTED,
         reporter,
     )?;
     let cold = {
