@@ -13,7 +13,7 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
-use super::hits::want_first;
+use super::hits::want_records;
 use super::lexical::Lookup;
 use super::ranking::Ranking;
 use super::ranking::place_of;
@@ -249,15 +249,21 @@ impl<S: Source> Engine<S> {
             let rows = self.wave(&search.stats, &wants).await?;
             self.rescore(&search, &mut ranking, &rows)?;
         }
-        let page = self.group(&search, ranking)?;
+        let mut page = self.group(&search, ranking)?;
 
-        // Passages and documents of the hits, or words that would find some.
-        let stored = self.locate(&search.stats, &page.places).await?;
-        let wants = self.want_page(&search, &page, &stored);
-        let wave = self.wave(&search.stats, &wants).await?;
-        let mut result = self.show(&search, page, &stored, &wave)?;
-        result.stats = search.stats.into_inner();
-        Ok(result)
+        // Passages and documents of the hits, or words that would find some; in large indexes first where these lie.
+        let mut pages = Wave::default();
+        loop {
+            let wants = self.want_page(&search, &page, &pages)?;
+            let wave = self.wave(&search.stats, &wants).await?;
+            if core::mem::take(&mut page.lacks_pages) {
+                pages = wave;
+                continue;
+            }
+            let mut result = self.show(&search, page, &pages, &wave)?;
+            result.stats = search.stats.into_inner();
+            return Ok(result);
+        }
     }
 
     /// Goes on by the router instead of by routes.
@@ -392,7 +398,7 @@ impl<S: Source> Engine<S> {
         let layout = self.layout()?;
         let shown = ranking.prefetch(search.options, &layout);
         let mut wants = ranking.want_rows(vectors);
-        want_first(&layout, &shown, &mut wants);
+        want_records(&layout, &shown, &Wave::default(), &mut wants);
         let chunks = ranking.chunks();
         let probes = search
             .lookup

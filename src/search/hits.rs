@@ -11,16 +11,14 @@ use super::ranking::Candidate;
 use super::ranking::explain;
 use super::sections::add_section;
 use super::sections::beside;
+use crate::bytes::FormatError;
 use crate::bytes::Problem;
-use crate::bytes::Reader;
-use crate::bytes::gather;
 use crate::document::ChunkId;
 use crate::document::DocumentId;
 use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Layout;
 use crate::index::Passage;
-use crate::index::Phrases;
 use crate::index::RecordTable;
 use crate::index::inflate_texts;
 use crate::store::Wants;
@@ -38,64 +36,36 @@ pub type Place = (ChunkId, DocumentId);
 /// Where a record is stored: its block, and its place in it.
 pub type Stored = (Extent, usize);
 
-/// Where the passage and the document of a place are stored.
-pub type StoredPlace = (Stored, Stored);
-
-/// Wants the pages that say where the records of these places are stored; nothing where no tables have pages.
-pub fn want_pages(layout: &Layout, places: &[Place], wants: &mut Wants) {
-    for &(chunk, document) in places {
-        let passage = layout.passages.page_of(chunk);
-        let pages = passage
-            .into_iter()
-            .chain(layout.documents.page_of(document));
-        pages.for_each(|page| wants.block(page));
-    }
-}
-
-/// Wants the pages that say where the records of these places are stored, or the blocks that hold them where
-/// that is known.
-pub fn want_first(layout: &Layout, places: &[Place], wants: &mut Wants) {
-    want_pages(layout, places, wants);
-    if let Ok(stored) = locate(layout, places, &Wave::default()) {
-        want_records(&stored, wants);
-    }
-}
-
-/// Where the records of these places are stored, by the pages that [`want_pages`] wanted.
-///
-/// # Errors
-/// The page that has no place for one.
-pub fn locate(
-    layout: &Layout,
-    places: &[Place],
-    pages: &Wave,
-) -> Result<Vec<StoredPlace>, Damaged> {
-    gather(places.iter().map(|&(chunk, document)| {
-        let passage = locate_in(&layout.passages, chunk, pages)?;
-        Ok((passage, locate_in(&layout.documents, document, pages)?))
-    }))
-}
-
-/// Where a record of this table is stored.
-///
-/// # Errors
-/// As [`locate`].
-pub fn locate_in(table: &RecordTable, record: u32, pages: &Wave) -> Result<Stored, Damaged> {
+/// Where a record is stored, by the pages at hand; else the page to be read first, if there is such a record.
+fn locate(table: &RecordTable, record: u32, pages: &Wave) -> Result<Stored, Option<Extent>> {
     let extent = table.page_of(record);
     let page = extent.and_then(|extent| pages.get(extent));
     let stored = table.locate(record, page.map_or(&[], |page| page));
-    stored.ok_or_else(|| {
+    stored.ok_or(extent)
+}
+
+/// Where a record is stored, by the pages that were read.
+///
+/// # Errors
+/// The page that has no place for it.
+pub fn locate_in(table: &RecordTable, record: u32, pages: &Wave) -> Result<Stored, Damaged> {
+    locate(table, record, pages).map_err(|page| {
         let (offset, len) = (table.offset, 0);
-        let error = Reader::new(&[], "page of places").error("place", Problem::Inconsistent);
-        (extent.unwrap_or(Extent { offset, len }), error)
+        let error = FormatError::new("page of places", "place", 0, Problem::Inconsistent);
+        (page.unwrap_or(Extent { offset, len }), error)
     })
 }
 
-/// Wants the blocks of records.
-pub fn want_records(stored: &[StoredPlace], wants: &mut Wants) {
-    for &((passage, _), (document, _)) in stored {
-        wants.block(passage);
-        wants.block(document);
+/// Wants the blocks that hold the passages and documents of these places, or, where tables have pages, those of them
+/// that are not at hand.
+pub fn want_records(layout: &Layout, places: &[Place], pages: &Wave, wants: &mut Wants) {
+    for &(chunk, document) in places {
+        for (table, record) in [(&layout.passages, chunk), (&layout.documents, document)] {
+            match locate(table, record, pages) {
+                Ok((extent, _)) | Err(Some(extent)) => wants.block(extent),
+                Err(None) => {}
+            }
+        }
     }
 }
 
@@ -126,25 +96,28 @@ pub fn page<'a>(
     (page, count)
 }
 
-/// Passages and documents that are stored there, out of the wave that brought their blocks.
+/// Passages and documents of these places out of the wave that brought their blocks, by the pages that were read.
 ///
 /// # Errors
 /// The block that is damaged.
 pub fn records(
-    phrases: &Phrases,
-    stored: &[StoredPlace],
+    layout: &Layout,
+    places: &[Place],
+    pages: &Wave,
     wave: &Wave,
 ) -> Result<Vec<(Passage, DocumentRecord)>, Damaged> {
     let mut inflated: Vec<(Extent, Vec<u8>)> = Vec::new();
-    let mut records = Vec::with_capacity(stored.len());
-    for &(passage, document) in stored {
+    let mut records = Vec::with_capacity(places.len());
+    for &(chunk, document) in places {
+        let passage = locate_in(&layout.passages, chunk, pages)?;
+        let document = locate_in(&layout.documents, document, pages)?;
         let mut raw = |extent: Extent, what| {
             let known = inflated.iter().position(|(known, _)| *known == extent);
             let at = match known {
                 Some(at) => at,
                 None => {
                     let raw = wave.require(extent);
-                    let raw = raw.and_then(|block| inflate_texts(phrases, block, what));
+                    let raw = raw.and_then(|block| inflate_texts(&layout.phrases, block, what));
                     inflated.push((extent, raw.map_err(|bad| (extent, bad))?));
                     inflated.len() - 1
                 }

@@ -10,7 +10,6 @@ use super::SearchResult;
 use super::engine::Search;
 use super::fuse::Best;
 use super::hits::Place;
-use super::hits::StoredPlace;
 use super::hits::hits;
 use super::hits::page;
 use super::hits::places;
@@ -39,7 +38,9 @@ pub struct Page {
     /// Candidates that become hits, and those that become their sections.
     ranked: Vec<Candidate>,
     /// Where they stand.
-    pub places: Vec<Place>,
+    places: Vec<Place>,
+    /// Whether pages say where their records lie, and are to be read first.
+    pub lacks_pages: bool,
     /// How many of them are hits.
     hits: usize,
     /// The best scores of the search.
@@ -90,27 +91,28 @@ impl<S: Source> Engine<S> {
         Ok(Page {
             result,
             places: places(&ranked),
+            lacks_pages: !ranked.is_empty() && self.layout()?.is_paged(),
             ranked,
             hits,
             best,
         })
     }
 
-    /// Wants what the page's hits show, or words that would find some.
+    /// Wants what the page's hits show, or the pages that say where it lies, or words that would find some.
     pub(super) fn want_page(
         &self,
         search: &Search<'_>,
         page: &Page,
-        stored: &[StoredPlace],
-    ) -> Wants {
+        pages: &Wave,
+    ) -> Result<Wants, SearchError> {
         let mut wants = Wants::new();
         if page.result.total == 0 {
             search
                 .lookup
                 .want_suggestions(self.dictionary(), &mut wants);
         }
-        want_records(stored, &mut wants);
-        wants
+        want_records(&*self.layout()?, &page.places, pages, &mut wants);
+        Ok(wants)
     }
 
     /// The result out of what [`Engine::want_page`] wanted.
@@ -118,7 +120,7 @@ impl<S: Source> Engine<S> {
         &self,
         search: &Search<'_>,
         page: Page,
-        stored: &[StoredPlace],
+        pages: &Wave,
         wave: &Wave,
     ) -> Result<SearchResult, SearchError> {
         let (options, lookup) = (search.options, &search.lookup);
@@ -128,13 +130,14 @@ impl<S: Source> Engine<S> {
             mut ranked,
             hits: count,
             best,
+            places,
             ..
         } = page;
         if result.total == 0 {
             let suggestions = lookup.suggestions(self.dictionary(), wave);
             result.suggestions = suggestions.map_err(damaged)?;
         }
-        let records = records(&self.layout()?.phrases, stored, wave);
+        let records = records(&*self.layout()?, &places, pages, wave);
         let mut records = records.map_err(damaged)?;
         let count = count.min(records.len());
         if options.offset == 0 && options.mode != Mode::Vector {

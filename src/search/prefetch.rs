@@ -8,11 +8,12 @@ use super::SearchOptions;
 use super::hits::Place;
 use super::hits::page;
 use super::hits::places;
-use super::hits::want_first;
+use super::hits::want_records;
 use super::ranking::Candidate;
 use super::ranking::Ranking;
 use crate::index::Layout;
 use crate::store::Wants;
+use crate::store::Wave;
 use alloc::vec::Vec;
 
 /// Hits behind a page that may come to it at most: where passages have many variants, all of these are near.
@@ -95,11 +96,12 @@ impl Ranking {
         }
         let likely = places(likely);
         let mut read = Wants::new();
-        want_first(layout, &likely, &mut read);
+        want_records(layout, &likely, &Wave::default(), &mut read);
         candidates.retain(|candidate| candidate.page < pages || !self.is_guess_binding);
         for candidate in candidates {
             let mut own = Wants::new();
-            want_first(layout, &[(candidate.chunk, candidate.document)], &mut own);
+            let place = (candidate.chunk, candidate.document);
+            want_records(layout, &[place], &Wave::default(), &mut own);
             candidate.is_elsewhere = self.is_guess_binding && !read.covers(&own);
             candidate.page *= usize::from(self.is_guess_binding);
         }

@@ -4,11 +4,8 @@ use super::Engine;
 use super::SearchError;
 use super::hits::Place;
 use super::hits::Stored;
-use super::hits::StoredPlace;
-use super::hits::locate;
 use super::hits::locate_in;
 use super::hits::records;
-use super::hits::want_pages;
 use super::hits::want_records;
 use crate::bytes::Reader;
 use crate::bytes::gather;
@@ -18,13 +15,12 @@ use crate::index::DocumentRecord;
 use crate::index::Extent;
 use crate::index::Passage;
 use crate::index::inflate_texts;
-use crate::store::ReadStats;
 use crate::store::Source;
 use crate::store::Wants;
+use crate::store::Wave;
 use crate::vector::Quantizer;
 use crate::vector::row::Row;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use core::ops::Range;
 
 impl<S: Source> Engine<S> {
@@ -60,25 +56,18 @@ impl<S: Source> Engine<S> {
             .iter()
             .map(place)
             .collect::<Result<Vec<_>, SearchError>>()?;
-        let stored = self.locate(&RefCell::default(), &places).await?;
-        let mut wants = Wants::new();
-        want_records(&stored, &mut wants);
-        let wave = self.store.wave(&wants).await?;
-        let records = records(&layout.phrases, &stored, &wave);
-        Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?)
-    }
-
-    /// Where the records of these places are stored, which takes a wave if tables have pages.
-    pub(super) async fn locate(
-        &self,
-        stats: &RefCell<ReadStats>,
-        places: &[Place],
-    ) -> Result<Vec<StoredPlace>, SearchError> {
-        let mut wants = Wants::new();
-        want_pages(&*self.layout()?, places, &mut wants);
-        let pages = self.wave(stats, &wants).await?;
-        let stored = locate(&*self.layout()?, places, &pages);
-        Ok(stored.map_err(|(at, bad)| self.damaged(at, bad))?)
+        let (mut pages, mut lacks_pages) = (Wave::default(), layout.is_paged());
+        loop {
+            let mut wants = Wants::new();
+            want_records(&layout, &places, &pages, &mut wants);
+            let wave = self.store.wave(&wants).await?;
+            if core::mem::take(&mut lacks_pages) {
+                pages = wave;
+                continue;
+            }
+            let records = records(&layout, &places, &pages, &wave);
+            return Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?);
+        }
     }
 
     /// All chunks of the document that this chunk belongs to.
