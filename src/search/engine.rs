@@ -13,6 +13,7 @@ use super::dense::Resident;
 use super::dense::SearchCells;
 use super::dictionary::Dictionary;
 use super::diversity::diversify;
+use super::hits::places;
 use super::hits::want_records;
 use super::lexical::Lookup;
 use super::ranking::Ranking;
@@ -252,15 +253,15 @@ impl<S: Source> Engine<S> {
         let mut page = self.group(&search, ranking)?;
 
         // Passages and documents of the hits, or words that would find some; in large indexes first where these lie.
-        let mut pages = Wave::default();
+        let mut tables = Wave::default();
         loop {
-            let wants = self.want_page(&search, &page, &pages)?;
+            let wants = self.want_page(&search, &page, &tables)?;
             let wave = self.wave(&search.stats, &wants).await?;
-            if core::mem::take(&mut page.lacks_pages) {
-                pages = wave;
+            if core::mem::take(&mut page.lacks_tables) {
+                tables = wave;
                 continue;
             }
-            let mut result = self.show(&search, page, &pages, &wave)?;
+            let mut result = self.show(&search, page, &tables, &wave)?;
             result.stats = search.stats.into_inner();
             return Ok(result);
         }
@@ -396,7 +397,10 @@ impl<S: Source> Engine<S> {
             ranking.matches.set(candidate.chunk);
         }
         let layout = self.layout()?;
-        let shown = ranking.prefetch(search.options, &layout);
+        let mut shown = ranking.prefetch(search.options, &layout);
+        if self.store.source().reads_ahead() && !ranking.is_guess_binding {
+            shown = places(&ranking.candidates);
+        }
         let mut wants = ranking.want_rows(vectors);
         want_records(&layout, &shown, &Wave::default(), &mut wants);
         let chunks = ranking.chunks();

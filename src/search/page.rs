@@ -39,8 +39,8 @@ pub struct Page {
     ranked: Vec<Candidate>,
     /// Where they stand.
     places: Vec<Place>,
-    /// Whether pages say where their records lie, and are to be read first.
-    pub lacks_pages: bool,
+    /// Whether parts of tables say where their records lie, and are to be read first.
+    pub lacks_tables: bool,
     /// How many of them are hits.
     hits: usize,
     /// The best scores of the search.
@@ -91,19 +91,20 @@ impl<S: Source> Engine<S> {
         Ok(Page {
             result,
             places: places(&ranked),
-            lacks_pages: !ranked.is_empty() && self.layout()?.is_paged(),
+            lacks_tables: !ranked.is_empty() && self.layout()?.is_paged(),
             ranked,
             hits,
             best,
         })
     }
 
-    /// Wants what the page's hits show, or the pages that say where it lies, or words that would find some.
+    /// Wants what the page's hits show, by the parts of tables at hand, or parts that say where it lies, or words that
+    /// would find some.
     pub(super) fn want_page(
         &self,
         search: &Search<'_>,
         page: &Page,
-        pages: &Wave,
+        tables: &Wave,
     ) -> Result<Wants, SearchError> {
         let mut wants = Wants::new();
         if page.result.total == 0 {
@@ -111,7 +112,7 @@ impl<S: Source> Engine<S> {
                 .lookup
                 .want_suggestions(self.dictionary(), &mut wants);
         }
-        want_records(&*self.layout()?, &page.places, pages, &mut wants);
+        want_records(&*self.layout()?, &page.places, tables, &mut wants);
         Ok(wants)
     }
 
@@ -120,7 +121,7 @@ impl<S: Source> Engine<S> {
         &self,
         search: &Search<'_>,
         page: Page,
-        pages: &Wave,
+        tables: &Wave,
         wave: &Wave,
     ) -> Result<SearchResult, SearchError> {
         let (options, lookup) = (search.options, &search.lookup);
@@ -137,7 +138,7 @@ impl<S: Source> Engine<S> {
             let suggestions = lookup.suggestions(self.dictionary(), wave);
             result.suggestions = suggestions.map_err(damaged)?;
         }
-        let records = records(&*self.layout()?, &places, pages, wave);
+        let records = records(&*self.layout()?, &places, tables, wave);
         let mut records = records.map_err(damaged)?;
         let count = count.min(records.len());
         if options.offset == 0 && options.mode != Mode::Vector {

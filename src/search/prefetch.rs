@@ -38,6 +38,7 @@ const SLACK: Slack = Slack {
 const VECTOR_SLACK: f32 = 0.25;
 
 impl Slack {
+    /// In units of these candidates' scores.
     fn among(mode: Mode, candidates: &[Candidate]) -> Self {
         let [best, .., last] = candidates else {
             return SLACK;
@@ -95,15 +96,20 @@ impl Ranking {
             }
         }
         let likely = places(likely);
+        if !self.is_guess_binding {
+            candidates
+                .iter_mut()
+                .for_each(|candidate| candidate.page = 0);
+            return likely;
+        }
         let mut read = Wants::new();
         want_records(layout, &likely, &Wave::default(), &mut read);
-        candidates.retain(|candidate| candidate.page < pages || !self.is_guess_binding);
+        candidates.retain(|candidate| candidate.page < pages);
         for candidate in candidates {
             let mut own = Wants::new();
             let place = (candidate.chunk, candidate.document);
             want_records(layout, &[place], &Wave::default(), &mut own);
-            candidate.is_elsewhere = self.is_guess_binding && !read.covers(&own);
-            candidate.page *= usize::from(self.is_guess_binding);
+            candidate.is_elsewhere = !read.covers(&own);
         }
         likely
     }

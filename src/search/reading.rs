@@ -56,16 +56,16 @@ impl<S: Source> Engine<S> {
             .iter()
             .map(place)
             .collect::<Result<Vec<_>, SearchError>>()?;
-        let (mut pages, mut lacks_pages) = (Wave::default(), layout.is_paged());
+        let (mut tables, mut lacks_tables) = (Wave::default(), layout.is_paged());
         loop {
             let mut wants = Wants::new();
-            want_records(&layout, &places, &pages, &mut wants);
+            want_records(&layout, &places, &tables, &mut wants);
             let wave = self.store.wave(&wants).await?;
-            if core::mem::take(&mut lacks_pages) {
-                pages = wave;
+            if core::mem::take(&mut lacks_tables) {
+                tables = wave;
                 continue;
             }
-            let records = records(&layout, &places, &pages, &wave);
+            let records = records(&layout, &places, &tables, &wave);
             return Ok(records.map_err(|(at, bad)| self.damaged(at, bad))?);
         }
     }
